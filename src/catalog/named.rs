@@ -1,0 +1,63 @@
+//! How a scenario refers to a data sheet: by catalog name, or by writing the sheet inline.
+
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde::de::value::MapAccessDeserializer;
+use serde::{Deserialize, Deserializer, de};
+use std::borrow::Cow;
+use std::fmt;
+use std::marker::PhantomData;
+
+/// One catalog entry.
+#[derive(Debug)]
+pub struct Entry<T: 'static> {
+    /// The name a scenario uses.
+    pub name: &'static str,
+    /// What it stands for.
+    pub sheet: T,
+    /// Where its figures were read.
+    pub source: &'static str,
+}
+
+/// The sheet of that name in `entries`.
+#[must_use]
+pub fn find<T>(entries: &'static [Entry<T>], name: &str) -> Option<&'static T> {
+    entries.iter().find(|entry| entry.name == name).map(|entry| &entry.sheet)
+}
+
+/// A catalog name or an inline sheet.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Named<T> {
+    /// `node = "dgx-h100"`
+    Name(Cow<'static, str>),
+    /// `node = { gpu = …, … }`
+    Inline(T),
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Named<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Named<T>, D::Error> {
+        struct Visitor<T>(PhantomData<T>);
+        impl<'de, T: Deserialize<'de>> de::Visitor<'de> for Visitor<T> {
+            type Value = Named<T>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a catalog name or an inline table")
+            }
+            fn visit_str<E: de::Error>(self, name: &str) -> Result<Named<T>, E> {
+                Ok(Named::Name(Cow::Owned(name.to_owned())))
+            }
+            fn visit_map<A: de::MapAccess<'de>>(self, map: A) -> Result<Named<T>, A::Error> {
+                T::deserialize(MapAccessDeserializer::new(map)).map(Named::Inline)
+            }
+        }
+        deserializer.deserialize_any(Visitor(PhantomData))
+    }
+}
+
+impl<T: JsonSchema> JsonSchema for Named<T> {
+    fn schema_name() -> Cow<'static, str> {
+        format!("Named{}", T::schema_name()).into()
+    }
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let inline = generator.subschema_for::<T>();
+        schemars::json_schema!({ "anyOf": [{ "type": "string", "description": "a catalog name (tollway list)" }, inline] })
+    }
+}

@@ -1,0 +1,77 @@
+//! Random streams: one ChaCha8 stream for each (seed, replication, entity, purpose), so that adding an entity or a draw
+//! moves no other's numbers, and sweep cells share common random numbers. One uniform makes one variate.
+
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::{Rng, SeedableRng};
+
+/// The scenario's seed and the replication it runs as: the root of all chance.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Seed {
+    /// The scenario's `seed`.
+    pub seed: u64,
+    /// Which replication of it, from 0.
+    pub replication: u64,
+}
+
+/// Whose chance it is: a stable hash of a name such as `cluster.main`, and of an index below it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Entity(u64);
+
+impl Entity {
+    /// The entity of that name; independent of what else the scenario holds.
+    #[must_use]
+    pub fn named(name: &str) -> Entity {
+        Entity(hash(name))
+    }
+
+    /// The `index`-th part of this entity (a node of a cluster, a cell of a service).
+    #[must_use]
+    pub fn part(self, index: u32) -> Entity {
+        // Golden-ratio increment and the SplitMix64 finaliser: a bijection, so parts of one entity never collide
+        // (Steele, Lea and Flood, OOPSLA 2014, doi 10.1145/2660193.2660195).
+        let mut mixed = self.0.wrapping_add((u64::from(index) + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15));
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        Entity(mixed ^ (mixed >> 31))
+    }
+}
+
+/// FNV-1a, 64 bits (IETF draft-eastlake-fnv-17, section 2).
+fn hash(text: &str) -> u64 {
+    text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+}
+
+impl Seed {
+    /// The stream of `entity` for `purpose`, at its beginning.
+    #[must_use]
+    pub fn stream(self, entity: Entity, purpose: &'static str) -> Stream {
+        let mut key = [0; 32];
+        for (part, word) in key.chunks_exact_mut(8).zip([self.seed, self.replication, entity.0, hash(purpose)]) {
+            part.copy_from_slice(&word.to_le_bytes());
+        }
+        Stream(ChaCha8Rng::from_seed(key))
+    }
+}
+
+/// A sequence of independent uniform draws.
+#[derive(Debug, Clone)]
+pub struct Stream(ChaCha8Rng);
+
+impl Stream {
+    /// 64 uniform bits.
+    pub fn bits(&mut self) -> u64 {
+        self.0.next_u64()
+    }
+
+    /// Uniform in the open interval (0, 1), with 53 bits: safe under a logarithm and under an inverse distribution.
+    pub fn uniform(&mut self) -> f64 {
+        // 2^-53, the spacing of the draws; half a spacing keeps 0 and 1 out.
+        const STEP: f64 = 1.0 / 9_007_199_254_740_992.0;
+        ((self.0.next_u64() >> 11) as f64 + 0.5) * STEP
+    }
+
+    /// Exponential with mean 1, by inversion.
+    pub fn exponential(&mut self) -> f64 {
+        -libm::log(self.uniform())
+    }
+}

@@ -1,0 +1,5 @@
+//! When a component breaks.
+
+mod law;
+
+pub use law::{FailureLaw, FailureSection, InitialAge};

@@ -1,0 +1,93 @@
+//! What a process tells the ledger beside its book, and what the ledger knows of the places.
+
+use super::Book;
+use crate::facility::Facility;
+use crate::market::Market;
+use crate::units::{FlopsPerSecond, Ratio, SimTime, Span, Tokens, Watts};
+
+/// A checked site: where energy is bought.
+#[derive(Debug, Clone)]
+pub struct SitePlan {
+    /// Name in the scenario.
+    pub name: String,
+    /// Losses and cooling.
+    pub facility: Facility,
+    /// Price and carbon by the hour.
+    pub market: Market,
+    /// What the meter may show.
+    pub power_limit: Option<Watts>,
+}
+
+/// Somebody who held GPUs: one training job, service or device.
+#[derive(Debug)]
+pub struct Tenant {
+    /// Subject in the outputs, such as `training.pretrain`.
+    pub subject: String,
+    /// Index of its cluster; a device has none.
+    pub cluster: Option<usize>,
+    /// Index of its site.
+    pub site: usize,
+    /// What it spent.
+    pub book: Book,
+    /// What it achieved.
+    pub facts: Facts,
+}
+
+/// What a tenant achieved.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Facts {
+    /// A training job.
+    Job(JobFacts),
+    /// A service.
+    Service(ServiceFacts),
+    /// A device: the facts of its one-replica service.
+    Device(ServiceFacts),
+}
+
+/// What a training job achieved.
+#[derive(Debug, Clone, PartialEq)]
+pub struct JobFacts {
+    /// GPUs that compute.
+    pub gpus: u32,
+    /// When it was submitted.
+    pub submitted: SimTime,
+    /// When it got its nodes.
+    pub started: Option<SimTime>,
+    /// When it finished.
+    pub finished: Option<SimTime>,
+    /// Tokens asked.
+    pub asked: Tokens,
+    /// Tokens trained and kept.
+    pub kept: Tokens,
+    /// Time that the kept tokens take without any interruption.
+    pub ideal: Span,
+    /// FLOPs of one token, 6 x active parameters.
+    pub flops_per_token: f64,
+    /// Dense 16-bit peak of one GPU.
+    pub peak: FlopsPerSecond,
+    /// Unplanned interruptions.
+    pub interruptions: u64,
+    /// Planned interruptions.
+    pub planned: u64,
+    /// Checkpoints taken.
+    pub checkpoints: u64,
+    /// Interval between checkpoints, in useful time; zero without checkpoints.
+    pub checkpoint_every: Span,
+    /// Development over the final run.
+    pub research_multiplier: Ratio,
+    /// Which moments counted towards the time between failures: `serial`, `wall` or `uptime`.
+    pub failure_clock: &'static str,
+}
+
+/// What a service achieved; the sum over its cells.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct ServiceFacts {
+    /// When its doors opened.
+    pub opened: Option<SimTime>,
+    /// Requests still inside at the horizon.
+    pub in_flight: u64,
+    /// `requests` or `fluid`.
+    pub fidelity: &'static str,
+    /// Replica failures.
+    pub replica_failures: u64,
+}

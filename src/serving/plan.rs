@@ -1,0 +1,120 @@
+//! A service once checked: every name resolved, every number in range.
+
+use super::{Chat, Fidelity, Poisson, Router, ScaleSection, Slo};
+use crate::catalog::{DeviceSheet, ModelSheet};
+use crate::fault::FailureLaw;
+use crate::power::ServingPower;
+use crate::trace::Request;
+use crate::units::{Span, Tokens};
+use std::sync::Arc;
+
+/// A checked service.
+#[derive(Debug, Clone)]
+pub struct ServicePlan {
+    /// Name in the scenario, without the `service.` in front.
+    pub name: String,
+    /// Index of its cluster.
+    pub cluster: usize,
+    /// Index of the training job that must finish before it opens.
+    pub opens_after: Option<usize>,
+    /// Earliest opening, after the scenario's start.
+    pub opens_at: Span,
+    /// GPUs of one replica.
+    pub gpus: u32,
+    /// Nodes of one replica, rounded up to one.
+    pub nodes: u32,
+    /// Step time.
+    pub step: StepModel,
+    /// Where the coefficients come from: a catalog row, the scenario, or first principles; printed in the manifest.
+    pub step_source: String,
+    /// Tokens that one step may process.
+    pub token_budget: u32,
+    /// Sequences that may decode at once.
+    pub max_batch: u32,
+    /// Key-value capacity.
+    pub kv_tokens: u64,
+    /// From the grant of GPUs to a ready replica: weights over bandwidth, and warm-up.
+    pub start_up: Span,
+    /// Power by batch.
+    pub power: ServingPower,
+    /// How many replicas, and who decides.
+    pub scale: ScaleSection,
+    /// Time between autoscaler decisions.
+    pub tick: Span,
+    /// Which replica takes a request.
+    pub router: Router,
+    /// Who asks, when and how much.
+    pub arrivals: ArrivalPlan,
+    /// Every request, or response tables.
+    pub fidelity: Fidelity,
+    /// Limits that a request must meet.
+    pub slo: Option<Slo>,
+    /// Requests that may wait in a cell for each ready replica.
+    pub queue: u32,
+    /// How the nodes under its replicas fail.
+    pub failures: FailureLaw,
+    /// Weekday and hour of the scenario's start: hours since Sunday 00:00 UTC, for the weekly profile.
+    pub start_hour_of_week: u32,
+}
+
+/// Who asks, when and how much.
+#[derive(Debug, Clone)]
+pub enum ArrivalPlan {
+    /// Generated chat traffic.
+    Chat(Chat),
+    /// Constant rate and lengths.
+    Poisson(Poisson),
+    /// A loaded trace, times from its first event.
+    Trace(Arc<[Request]>),
+}
+
+/// Step time `p0 + d max(T + B, T0) + b B + c K + e sum(T ctx)`, coefficients in milliseconds.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct StepModel {
+    /// Fixed time of a step.
+    pub p0_ms: f64,
+    /// For each token of the step.
+    pub d_ms: f64,
+    /// Tokens below which a step costs no less.
+    pub t0: u32,
+    /// For each decoding sequence.
+    pub b_ms: f64,
+    /// For each token of key-value cache that decoding reads.
+    pub c_ms: f64,
+    /// For each prompt token and token of context before it.
+    pub e_ms: f64,
+}
+
+/// A checked device.
+#[derive(Debug, Clone)]
+pub struct DevicePlan {
+    /// Name in the scenario, without the `device.` in front.
+    pub name: String,
+    /// The device.
+    pub sheet: DeviceSheet,
+    /// What it runs.
+    pub model: ModelSheet,
+    /// Catalog name of the model, for the label; `custom` for an inline sheet.
+    pub model_name: String,
+    /// Prompts a day.
+    pub prompts_per_day: f64,
+    /// Index of the service whose prompts it answers.
+    pub service: usize,
+    /// Index of the site whose grid and tariff its owner shares.
+    pub site: usize,
+}
+
+/// What control may know of a service at an edge; the sum over its cells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Telemetry {
+    /// Replicas that take requests.
+    pub ready: u32,
+    /// Replicas that load their model, or recover from a failure.
+    pub loading: u32,
+    /// Requests inside replicas.
+    pub running: u64,
+    /// Requests that wait.
+    pub queued: u64,
+    /// Output tokens so far.
+    pub output: Tokens,
+}

@@ -1,0 +1,308 @@
+//! `[service.<name>]` and `[device.<name>]` as written: each policy's struct is its section and holds its own defaults.
+
+use crate::catalog::{DeviceSheet, ModelSheet, Named};
+use crate::units::{BytesPerSecond, PerSecond, Ratio, Share, Span};
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+/// A service.
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ServiceSection {
+    /// The cluster it runs on.
+    pub cluster: String,
+    /// What it serves: a catalog name or an inline sheet.
+    pub model: Named<ModelSheet>,
+    /// When its doors open; unset, at the scenario's start.
+    pub opens: Option<Opens>,
+    /// What one replica is.
+    pub replica: ReplicaSection,
+    /// How many replicas, and who decides.
+    pub scale: ScaleSection,
+    /// Which replica takes a request.
+    #[serde(default)]
+    pub router: Router,
+    /// Who asks, when and how much.
+    pub arrivals: ArrivalsSection,
+    /// Every request, or response tables.
+    #[serde(default)]
+    pub fidelity: Fidelity,
+    /// Limits that a request must meet.
+    pub slo: Option<Slo>,
+    /// Requests that may wait in a cell for each ready replica before others are turned away.
+    #[serde(default = "default_queue")]
+    pub queue: u32,
+}
+
+fn default_queue() -> u32 {
+    // Round default: twice a full batch of vLLM v1 (max_num_seqs 256).
+    512
+}
+
+/// `opens = { after = "pretrain" }` or `opens = { at = "30 d" }`
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Opens {
+    /// When that training job has finished.
+    After(String),
+    /// That long after the scenario's start.
+    At(Span),
+}
+
+/// One replica.
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ReplicaSection {
+    /// GPUs of one replica: its tensor-parallel width.
+    pub gpus: u32,
+    /// Serving engine.
+    #[serde(default = "default_engine")]
+    pub engine: String,
+    /// Precision of the weights.
+    #[serde(default)]
+    pub precision: Precision,
+    /// Step-time coefficients, instead of the catalog's row or first principles.
+    pub step: Option<StepSection>,
+    /// Tokens that one step may process.
+    #[serde(default = "default_token_budget")]
+    pub token_budget: u32,
+    /// Sequences that may decode at once.
+    #[serde(default = "default_max_batch")]
+    pub max_batch: u32,
+    /// Key-value capacity in tokens; unset, what memory leaves beside the weights.
+    pub kv_tokens: Option<u64>,
+    /// Bandwidth at which the weights are loaded at start-up.
+    #[serde(default = "default_load_bandwidth")]
+    pub load_bandwidth: BytesPerSecond,
+    /// From weights loaded to ready.
+    #[serde(default = "default_warm_up")]
+    pub warm_up: Span,
+}
+
+fn default_engine() -> String {
+    "vllm".to_owned()
+}
+fn default_token_budget() -> u32 {
+    // vLLM v1 on H100-class cards: max_num_batched_tokens 2,048.
+    2_048
+}
+fn default_max_batch() -> u32 {
+    // vLLM v1: max_num_seqs 256.
+    256
+}
+fn default_load_bandwidth() -> BytesPerSecond {
+    // Assumed: 2 GB/s a GPU from a parallel file system is typical of start-up times of 1 to 5 minutes.
+    BytesPerSecond::new(5e9)
+}
+fn default_warm_up() -> Span {
+    // Assumed: graph capture and warm-up requests.
+    Span::from_secs(60)
+}
+
+/// Precision of the weights.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Precision {
+    /// 16 bits.
+    #[default]
+    Bf16,
+    /// 8 bits.
+    Fp8,
+}
+
+/// Coefficients of the step time `p0 + d max(T + B, T0) + b B + c K + e sum(T ctx)`.
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct StepSection {
+    /// Fixed time of a step.
+    pub p0: Span,
+    /// For each token of the step (prompt chunk or decoding sequence), in milliseconds.
+    pub d_ms: f64,
+    /// Tokens below which a step costs no less.
+    pub t0: u32,
+    /// For each decoding sequence, in milliseconds.
+    pub b_ms: f64,
+    /// For each token of key-value cache that decoding reads, in milliseconds.
+    pub c_ms: f64,
+    /// For each prompt token and token of context before it, in milliseconds.
+    #[serde(default)]
+    pub e_ms: f64,
+}
+
+/// How many replicas.
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ScaleSection {
+    /// Never fewer.
+    pub min: u32,
+    /// Never more.
+    pub max: u32,
+    /// Who decides in between.
+    #[serde(default)]
+    pub policy: ScalePolicy,
+}
+
+/// Autoscaler.
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum ScalePolicy {
+    /// Always `max`.
+    Fixed {},
+    /// Keeps outstanding requests per ready replica near a share of the batch at which TPOT meets the SLO.
+    TargetLoad(TargetLoad),
+}
+
+impl Default for ScalePolicy {
+    fn default() -> ScalePolicy {
+        ScalePolicy::TargetLoad(TargetLoad::default())
+    }
+}
+
+/// `policy = { target_load = {} }`
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct TargetLoad {
+    /// Outstanding requests per ready replica, over the batch at which TPOT meets the SLO.
+    pub load: Share,
+    /// Time between decisions; unset, 15 s, and 60 s in runs of more than 7 days.
+    pub tick: Option<Span>,
+    /// How long the load must stay below before replicas go.
+    pub down_after: Span,
+}
+
+impl Default for TargetLoad {
+    fn default() -> TargetLoad {
+        // shared practice: 0.7 of capacity, down after 5 min (Kubernetes HPA stabilisation window, default 300 s).
+        TargetLoad { load: Share::new(0.7), tick: None, down_after: Span::from_secs(300) }
+    }
+}
+
+/// Router.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Router {
+    /// In turn.
+    RoundRobin {},
+    /// The fewest outstanding requests; ties in turn.
+    LeastLoaded {},
+}
+
+impl Default for Router {
+    fn default() -> Router {
+        Router::LeastLoaded {}
+    }
+}
+
+/// Arrivals.
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum ArrivalsSection {
+    /// Chat traffic: weekly profile x slow log-rate noise x Gamma renewal.
+    Chat(Chat),
+    /// A constant rate with exponential gaps and given lengths: for known answers and measured replicas.
+    Poisson(Poisson),
+    /// A request trace.
+    Trace(TraceSection),
+}
+
+/// `arrivals = { chat = { rate = "3000 /s" } }`
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Chat {
+    /// Mean requests a second over a week.
+    pub rate: PerSecond,
+    /// Standard deviation of the slow log-rate noise.
+    #[serde(default = "default_noise")]
+    pub noise: Ratio,
+    /// Correlation time of the slow noise.
+    #[serde(default = "default_noise_time")]
+    pub noise_time: Span,
+    /// Coefficient of variation of the gaps between requests.
+    #[serde(default = "default_burstiness")]
+    pub burstiness: Ratio,
+    /// Follow the weekly profile; `false` keeps the mean rate.
+    #[serde(default = "yes")]
+    pub weekly: bool,
+}
+
+fn default_noise() -> Ratio {
+    // models/workloads.md 5.1: 0.2-0.3.
+    Ratio::new(0.25)
+}
+fn default_noise_time() -> Span {
+    Span::from_secs(600)
+}
+fn default_burstiness() -> Ratio {
+    Ratio::new(1.04)
+}
+fn yes() -> bool {
+    true
+}
+
+/// `arrivals = { poisson = { rate = "10 /s", prompt = 1000, output = 200 } }`
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Poisson {
+    /// Requests a second.
+    pub rate: PerSecond,
+    /// Prompt tokens of each.
+    pub prompt: u32,
+    /// Output tokens of each.
+    pub output: u32,
+}
+
+/// `arrivals = { trace = { azure2023 = { path = "…" } } }`
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum TraceSection {
+    /// Azure LLM inference trace 2023: `TIMESTAMP,ContextTokens,GeneratedTokens`.
+    Azure2023(TraceFile),
+}
+
+/// A file, relative to the scenario that names it.
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TraceFile {
+    /// Path of the file.
+    pub path: String,
+}
+
+/// Fidelity.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Fidelity {
+    /// Every request.
+    Requests {},
+    /// Response tables from short exact runs, integrated over time.
+    Fluid {},
+}
+
+impl Default for Fidelity {
+    fn default() -> Fidelity {
+        Fidelity::Requests {}
+    }
+}
+
+/// Limits that a request must meet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Slo {
+    /// Time to first token.
+    pub ttft: Span,
+    /// Time per output token after the first.
+    pub tpot: Span,
+}
+
+/// A device that answers the same prompts.
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DeviceSection {
+    /// Catalog preset or inline sheet.
+    pub preset: Named<DeviceSheet>,
+    /// What it runs.
+    pub model: Named<ModelSheet>,
+    /// Prompts that its owner asks a day.
+    pub prompts_per_day: Ratio,
+    /// Service whose prompts it answers; needed only with several services.
+    pub service: Option<String>,
+}

@@ -1,0 +1,223 @@
+//! `[training.<name>]` as written: each policy's struct is its section and holds its own defaults.
+
+use crate::catalog::{ModelSheet, Named};
+use crate::units::{Bytes, BytesPerSecond, PerSecond, Ratio, Share, Span, Tokens};
+use schemars::JsonSchema;
+use serde::Deserialize;
+use std::collections::BTreeMap;
+
+/// A training job.
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TrainingSection {
+    /// The cluster it runs on.
+    pub cluster: String,
+    /// What it trains: a catalog name or an inline sheet.
+    pub model: Named<ModelSheet>,
+    /// Nodes that compute; spares come on top.
+    pub nodes: u32,
+    /// Tokens to train on.
+    pub tokens: Tokens,
+    /// Model FLOPs utilisation while it runs, at this number of GPUs; the default way to give its speed.
+    pub mfu: Option<Share>,
+    /// Speed as tokens a second of the whole job, instead of `mfu`.
+    pub tokens_per_second: Option<PerSecond>,
+    /// Speed as the time of one optimizer step, instead of `mfu`.
+    pub step: Option<StepTime>,
+    /// Speed as the time that all tokens take without any interruption, instead of `mfu`.
+    pub ideal: Option<Span>,
+    /// When it is submitted, after the scenario's start.
+    #[serde(default)]
+    pub submit: Span,
+    /// Spare nodes that the job reserves.
+    #[serde(default)]
+    pub spares: Spares,
+    /// What follows a failure.
+    #[serde(default)]
+    pub recovery: Recovery,
+    /// Checkpoint tiers by name.
+    #[serde(default)]
+    pub checkpoint: BTreeMap<String, Checkpoint>,
+    /// Planned interruptions.
+    #[serde(default)]
+    pub planned: Planned,
+    /// All energy, money and time of developing the model, over that of this run; counts in the comparison only.
+    #[serde(default = "default_research_multiplier")]
+    pub research_multiplier: Ratio,
+}
+
+fn default_research_multiplier() -> Ratio {
+    // Development took 0.503 of the final runs' energy (arXiv:2503.05804v1, row olmo_dev_share).
+    Ratio::new(1.5)
+}
+
+/// `step = { time = "105.5 s", tokens = 4194304 }`
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct StepTime {
+    /// Time of one optimizer step.
+    pub time: Span,
+    /// Tokens of one step, the global batch.
+    pub tokens: Tokens,
+}
+
+/// How the speed was given, once checked: exactly one of the four.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Progress {
+    /// Model FLOPs utilisation.
+    Mfu(Share),
+    /// Tokens a second of the whole job.
+    TokensPerSecond(PerSecond),
+    /// Time of one step.
+    Step(StepTime),
+    /// Time of all tokens.
+    Ideal(Span),
+}
+
+/// Spare nodes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Spares {
+    /// Powered and ready: replaces a broken node at once.
+    pub hot: u32,
+    /// Powered down to bare idle: replaces a broken node after `recovery.attach_cold`.
+    pub cold: u32,
+}
+
+/// The clocks of a failure. Repair and its outcome run beside the job's own recovery.
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Recovery {
+    /// From the failure to somebody knowing.
+    pub detect: Span,
+    /// Finding the broken node.
+    pub localise: Span,
+    /// Rescheduling, initialising and reloading the checkpoint; unset, 454 s + 105 s x log2(GPUs / 2048).
+    pub restart: Option<Span>,
+    /// What a cold spare takes to come up.
+    pub attach_cold: Span,
+    /// Mean time to repair a node and return it.
+    pub repair: Span,
+    /// Which moments count towards the time between failures.
+    pub failure_clock: FailureClock,
+}
+
+impl Default for Recovery {
+    fn default() -> Recovery {
+        Recovery {
+            // ByteRobust: explicit failures are seen within a minute (arXiv:2509.16293v4 Tables 3 and 4).
+            detect: Span::MINUTE,
+            // ByteRobust section 2.2: 2 to 15 minutes.
+            localise: Span::from_secs(300),
+            restart: None,
+            // Assumed: boot and health check.
+            attach_cold: Span::from_secs(600),
+            // StepFun down times, mean (stepfun-ai/InfiniteHBD-Trace, own fit): 5.67 d; Weibull 0.45, 2.13 d has mean 5.3 d.
+            repair: Span::from_secs(457_920),
+            failure_clock: FailureClock::Wall,
+        }
+    }
+}
+
+/// When a job's failures may strike.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum FailureClock {
+    /// At any time; stalls of failures during a stall add up one after the other.
+    Serial,
+    /// At any time; a failure during recovery starts recovery again.
+    Wall,
+    /// Only while the job runs.
+    Uptime,
+}
+
+/// One checkpoint tier.
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Checkpoint {
+    /// Useful time between checkpoints.
+    pub every: Every,
+    /// Time for which training stops at each.
+    pub blocking: Span,
+    /// Time after the blocking part until the copy is durable; unset, bytes over bandwidth.
+    pub background: Option<Span>,
+    /// Write bandwidth of the store, for `background`.
+    pub bandwidth: BytesPerSecond,
+    /// Size of one checkpoint; unset, 14 bytes a parameter.
+    pub size: Option<Bytes>,
+    /// The largest domain whose loss the copy survives.
+    pub survives: Survives,
+}
+
+impl Default for Checkpoint {
+    fn default() -> Checkpoint {
+        Checkpoint {
+            every: Every::Auto,
+            // Round default; ByteRobust 0.01-0.04 s, BLOOM 40 s (training_validation.csv).
+            blocking: Span::from_secs(2),
+            background: None,
+            // Llama 3, section 3.3.1: 2 TB/s sustained.
+            bandwidth: BytesPerSecond::new(2e12),
+            size: None,
+            survives: Survives::Site,
+        }
+    }
+}
+
+/// The largest domain whose loss a checkpoint survives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Survives {
+    /// A node: the copy lies in a peer's memory.
+    Node,
+    /// A rack.
+    Rack,
+    /// The whole site's loss of power: the copy lies in a remote store.
+    Site,
+}
+
+/// Interval between checkpoints: `"auto"` (Daly's higher-order optimum) or a duration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Every {
+    /// Daly's higher-order optimum.
+    Auto,
+    /// As given.
+    Fixed(Span),
+}
+
+impl<'de> Deserialize<'de> for Every {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Every, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        if text == "auto" {
+            return Ok(Every::Auto);
+        }
+        text.parse().map(Every::Fixed).map_err(|error: crate::units::QuantityError| {
+            serde::de::Error::custom(format!("{error}; or write \"auto\""))
+        })
+    }
+}
+
+impl JsonSchema for Every {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Every".into()
+    }
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({ "type": "string", "description": "\"auto\" or a duration such as \"30 min\"" })
+    }
+}
+
+/// Planned interruptions: drained first, so no work is lost.
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Planned {
+    /// How often.
+    pub rate: PerSecond,
+    /// How long each; unset, the restart time.
+    pub length: Option<Span>,
+}
+
+impl Default for Planned {
+    fn default() -> Planned {
+        Planned { rate: PerSecond::new(0.0), length: None }
+    }
+}

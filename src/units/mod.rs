@@ -1,0 +1,16 @@
+//! What a number means. The only room where units multiply or convert, and where a quantity is read from text ("80 GiB",
+//! "700 W", "30 min", "$2.10/h", "0.35 kgCO2e/kWh") or printed. Amounts that must add up are integers; rates and model
+//! coefficients are `f64`.
+
+mod amounts;
+mod quantity;
+mod rates;
+mod time;
+
+pub use amounts::{Bytes, Dollars, GpuTime, GramsCo2e, Joules, Litres, Tokens, Watts};
+pub use quantity::QuantityError;
+pub use rates::{
+    BytesPerSecond, DollarsPerHour, DollarsPerKw, DollarsPerKwh, FlopsPerSecond, GramsPerKwh, LitresPerKwh, PerSecond,
+    Ratio, Share,
+};
+pub use time::{SimTime, Span};
