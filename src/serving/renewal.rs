@@ -5,13 +5,13 @@
 //! process towards Poisson). Its gaps are drawn from w x Gamma quantile + (1 - w) x exponential quantile of the same
 //! uniform, with w such that mean and variance are exact; p = 1 is the Gamma law itself.
 //!
-//! Quantiles are tabulated over e = -ln(1 - u), in which a Gamma quantile is nearly straight, tails included: 1,280
+//! Quantiles are tabulated over e = -ln(1 - u), in which a Gamma quantile is nearly straight, tails included: 2,560
 //! straight pieces, 2 ns a draw beside the logarithm. Worked value: CV 1 gives gap = e.
 
 use crate::engine::gamma_quantile;
 
 /// Nodes a unit of e.
-const STEPS: usize = 32;
+const STEPS: usize = 64;
 /// 53-bit uniforms reach e = 37.4.
 const NODES: usize = 40 * STEPS + 1;
 
@@ -84,9 +84,10 @@ fn second_moment(nodes: &[f64]) -> f64 {
 /// Each piece's low end, slope, and the chance that e lies beyond its start and its end.
 fn pieces(nodes: &[f64]) -> impl Iterator<Item = [f64; 4]> {
     let beyond = |index: usize| libm::exp(-(index as f64) / STEPS as f64);
-    nodes.windows(2).enumerate().map(move |(index, ends)| {
-        [ends[0], (ends[1] - ends[0]) * STEPS as f64, beyond(index), beyond(index + 1)]
-    })
+    nodes
+        .windows(2)
+        .enumerate()
+        .map(move |(index, ends)| [ends[0], (ends[1] - ends[0]) * STEPS as f64, beyond(index), beyond(index + 1)])
 }
 
 /// Gamma quantiles of that shape at all nodes, scaled so that the interpolated law has mean 1.
@@ -129,7 +130,10 @@ mod tests {
                 let squared_cv = second_moment(&gaps.thinned) - 1.0;
                 let expected = 1.0 + share * (cv * cv - 1.0);
                 assert!((mean - 1.0).abs() < 1e-9, "CV {cv}, share {share}: mean {mean}");
-                assert!((squared_cv / expected - 1.0).abs() < 0.01, "CV {cv}, share {share}: {squared_cv} for {expected}");
+                assert!(
+                    (squared_cv / expected - 1.0).abs() < 0.01,
+                    "CV {cv}, share {share}: {squared_cv} for {expected}"
+                );
             }
         }
     }
