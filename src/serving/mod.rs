@@ -7,6 +7,8 @@ mod cell;
 mod chat;
 mod hazard;
 mod lengths;
+#[cfg(test)]
+mod oracle;
 mod plan;
 mod renewal;
 mod replica;
