@@ -9,7 +9,7 @@ use super::autoscaler::{mean_lengths, steady_throughput};
 use super::{ArrivalPlan, CELL_REPLICAS, Cell, Chat, Poisson, ServicePlan, cells};
 use crate::engine::{Process, Seed};
 use crate::fault::FailureLaw;
-use crate::ledger::{Book, Count, Grid, Histogram, Latencies, Use};
+use crate::ledger::{Book, Count, Grid, Histogram, Latencies, Spent, Use};
 use crate::units::{PerSecond, Ratio, Share, SimTime, Span};
 use crate::world::NodeSet;
 use rayon::prelude::*;
@@ -21,6 +21,9 @@ const LOADS: [f64; 12] = [0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.9
 /// Requests of one run: enough for 1 % on a mean latency, and for this many turnovers of what the cell holds.
 const REQUESTS: f64 = 6_000.0;
 const TURNOVERS: f64 = 15.0;
+
+/// How often a run's telemetry is looked at, for the variance that an autoscaler sees.
+const LOOKS: u64 = 300;
 
 /// Values that stand for a histogram where it is moved or stretched.
 const STEPS: usize = 256;
@@ -170,9 +173,8 @@ fn saturate(plan: &ServicePlan, seed: Seed) -> ((Response, Latencies), f64) {
     let turnover = batch / rate;
     let measured = Span::from_secs_f64((TURNOVERS * turnover).max(REQUESTS / 2.0 / rate));
     let run = run(plan, seed, 1, 1.5 * rate, Span::from_secs_f64(5.0 * turnover), measured);
-    let saturated = run.completed / measured.as_secs_f64();
     let response = Response { outstanding: run.running, ..run.response };
-    ((response, run.latencies), saturated)
+    ((response, run.latencies), run.throughput)
 }
 
 /// A cell of `ready` replicas that is offered `rate` requests a second.
@@ -195,7 +197,8 @@ fn turnover(plan: &ServicePlan, rate: f64) -> f64 {
 struct Run {
     response: Response,
     latencies: Latencies,
-    completed: f64,
+    /// Completed requests a second.
+    throughput: f64,
     /// Requests in the batches, without those that wait, for each replica.
     running: f64,
 }
@@ -210,8 +213,8 @@ fn run(plan: &ServicePlan, seed: Seed, ready: u32, rate: f64, warm: Span, measur
     (0..ready).for_each(|_| cell.add_replica(SimTime::ZERO, SimTime::ZERO, NodeSet::default()));
     cell.open(SimTime::ZERO);
     let mut seen = Seen::default();
-    for edge in 1..=4 * (bins + 1) {
-        let at = SimTime::from_nanos((u128::from(horizon.nanos()) * u128::from(edge) / u128::from(4 * (bins + 1))) as u64);
+    for edge in 1..=LOOKS {
+        let at = SimTime::from_nanos((u128::from(horizon.nanos()) * u128::from(edge) / u128::from(LOOKS)) as u64);
         cell.run_until(at);
         if at.nanos() > bin.nanos() {
             let telemetry = cell.telemetry();
@@ -219,7 +222,7 @@ fn run(plan: &ServicePlan, seed: Seed, ready: u32, rate: f64, warm: Span, measur
         }
     }
     let (book, _) = cell.close(horizon);
-    summarise(book, &seen, f64::from(ready), f64::from(plan.gpus), measured.as_secs_f64() / (bin * bins).as_secs_f64())
+    summarise(&book, &seen, ready, plan.gpus)
 }
 
 /// Moments of what a cell held.
@@ -240,29 +243,29 @@ impl Seen {
     }
 }
 
-fn summarise(book: Book, seen: &Seen, ready: f64, gpus: f64, window: f64) -> Run {
-    let bins = book.grid().bins();
+/// Figures of all bins but the first.
+fn summarise(book: &Book, seen: &Seen, ready: u32, gpus: u32) -> Run {
+    let (bins, ready) = (book.grid().bins(), f64::from(ready));
     let counted = |what| (1..bins).map(|bin| book.counted_in(what, bin)).sum::<u64>() as f64;
-    let spent = |what| (1..bins).map(|bin| book.spent_in(what, bin)).sum::<crate::ledger::Spent>();
+    let spent = |what| (1..bins).map(|bin| book.spent_in(what, bin)).sum::<Spent>();
+    let seconds = (1..bins).map(|bin| book.grid().span(bin)).sum::<Span>().as_secs_f64();
     let (serving, idle) = (spent(Use::Serving), spent(Use::WarmIdle));
-    let busy_seconds = (serving.time.nanos() as f64 / 1e9 / gpus).max(f64::MIN_POSITIVE);
+    let busy_seconds = (serving.time.nanos() as f64 / 1e9 / f64::from(gpus)).max(f64::MIN_POSITIVE);
     let completed = counted(Count::Completed);
+    let seconds_of = |latencies: &Histogram| latencies.mean().map_or(0.0, Span::as_secs_f64);
     let mean = seen.sum / seen.count;
     let response = Response {
-        outstanding: mean / ready,
+        // Little's law: steadier than the looks.
+        outstanding: completed / seconds * seconds_of(book.latencies().e2e()) / ready,
         variance: (seen.squares / seen.count - mean * mean).max(0.0) / ready,
         busy: serving.time.fraction_of(serving.time + idle.time),
         accelerator: serving.accelerator.as_f64() / busy_seconds,
         host: serving.host.as_f64() / busy_seconds,
         within_slo: counted(Count::WithinSlo) / completed.max(1.0),
-        ttft: book.latencies().ttft().mean().map_or(0.0, Span::as_secs_f64),
+        ttft: seconds_of(book.latencies().ttft()),
     };
-    Run {
-        response,
-        latencies: book.latencies().clone(),
-        completed: completed * window,
-        running: seen.running / seen.count / ready,
-    }
+    let running = seen.running / seen.count / ready;
+    Run { response, latencies: book.latencies().clone(), throughput: completed / seconds, running }
 }
 
 /// `plan` with one cell of `ready` replicas, constant `rate`, and nothing that fails.
