@@ -6,6 +6,7 @@ mod autoscaler;
 mod cell;
 mod chat;
 mod hazard;
+mod laptop;
 mod lengths;
 #[cfg(test)]
 mod oracle;
@@ -20,6 +21,7 @@ pub use arrivals::{CELL_REPLICAS, Source, cells};
 pub use autoscaler::Autoscaler;
 pub use cell::Cell;
 pub use chat::{RateCurve, weekly};
+pub use laptop::Laptop;
 pub use plan::{ArrivalPlan, DevicePlan, ServicePlan, Telemetry};
 pub use section::*;
 pub use step::{BatchLimits, Deployment, MeanLengths, StepLoad, StepModel};
