@@ -96,7 +96,14 @@ impl Cell {
     }
 
     /// A cell whose requests come from `source`, each of which spends `api` outside the replicas.
-    pub(super) fn fed(plan: Arc<ServicePlan>, index: u32, seed: Seed, grid: Grid, source: Source, api: Span) -> Cell {
+    pub(super) fn fed(
+        plan: Arc<ServicePlan>,
+        index: u32,
+        seed: Seed,
+        grid: Grid,
+        source: Source,
+        api: Span,
+    ) -> Cell {
         let entity = Entity::named(&format!("service.{}", plan.name)).part(index);
         Cell {
             rules: rules(&plan),
@@ -134,7 +141,7 @@ impl Cell {
         if self.facts.opened.is_none() {
             self.facts.opened = Some(at);
             if self.index == 0 {
-                self.log(at, EventKind::Opened, String::new(), format!("service {} opens", self.plan.name));
+                self.log(at, EventKind::Opened, String::new(), "doors open".to_owned());
             }
         }
         self.source.open(at);
@@ -217,10 +224,7 @@ impl Cell {
         let mut inside = super::account::Tally::default();
         self.replicas.iter().flat_map(Replica::held).chain(&self.door).for_each(|job| inside.add(job));
         let accounted = self.account.completed + self.account.rejected + inside;
-        assert!(
-            self.account.arrived == accounted,
-            "arrived = completed + rejected + in flight, in requests and tokens"
-        );
+        assert!(self.account.arrived == accounted, "arrived = completed + rejected + in flight, in requests and tokens");
         self.facts.in_flight = inside.requests;
         (self.account.book, self.facts)
     }
@@ -354,12 +358,7 @@ impl Cell {
         self.facts.replica_failures += 1;
         self.events += 1;
         let nodes = self.places[index].nodes.to_string();
-        self.log(
-            at,
-            EventKind::Failure,
-            nodes,
-            format!("service {}: {} requests start over", self.plan.name, jobs.len()),
-        );
+        self.log(at, EventKind::Failure, nodes, format!("{} requests start over", jobs.len()));
         for job in jobs.into_iter().rev() {
             match self.routing.choose(&self.loads) {
                 Some(index) => {
@@ -420,7 +419,7 @@ impl Process for Cell {
         loop {
             let arrival = self.arriving.map_or(SimTime::NEVER, |request| request.at);
             let at = arrival.min(self.rare);
-            if at > edge {
+            if at > edge || at == SimTime::NEVER {
                 break;
             }
             self.bring_to(at.nanos());

@@ -2,7 +2,8 @@
 //! measurements, or first principles.
 //!
 //! The form is `t = p0 + d max(T + B, T0) + b B + c K + e sum(T ctx)` for `B` decoding sequences with `K` tokens in their
-//! caches and `T` prompt tokens, each after `ctx` tokens of its own prompt. Its mean error is 2.0 % on measured serving TPOT of
+//! caches and `T` prompt tokens, each after `ctx` tokens of its own prompt: the mean context of a chunk, as `e` was fitted
+//! (fit_step_time_bf16.csv), half the chunk more than what was in the cache before it. Its mean error is 2.0 % on measured serving TPOT of
 //! dense models fitted per configuration, 3-9 % from first principles (models/inference.md section 1). Worked value: H100, 8B,
 //! 64 sequences of 1,024 tokens: 10.1 ms.
 
@@ -99,7 +100,7 @@ pub struct StepLoad {
     pub cached: f64,
     /// Prompt tokens.
     pub prompt: f64,
-    /// Sum over prompt tokens of the tokens of context before their chunk.
+    /// Sum over prompt tokens of the tokens of their prompt before them.
     pub attended: f64,
 }
 
