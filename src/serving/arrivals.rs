@@ -104,7 +104,16 @@ fn service(plan: &ServicePlan) -> Entity {
 #[derive(Debug, Clone)]
 enum Sizes {
     Same { prompt: u32, output: u32 },
-    Drawn { prompts: QuantileTable, outputs: QuantileTable, prompt: Stream, output: Stream },
+    Drawn(Box<Drawn>),
+}
+
+/// Prompt and output laws, and a stream for each.
+#[derive(Debug, Clone)]
+struct Drawn {
+    prompts: QuantileTable,
+    outputs: QuantileTable,
+    prompt: Stream,
+    output: Stream,
 }
 
 /// A renewal process in rescaled time.
@@ -129,15 +138,7 @@ impl Generated {
         let entity = service(plan).part(cell);
         let (cv, sizes) = match arrivals {
             ArrivalPlan::Poisson(poisson) => (1.0, Sizes::Same { prompt: poisson.prompt, output: poisson.output }),
-            ArrivalPlan::Chat(chat) => (
-                chat.burstiness.as_f64(),
-                Sizes::Drawn {
-                    prompts: lengths::conversation_prompts(),
-                    outputs: lengths::conversation_outputs(),
-                    prompt: seed.stream(entity, "prompt"),
-                    output: seed.stream(entity, "output"),
-                },
-            ),
+            ArrivalPlan::Chat(chat) => (chat.burstiness.as_f64(), Sizes::Drawn(Box::new(Drawn::new(seed, entity)))),
             ArrivalPlan::Trace(_) => unreachable!("a trace is a list"),
         };
         let mut generated = Generated {
@@ -185,7 +186,7 @@ impl Generated {
         if !self.opened || self.nanos_per_unit == f64::INFINITY {
             return None;
         }
-        let mut units = self.gaps.at(self.stream.uniform());
+        let mut units = self.gaps.at(self.stream.exponential());
         loop {
             let offset = self.offset + units * self.nanos_per_unit;
             if offset < self.length {
@@ -209,12 +210,27 @@ impl Sizes {
     fn draw(&mut self) -> (u32, u32) {
         match self {
             Sizes::Same { prompt, output } => (*prompt, *output),
-            Sizes::Drawn { prompts, outputs, prompt, output } => {
-                // A token more than half counts as one; both tables start above 1.
-                let tokens = |table: &QuantileTable, stream: &mut Stream| (stream.draw(table) + 0.5) as u32;
-                (tokens(prompts, prompt), tokens(outputs, output))
-            }
+            Sizes::Drawn(drawn) => drawn.draw(),
         }
+    }
+}
+
+impl Drawn {
+    fn new(seed: Seed, entity: Entity) -> Drawn {
+        Drawn {
+            prompts: lengths::conversation_prompts(),
+            outputs: lengths::conversation_outputs(),
+            prompt: seed.stream(entity, "prompt"),
+            output: seed.stream(entity, "output"),
+        }
+    }
+
+    #[inline]
+    fn draw(&mut self) -> (u32, u32) {
+        // To the nearest token; both tables start above 1.
+        let prompt = self.prompt.draw(&self.prompts) + 0.5;
+        let output = self.output.draw(&self.outputs) + 0.5;
+        (prompt as u32, output as u32)
     }
 }
 

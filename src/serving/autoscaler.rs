@@ -1,9 +1,14 @@
 //! How many replicas a service should have. Fixed: as many as it may. Target load: as many as hold outstanding requests per
 //! replica at `load` x the batch at which TPOT meets the SLO (models/inference.md section 2); up at once, down only to the
 //! most that was asked for over `down_after`, as the Kubernetes autoscaler stabilises.
+//!
+//! Outstanding requests do not halve when replicas double: each then decodes faster, so a rule in proportion to them sends
+//! far too many replicas away, and swings. Here the step model turns those running on each ready replica into the throughput
+//! that they stand for; as many replicas are asked for as carry it at the target, and more to hold those that wait.
 
 use super::{
-    ArrivalPlan, BatchLimits, MeanLengths, ScalePolicy, ServicePlan, StepLoad, TargetLoad, Telemetry, lengths,
+    ArrivalPlan, BatchLimits, MeanLengths, ScalePolicy, ServicePlan, StepLoad, StepModel, TargetLoad, Telemetry,
+    lengths, weekly,
 };
 use crate::units::{SimTime, Span};
 use std::collections::VecDeque;
@@ -21,6 +26,7 @@ pub struct Autoscaler {
 struct Target {
     /// Outstanding requests that one replica should hold.
     each: f64,
+    pace: Pace,
     down_after: Span,
     /// What was asked for within `down_after`, later and lower asks behind earlier and higher ones.
     asks: VecDeque<(SimTime, u32)>,
@@ -34,15 +40,16 @@ impl Autoscaler {
         let (initial, target) = match scale.policy {
             ScalePolicy::Fixed {} => (scale.max, None),
             ScalePolicy::TargetLoad(policy) => {
-                let each = target_outstanding(plan, policy);
-                let target = Target { each, down_after: policy.down_after, asks: VecDeque::new() };
-                (opening_replicas(plan, each), Some(target))
+                let (each, pace) = (target_outstanding(plan, policy), Pace::new(plan));
+                let initial = (opening_rate(plan) / pace.throughput(each)).ceil().min(f64::from(scale.max)) as u32;
+                (initial, Some(Target { each, pace, down_after: policy.down_after, asks: VecDeque::new() }))
             }
         };
         Autoscaler { min: scale.min, max: scale.max, initial: initial.clamp(scale.min, scale.max), target }
     }
 
-    /// Replicas to open with: what the target load asks for at the mean rate of the arrivals.
+    /// Replicas to open with: what the target load asks for at the rate in the hour of the opening; at the mean
+    /// rate where that hour hangs on a training job.
     #[must_use]
     pub fn initial(&self) -> u32 {
         self.initial
@@ -52,8 +59,7 @@ impl Autoscaler {
     pub fn desired(&mut self, now: SimTime, seen: Telemetry) -> u32 {
         let have = seen.ready + seen.loading;
         let Some(target) = &mut self.target else { return self.max };
-        let ask = ((seen.running + seen.queued) as f64 / target.each).ceil().min(f64::from(self.max)) as u32;
-        let ask = ask.clamp(self.min, self.max);
+        let ask = target.needed(seen).ceil().clamp(f64::from(self.min), f64::from(self.max)) as u32;
         if target.asks.is_empty() {
             // What stands at first was somebody's ask.
             target.asks.push_back((now, have));
@@ -78,27 +84,48 @@ fn target_outstanding(plan: &ServicePlan, policy: TargetLoad) -> f64 {
     (policy.load.as_f64() * f64::from(batch)).max(1.0)
 }
 
-/// Replicas that hold `each` outstanding requests at the mean rate: a steady batch of B gives B / (output x step) requests.
-fn opening_replicas(plan: &ServicePlan, each: f64) -> u32 {
-    let replicas = mean_rate(plan) / steady_throughput(plan, each);
-    replicas.ceil().min(f64::from(plan.scale.max)) as u32
+impl Target {
+    /// Replicas that carry the present throughput at the target, and hold those that wait.
+    fn needed(&self, seen: Telemetry) -> f64 {
+        let (ready, running) = (f64::from(seen.ready), seen.running as f64);
+        let carrying = if seen.ready > 0 {
+            ready * self.pace.throughput(running / ready) / self.pace.throughput(self.each)
+        } else {
+            running / self.each
+        };
+        // A whole number of replicas must not become one more by rounding.
+        carrying + seen.queued as f64 / self.each - 1e-9
+    }
 }
 
-/// Requests a second of one replica that holds `batch` sequences.
-pub(super) fn steady_throughput(plan: &ServicePlan, batch: f64) -> f64 {
-    let lengths = mean_lengths(&plan.arrivals);
-    let load = StepLoad {
-        batch,
-        cached: batch * (lengths.prompt + lengths.output / 2.0),
-        prompt: batch * lengths.prompt / lengths.output,
-        attended: 0.0,
-    };
-    batch / (lengths.output * plan.step.time(load).as_secs_f64())
+/// The throughput of one replica by its steady batch: B / (output tokens x step time).
+#[derive(Debug, Clone)]
+pub(super) struct Pace {
+    step: StepModel,
+    lengths: MeanLengths,
 }
 
-/// Mean requests a second over a week, or over a trace.
-fn mean_rate(plan: &ServicePlan) -> f64 {
+impl Pace {
+    pub(super) fn new(plan: &ServicePlan) -> Pace {
+        Pace { step: plan.step, lengths: mean_lengths(&plan.arrivals) }
+    }
+
+    /// Requests a second of one replica that holds `batch` sequences.
+    pub(super) fn throughput(&self, batch: f64) -> f64 {
+        let MeanLengths { prompt, output } = self.lengths;
+        let cached = batch * (prompt + output / 2.0);
+        let load = StepLoad { batch, cached, prompt: batch * prompt / output, attended: 0.0 };
+        batch / (output * self.step.time(load).as_secs_f64())
+    }
+}
+
+/// Requests a second in the hour of the opening, noise apart; over a trace, their mean.
+fn opening_rate(plan: &ServicePlan) -> f64 {
     match &plan.arrivals {
+        ArrivalPlan::Chat(chat) if chat.weekly && plan.opens_after.is_none() => {
+            let hour = u64::from(plan.start_hour_of_week) + plan.opens_at.nanos() / Span::HOUR.nanos();
+            chat.rate.as_f64() * weekly(hour)
+        }
         ArrivalPlan::Chat(chat) => chat.rate.as_f64(),
         ArrivalPlan::Poisson(poisson) => poisson.rate.as_f64(),
         ArrivalPlan::Trace(requests) => {
@@ -152,7 +179,10 @@ mod tests {
 
     #[test]
     fn target_load_goes_up_at_once_and_down_after_a_while() {
-        let mut autoscaler = Autoscaler::new(&scaled(ScalePolicy::default(), 2, 40));
+        // Steps of constant time: throughput is in proportion to the batch.
+        let mut plan = scaled(ScalePolicy::default(), 2, 40);
+        plan.step = StepModel { d_ms: 0.0, b_ms: 0.0, c_ms: 0.0, e_ms: 0.0, ..plan.step };
+        let mut autoscaler = Autoscaler::new(&plan);
         autoscaler.target.as_mut().unwrap().each = 10.0;
         // (seconds, ready, loading, running, queued, expected)
         let steps = [
@@ -174,12 +204,35 @@ mod tests {
     }
 
     #[test]
-    fn it_opens_with_what_the_target_asks_for_at_the_mean_rate() {
-        let plan = scaled(ScalePolicy::default(), 1, 40);
-        let autoscaler = Autoscaler::new(&plan);
-        let each = autoscaler.target.as_ref().unwrap().each;
-        let replicas = 50.0 / steady_throughput(&plan, each);
-        assert_eq!(autoscaler.initial(), replicas.ceil() as u32);
-        assert!((1..40).contains(&autoscaler.initial()), "{}", autoscaler.initial());
+    fn it_asks_for_the_same_replicas_however_many_carry_the_load() {
+        let plan = scaled(ScalePolicy::default(), 1, 400);
+        let target = Autoscaler::new(&plan).target.unwrap();
+        let rate = 50.0 * target.pace.throughput(target.each);
+        // The steady batch of each of `ready` replicas, by bisection.
+        for ready in [45, 50, 80, 200] {
+            let (mut low, mut high) = (0.0, 1e3);
+            for _ in 0..60 {
+                let middle = (low + high) / 2.0;
+                let slow = target.pace.throughput(middle) * f64::from(ready) < rate;
+                *(if slow { &mut low } else { &mut high }) = middle;
+            }
+            let running = (low * f64::from(ready)).round() as u64;
+            let needed = target.needed(seen(ready, 0, running, 0));
+            assert!((needed - 50.0).abs() < 0.1, "{ready} ready, {running} running: {needed}");
+        }
+    }
+
+    #[test]
+    fn it_opens_with_what_the_target_asks_for_at_the_opening_rate() {
+        let mut plan = scaled(ScalePolicy::default(), 1, 400);
+        plan.arrivals = ArrivalPlan::Chat(chat(PerSecond::new(500.0)));
+        // Sunday 00:00 has 0.56 of the mean, Monday 13:00 has 1.48; after a job the hour is unknown.
+        for (hour, opens_after, rate) in [(0, None, 280.2), (37, None, 740.6), (37, Some(0), 500.0)] {
+            let plan = ServicePlan { opens_at: Span::HOUR * hour, opens_after, ..plan.clone() };
+            let autoscaler = Autoscaler::new(&plan);
+            let target = autoscaler.target.as_ref().unwrap();
+            let replicas = rate / target.pace.throughput(target.each);
+            assert_eq!(autoscaler.initial(), replicas.ceil() as u32, "{replicas}");
+        }
     }
 }

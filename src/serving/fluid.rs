@@ -2,13 +2,15 @@
 //! thousand requests a second, where [`Cell`](super::Cell) would take too long.
 //!
 //! In each step of the control tick, cut where a replica becomes ready or fails, the expected arrivals are the exact integral
-//! of [`RateCurve`](super::RateCurve). They and the backlog flow through the ready replicas up to the saturated throughput; the load that this makes, equal in all
-//! cells, gives power, batch and latencies from the tables; what does not fit waits, and its wait is backlog over
-//! throughput; what finds the queue full is turned away. The weekly profile, slow noise, failures and loading act here, and
-//! so does what an autoscaler sees: the tables' fluctuation of the requests inside, as a noise with their turnover time.
+//! of [`RateCurve`](super::RateCurve). Requests held change by what comes less what goes, `L' = L + arrivals - flow(L')`
+//! (implicit Euler of the pointwise stationary fluid flow approximation; Wang, Tipper and Banerjee, INFOCOM 1996), where the
+//! tables say how much flows when that much is held. The load that this makes, equal in all cells, gives power and latencies
+//! from the tables; what ready replicas cannot hold inside waits, backlog over throughput; what finds the queue full is
+//! turned away. The weekly profile, slow noise, failures and loading act here, and so does what an autoscaler sees: requests
+//! held, with the tables' fluctuation about the mean.
 //!
-//! Assumes that a cell settles within a tick, that requests which a failure throws back cost nothing but their replica's
-//! capacity, and that a replica drains at once. Measured against exact cells: `tests/fluid.rs`.
+//! Assumes that power and latencies follow load at once, that requests which a failure throws back cost nothing but their
+//! replica's capacity, and that a replica drains at once. Measured against exact cells: `tests/fluid.rs`.
 
 use super::cell::DETECT;
 use super::hazard::Hazard;
@@ -18,6 +20,7 @@ use crate::engine::{Entity, Process, Seed, Stream};
 use crate::ledger::{Book, Count, Draw, Event, EventKind, Grid, Latencies, ServiceFacts, Use};
 use crate::units::{SimTime, Span, Tokens, Watts};
 use crate::world::NodeSet;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// A service, integrated.
@@ -27,16 +30,12 @@ pub struct Fluid {
     table: Table,
     curve: RateCurve,
     hazard: Hazard,
-    fluctuation: Fluctuation,
+    held: Held,
     /// Integrated up to here.
     now: SimTime,
     ready: Vec<NodeSet>,
     unready: Vec<Unready>,
     released: Vec<NodeSet>,
-    /// Requests that wait because more come than flow.
-    backlog: f64,
-    /// Requests inside replicas.
-    inside: f64,
     flows: Flows,
     weights: Weights,
     book: Book,
@@ -69,8 +68,12 @@ struct Flows {
 #[derive(Debug, Clone)]
 struct Weights {
     points: Vec<u64>,
-    delayed: Latencies,
+    /// By point and the wait in front, the latter in steps of [`WAIT_STEP`] of itself.
+    delayed: BTreeMap<(usize, i32), u64>,
 }
+
+/// Waits are kept to 5 %.
+const WAIT_STEP: f64 = 0.05;
 
 /// Weight of one request: fine enough to split it between four points.
 const WEIGHT: f64 = 65_536.0;
@@ -85,15 +88,13 @@ impl Fluid {
         Fluid {
             curve: RateCurve::new(&plan, seed),
             hazard: Hazard::new(plan.failures, plan.nodes, seed.stream(entity.part(0), "failure")),
-            fluctuation: Fluctuation { stream: seed.stream(entity, "fluctuation"), level: 0.0, seen: 0.0 },
+            held: Held { mean: 0.0, excess: 0.0, stream: seed.stream(entity, "fluctuation") },
             now: SimTime::ZERO,
             ready: Vec::new(),
             unready: Vec::new(),
             released: Vec::new(),
-            backlog: 0.0,
-            inside: 0.0,
             flows: Flows::new(autoscaler::mean_lengths(&plan.arrivals)),
-            weights: Weights { points: vec![0; table.len()], delayed: Latencies::default() },
+            weights: Weights { points: vec![0; table.len()], delayed: BTreeMap::new() },
             book: Book::new(grid),
             facts: ServiceFacts { fidelity: "fluid", ..ServiceFacts::default() },
             table,
@@ -112,7 +113,7 @@ impl Fluid {
         self.integrate_to(at);
         if self.facts.opened.is_none() {
             self.facts.opened = Some(at);
-            self.log(EventKind::Opened, String::new(), format!("service {} opens", self.plan.name));
+            self.log(EventKind::Opened, String::new(), "doors open".to_owned());
         }
     }
 
@@ -120,16 +121,20 @@ impl Fluid {
     pub fn add_replica(&mut self, at: SimTime, ready: SimTime, nodes: NodeSet) {
         self.integrate_to(at);
         self.unready.push(Unready { what: Use::Loading, until: ready, nodes });
-        self.settle();
+        if ready <= at {
+            self.settle();
+        }
     }
 
     /// Sends one replica away at `at`: one that does not serve yet, the newest first, else a ready one, which drains at once.
     /// Panics where there is none.
     pub fn remove_replica(&mut self, at: SimTime) {
         self.integrate_to(at);
-        let nodes = self.unready.pop().map(|unready| unready.nodes).or_else(|| self.ready.pop());
-        self.released.push(nodes.expect("a replica is left to remove"));
-        self.settle();
+        if let Some(unready) = self.unready.pop() {
+            return self.released.push(unready.nodes);
+        }
+        self.released.push(self.ready.pop().expect("a replica is left to remove"));
+        self.hazard.expose(self.now, self.ready.len() as u32);
     }
 
     /// Nodes of replicas that have gone since the last call.
@@ -140,11 +145,12 @@ impl Fluid {
     /// What control may know at an edge.
     #[must_use]
     pub fn telemetry(&self) -> Telemetry {
+        let waiting = (self.held.mean - self.room()).max(0.0);
         Telemetry {
             ready: self.ready.len() as u32,
             loading: self.unready.len() as u32,
-            running: (self.inside + self.fluctuation.seen).max(0.0).round() as u64,
-            queued: self.backlog.round() as u64,
+            running: (self.held.mean - waiting + self.held.excess).max(0.0).round() as u64,
+            queued: waiting.round() as u64,
             output: Tokens::new(self.flows.output()),
         }
     }
@@ -182,7 +188,7 @@ impl Fluid {
             let victim = self.hazard.strike(self.now) as usize;
             let nodes = self.ready.remove(victim);
             self.facts.replica_failures += 1;
-            let lost = self.inside / (self.ready.len() + 1) as f64;
+            let lost = self.held.mean / (self.ready.len() + 1) as f64;
             let detail = format!("{lost:.0} requests start over");
             self.log(EventKind::Failure, nodes.to_string(), detail);
             self.unready.push(Unready { what: Use::Detect, until: self.now + DETECT, nodes });
@@ -215,29 +221,36 @@ impl Fluid {
             self.spend_standing(what, self.now, until, count);
         }
         let arriving = if self.facts.opened.is_some() { self.curve.expected(self.now, until) } else { 0.0 };
-        let capacity = self.table.saturated * self.ready.len() as f64 * span.as_secs_f64();
-        let offered = self.backlog + arriving;
-        let flowing = offered.min(capacity);
-        let room = f64::from(self.plan.queue.max(1)) * (self.ready.len() + self.unready.len()).max(1) as f64;
-        let waiting = (offered - flowing).min(room);
-        let turned_away = offered - flowing - waiting;
-        let wait = if capacity > 0.0 { (self.backlog + waiting) / 2.0 / capacity } else { 0.0 };
-        self.backlog = waiting;
+        let replicas = self.ready.len() as f64;
+        let each_cell = replicas / f64::from(cells(self.plan.scale.max));
+        let full = self.table.saturated * replicas * span.as_secs_f64();
+        let had = self.held.mean + arriving;
+        let load = if replicas > 0.0 { self.table.load_after(each_cell, had / replicas, full / replicas) } else { 0.0 };
+        let flowing = load * full;
+        let queue = f64::from(self.plan.queue.max(1)) * (self.ready.len() + self.unready.len()).max(1) as f64;
+        let holding = (had - flowing).min(self.room() + queue);
+        let turned_away = had - flowing - holding;
+        let waiting = (self.held.mean + holding) / 2.0 - self.room();
+        self.held.mean = holding;
         if self.ready.is_empty() {
-            (self.inside, self.fluctuation.seen) = (0.0, 0.0);
-            self.flows.follow(&mut self.book, until, arriving, turned_away, self.backlog, 0.0);
+            self.held.excess = 0.0;
+            self.flows.follow(&mut self.book, until, arriving, turned_away, holding, 0.0);
             return;
         }
-        let spot = self.table.spot(self.ready.len() as f64 / f64::from(cells(self.plan.scale.max)), flowing / capacity);
+        let spot = self.table.spot(each_cell, load);
         let response = self.table.response(&spot);
         self.serve(until, &response);
-        self.inside = response.outstanding * self.ready.len() as f64;
-        self.fluctuation.advance(&response, self.ready.len() as f64, flowing / span.as_secs_f64(), span);
-        let outside = self.backlog + self.inside;
-        let wait = span.scale(wait);
+        self.held.fluctuate(response.variance * replicas, flowing);
+        let wait = span.scale((waiting / full).max(0.0));
         let within = response.within_slo * self.punctual(&response, wait);
-        let completed = self.flows.follow(&mut self.book, until, arriving, turned_away, outside, within);
-        self.weights.add(&self.table, &spot, completed, wait);
+        let completed = self.flows.follow(&mut self.book, until, arriving, turned_away, holding, within);
+        self.weights.add(&spot, completed, wait);
+    }
+
+    /// Requests that the ready replicas can hold inside; more than that wait.
+    fn room(&self) -> f64 {
+        let ready = self.ready.len() as f64;
+        ready * self.table.room(ready / f64::from(cells(self.plan.scale.max)))
     }
 
     /// Part of those that would meet the SLO that still do after `wait`.
@@ -347,43 +360,46 @@ impl Flows {
 
 impl Weights {
     /// Adds `requests` that met the latencies at `spot`, after `wait`.
-    fn add(&mut self, table: &Table, spot: &Spot, requests: u64, wait: Span) {
+    fn add(&mut self, spot: &Spot, requests: u64, wait: Span) {
         let weight = requests as f64 * WEIGHT;
-        if wait > Span::ZERO {
-            let delayed = table.delayed(spot, wait);
-            let each = weight / delayed.e2e().count() as f64;
-            self.delayed.merge_scaled(&delayed, each.round() as u64);
-            return;
-        }
         for (point, part) in spot {
-            self.points[*point] += (weight * part).round() as u64;
+            let weight = (weight * part).round() as u64;
+            if wait == Span::ZERO {
+                self.points[*point] += weight;
+            } else if weight > 0 {
+                let step = (libm::log(wait.as_secs_f64()) / WAIT_STEP).round() as i32;
+                *self.delayed.entry((*point, step)).or_default() += weight;
+            }
         }
     }
 
     /// Enters all into `latencies`, in units of 1 / [`WEIGHT`] request.
     fn enter(&self, table: &Table, latencies: &mut Latencies) {
-        latencies.merge(&self.delayed);
-        for (point, weight) in self.points.iter().enumerate() {
-            let measured = table.latencies(point);
+        let mut enter = |measured: &Latencies, weight: u64| {
             latencies.merge_scaled(measured, weight / measured.e2e().count().max(1));
+        };
+        self.points.iter().enumerate().for_each(|(point, weight)| enter(table.latencies(point), *weight));
+        for (&(point, step), weight) in &self.delayed {
+            let wait = Span::from_secs_f64(libm::exp(f64::from(step) * WAIT_STEP));
+            enter(&table.delayed(point, wait), *weight);
         }
     }
 }
 
-/// What an autoscaler sees beside the mean: the number of requests inside fluctuates, and is forgotten with their turnover.
+/// Requests that wait or are inside replicas.
 #[derive(Debug, Clone)]
-struct Fluctuation {
+struct Held {
+    mean: f64,
+    /// Above the mean, now: what an autoscaler sees and nothing else feels, for the tables hold its effects.
+    excess: f64,
     stream: Stream,
-    level: f64,
-    /// Requests above the mean.
-    seen: f64,
 }
 
-impl Fluctuation {
-    fn advance(&mut self, response: &Response, replicas: f64, flow: f64, span: Span) {
-        let turnover = response.outstanding * replicas / flow.max(f64::MIN_POSITIVE);
-        let keep = libm::exp(-span.as_secs_f64() / turnover.max(f64::MIN_POSITIVE));
-        self.level = keep * self.level + (1.0 - keep * keep).sqrt() * self.stream.normal();
-        self.seen = self.level * (response.variance * replicas).sqrt();
+impl Held {
+    /// A step in which `flow` requests pass, as a diffusion whose variance, once settled, is the table's: requests that come
+    /// at a rate and settle in variance / rate, a turnover at low load, many near saturation.
+    fn fluctuate(&mut self, variance: f64, flow: f64) {
+        let keep = if variance > 0.0 { libm::exp(-flow / variance) } else { 0.0 };
+        self.excess = keep * self.excess + ((1.0 - keep * keep) * variance).sqrt() * self.stream.normal();
     }
 }

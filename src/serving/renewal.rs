@@ -43,9 +43,10 @@ impl Gaps {
         self.thinned = mixture(&self.gamma, self.weight(share));
     }
 
-    /// The gap at uniform `u`.
-    pub(super) fn at(&self, u: f64) -> f64 {
-        let place = -libm::log1p(-u) * STEPS as f64;
+    /// The gap where an exponential draw is `e`.
+    #[inline]
+    pub(super) fn at(&self, e: f64) -> f64 {
+        let place = e * STEPS as f64;
         let index = (place as usize).min(NODES - 2);
         let (low, high) = (self.thinned[index], self.thinned[index + 1]);
         low + (high - low) * (place - index as f64)
@@ -112,11 +113,15 @@ mod tests {
         // freedom over 2); shape 0.25 (CV 2) at u = 0.9: chi-square with 0.5 degrees over 2 is 0.7689.
         let e = Gaps::new(1.0);
         for u in [0.001, 0.5, 0.99, 0.999_999] {
-            assert!((e.at(u) / -libm::log1p(-u) - 1.0).abs() < 1e-4, "u {u}");
+            assert!((e.at(-libm::log1p(-u)) / -libm::log1p(-u) - 1.0).abs() < 1e-4, "u {u}");
         }
         let quarter = Gaps::new(0.5);
         for (u, expected) in [(0.5, 3.672_06), (0.99, 10.045_1)] {
-            assert!((quarter.at(u) * 4.0 / expected - 1.0).abs() < 2e-3, "u {u}: {}", quarter.at(u) * 4.0);
+            assert!(
+                (quarter.at(-libm::log1p(-u)) * 4.0 / expected - 1.0).abs() < 2e-3,
+                "u {u}: {}",
+                quarter.at(-libm::log1p(-u)) * 4.0
+            );
         }
     }
 

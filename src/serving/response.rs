@@ -5,7 +5,7 @@
 //! Between points everything is bilinear: in load, and in the logarithm of the replicas. Past load 1 a cell stands saturated;
 //! what waits then is the integrator's business.
 
-use super::autoscaler::{mean_lengths, steady_throughput};
+use super::autoscaler::{Pace, mean_lengths};
 use super::{ArrivalPlan, CELL_REPLICAS, Cell, Chat, Poisson, ServicePlan, cells};
 use crate::engine::{Process, Seed};
 use crate::fault::FailureLaw;
@@ -26,7 +26,7 @@ const TURNOVERS: f64 = 15.0;
 const LOOKS: u64 = 300;
 
 /// Values that stand for a histogram where it is moved or stretched.
-const STEPS: usize = 256;
+const STEPS: usize = 128;
 
 /// A steady cell at some ready replicas and load, for each ready replica.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
@@ -68,6 +68,8 @@ pub(super) struct Table {
     /// Row by row, one for each load.
     responses: Vec<Response>,
     latencies: Vec<Latencies>,
+    /// The same at [`STEPS`] quantiles: times to first token, per output token, end to end.
+    quantiles: Vec<Vec<[Span; 3]>>,
     /// Requests a second of a saturated replica.
     pub(super) saturated: f64,
 }
@@ -89,16 +91,28 @@ impl Table {
             .par_iter()
             .map(|&(ready, load)| measure(plan, seed, ready, load * saturated * f64::from(ready)))
             .collect();
-        let mut table = Table { replicas, responses: Vec::new(), latencies: Vec::new(), saturated };
+        let (responses, latencies, quantiles) = (Vec::new(), Vec::new(), Vec::new());
+        let mut table = Table { replicas, responses, latencies, quantiles, saturated };
         for row in measured.chunks(steady) {
             table.responses.extend(row.iter().map(|(response, _)| *response));
             table.latencies.extend(row.iter().map(|(_, latencies)| latencies.clone()));
+            table.quantiles.extend(row.iter().map(|(_, latencies)| at_quantiles(latencies, latencies.tpot())));
             let (last, below) = &row[steady - 1];
             // Inside a saturated cell a request stays as Little's law says; the waiting in front is not the cell's.
             let slower = full.0.outstanding / saturated / below.e2e().mean().map_or(1.0, Span::as_secs_f64);
-            let tpot = full.1.tpot();
-            table.responses.push(Response { within_slo: last.within_slo, ttft: last.ttft * slower, ..full.0 });
-            table.latencies.push(reshape(below, tpot, |span| span.scale(slower)));
+            let outstanding = full.0.outstanding.max(last.outstanding);
+            table.responses.push(Response {
+                outstanding,
+                within_slo: last.within_slo,
+                ttft: last.ttft * slower,
+                ..full.0
+            });
+            let stretched = at_quantiles(below, full.1.tpot());
+            let stretched = stretched.iter().map(|[ttft, tpot, e2e]| [ttft.scale(slower), *tpot, e2e.scale(slower)]);
+            table.quantiles.push(stretched.collect());
+            table.latencies.push(Latencies::default());
+            let saturated = table.latencies.len() - 1;
+            table.latencies[saturated] = table.delayed(saturated, Span::ZERO);
         }
         table
     }
@@ -117,6 +131,26 @@ impl Table {
         ]
     }
 
+    /// The load at which a replica, one of `ready` in its cell, ends a step with what it then holds when it `had` that many
+    /// requests (those that came in the step included) and a load of 1 takes `full` of them out in the step. Held and taken
+    /// both rise straight between columns, so this solves `held(load) + load full = had` exactly.
+    pub(super) fn load_after(&self, ready: f64, had: f64, full: f64) -> f64 {
+        let (mut load, mut sum) = (0.0, 0.0);
+        for next in LOADS {
+            let then = self.response(&self.spot(ready, next)).outstanding + next * full;
+            if then >= had {
+                return load + (next - load) * (had - sum) / (then - sum).max(f64::MIN_POSITIVE);
+            }
+            (load, sum) = (next, then);
+        }
+        1.0
+    }
+
+    /// Requests that a replica, one of `ready` in its cell, can hold inside.
+    pub(super) fn room(&self, ready: f64) -> f64 {
+        self.response(&self.spot(ready, 1.0)).outstanding
+    }
+
     /// The response at `spot`.
     pub(super) fn response(&self, spot: &Spot) -> Response {
         Response::mix(spot.map(|(point, weight)| (self.responses[point], weight)))
@@ -132,11 +166,15 @@ impl Table {
         &self.latencies[point]
     }
 
-    /// Latencies of `spot`'s weightiest point, with `wait` before each first token; as many as [`STEPS`].
-    pub(super) fn delayed(&self, spot: &Spot, wait: Span) -> Latencies {
-        let heaviest = spot.iter().fold(spot[0], |best, part| if part.1 > best.1 { *part } else { best }).0;
-        let at = &self.latencies[heaviest];
-        reshape(at, at.tpot(), |span| span + wait)
+    /// Latencies at a point, with `wait` before each first token.
+    pub(super) fn delayed(&self, point: usize, wait: Span) -> Latencies {
+        let mut delayed = Latencies::default();
+        for [ttft, tpot, e2e] in &self.quantiles[point] {
+            delayed.record_ttft(*ttft + wait);
+            delayed.record_tpot(*tpot);
+            delayed.record_e2e(*e2e + wait);
+        }
+        delayed
     }
 }
 
@@ -152,16 +190,13 @@ fn place<K: Copy>(keys: &[K], value: impl Fn(K) -> f64, straight: impl Fn(f64) -
     (index, (straight(at) - low) / (high - low))
 }
 
-/// As many requests at each of [`STEPS`] quantiles: `tpot`'s, and those of `from` after `change`.
-fn reshape(from: &Latencies, tpot: &Histogram, change: impl Fn(Span) -> Span) -> Latencies {
-    let mut reshaped = Latencies::default();
-    for step in 0..STEPS {
-        let at = Share::new((step as f64 + 0.5) / STEPS as f64);
-        from.ttft().quantile(at).into_iter().for_each(|span| reshaped.record_ttft(change(span)));
-        from.e2e().quantile(at).into_iter().for_each(|span| reshaped.record_e2e(change(span)));
-        tpot.quantile(at).into_iter().for_each(|span| reshaped.record_tpot(span));
-    }
-    reshaped
+/// Times to first token, per output token and end to end at [`STEPS`] quantiles; the second from `tpot`.
+fn at_quantiles(of: &Latencies, tpot: &Histogram) -> Vec<[Span; 3]> {
+    let at = |histogram: &Histogram, step: usize| {
+        let part = Share::new((step as f64 + 0.5) / STEPS as f64);
+        histogram.quantile(part).unwrap_or_default()
+    };
+    (0..STEPS).map(|step| [at(of.ttft(), step), at(tpot, step), at(of.e2e(), step)]).collect()
 }
 
 /// A replica that is offered half as much again as a steady full batch can take, and the throughput that it has.
@@ -169,7 +204,7 @@ fn saturate(plan: &ServicePlan, seed: Seed) -> ((Response, Latencies), f64) {
     let lengths = mean_lengths(&plan.arrivals);
     let by_cache = plan.kv_tokens as f64 / (lengths.prompt + lengths.output / 2.0).max(1.0);
     let batch = f64::from(plan.max_batch).min(by_cache).max(1.0);
-    let rate = steady_throughput(plan, batch);
+    let rate = Pace::new(plan).throughput(batch);
     let turnover = batch / rate;
     let measured = Span::from_secs_f64((TURNOVERS * turnover).max(REQUESTS / 2.0 / rate));
     let run = run(plan, seed, 1, 1.5 * rate, Span::from_secs_f64(5.0 * turnover), measured);
@@ -189,7 +224,8 @@ fn measure(plan: &ServicePlan, seed: Seed, ready: u32, rate: f64) -> (Response, 
 
 /// About how long a request stays in a replica that takes `rate` a second: the steady batch at that rate, by Little's law.
 fn turnover(plan: &ServicePlan, rate: f64) -> f64 {
-    let batch = (0..9).map(|power| f64::from(1 << power)).find(|batch| steady_throughput(plan, *batch) > rate);
+    let pace = Pace::new(plan);
+    let batch = (0..9).map(|power| f64::from(1 << power)).find(|batch| pace.throughput(*batch) > rate);
     batch.unwrap_or(f64::from(plan.max_batch)) / rate.max(f64::MIN_POSITIVE)
 }
 
