@@ -1,1 +1,4 @@
+//! All tests from outside, in one binary: one link instead of ten.
 
+
+mod run;
