@@ -2,7 +2,10 @@
 
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
-use tollway::engine::{Calendar, Control, Entity, EventKey, Process, RadixHeap, RunStats, Seed, Slots, Stream, run};
+use tollway::engine::variate::gamma_quantile;
+use tollway::engine::{
+    Calendar, Control, Entity, EventKey, Process, QuantileTable, RadixHeap, RunStats, Seed, Slots, Stream, run,
+};
 use tollway::units::{SimTime, Span};
 
 fn key(at: u64, class: u8, entity: u32, sequence: u32) -> EventKey {
@@ -179,8 +182,9 @@ fn a_stream_is_chacha8_keyed_by_seed_replication_entity_and_purpose() {
 fn golden_draws() {
     let mut stream = SEED.stream(Entity::named("service.chat").part(2), "arrivals");
     let drawn = (stream.bits(), stream.uniform(), stream.exponential(), stream.normal(), stream.below(1_000));
-    let more = (stream.lognormal(6.0, 1.5), stream.weibull(0.45, 2.13));
-    expect_test::expect!["(9293866814745391747, 0.6016091572405696, 0.4211305177080193, 0.43287211691360367, 619) (115.58150486564006, 0.20668794137996557)"].assert_eq(&format!("{drawn:?} {more:?}"));
+    let gaps = QuantileTable::from_quantile(|p| gamma_quantile(0.9246, p));
+    let more = (stream.lognormal(6.0, 1.5), stream.weibull(0.45, 2.13), stream.draw(&gaps));
+    expect_test::expect!["(9293866814745391747, 0.6016091572405696, 0.4211305177080193, 0.43287211691360367, 619) (115.58150486564006, 0.20668794137996557, 1.1779595167755825)"].assert_eq(&format!("{drawn:?} {more:?}"));
 }
 
 #[test]
@@ -229,24 +233,37 @@ fn parts_do_not_collide() {
     }
 }
 
+/// A law, how a stream draws it, and its distribution function.
+type Law = (&'static str, Box<dyn Fn(&mut Stream) -> f64>, fn(f64) -> f64);
+
+fn laws() -> [Law; 7] {
+    let gamma = QuantileTable::from_quantile(|p| gamma_quantile(2.0, p));
+    let lengths = QuantileTable::from_points(&[(0.0, 1.0), (0.5, 100.0), (1.0, 10_000.0)]);
+    [
+        ("uniform", Box::new(|stream| stream.uniform()), |x| x),
+        ("exponential", Box::new(|stream| stream.exponential()), |x| 1.0 - libm::exp(-x)),
+        ("normal", Box::new(|stream| stream.normal()), normal_distribution),
+        ("weibull", Box::new(|stream| stream.weibull(0.45, 2.0)), |x| 1.0 - libm::exp(-libm::pow(x / 2.0, 0.45))),
+        ("lognormal", Box::new(|stream| stream.lognormal(1.0, 2.0)), |x| {
+            normal_distribution((libm::log(x) - 1.0) / 2.0)
+        }),
+        ("table of a gamma of shape 2", Box::new(move |stream| stream.draw(&gamma)), |x| {
+            1.0 - libm::exp(-x) * (1.0 + x)
+        }),
+        ("table of points", Box::new(move |stream| stream.draw(&lengths)), |x| libm::log10(x) / 4.0),
+    ]
+}
+
+fn normal_distribution(x: f64) -> f64 {
+    libm::erfc(-x / std::f64::consts::SQRT_2) / 2.0
+}
+
 /// Kolmogorov's distance between draws and a distribution function stays below its 0.1 % point, 1.95 / sqrt(n).
 #[test]
 fn draws_follow_their_laws() {
-    const DRAWS: usize = 20_000;
-    type Law = (&'static str, fn(&mut Stream) -> f64, fn(f64) -> f64);
-    let laws: [Law; 5] = [
-        ("uniform", |stream| stream.uniform(), |x| x),
-        ("exponential", |stream| stream.exponential(), |x| 1.0 - libm::exp(-x)),
-        ("normal", |stream| stream.normal(), |x| libm::erfc(-x / std::f64::consts::SQRT_2) / 2.0),
-        ("weibull", |stream| stream.weibull(0.45, 2.0), |x| 1.0 - libm::exp(-libm::pow(x / 2.0, 0.45))),
-        (
-            "lognormal",
-            |stream| stream.lognormal(1.0, 2.0),
-            |x| libm::erfc((1.0 - libm::log(x)) / (2.0 * std::f64::consts::SQRT_2)) / 2.0,
-        ),
-    ];
-    for (law, draw, distribution) in laws {
-        let mut stream = SEED.stream(Entity::named(law), "ks");
+    const DRAWS: usize = 100_000;
+    for (law, draw, distribution) in laws() {
+        let mut stream = SEED.stream(Entity::named(law), "distance");
         let mut drawn: Vec<f64> = (0..DRAWS).map(|_| draw(&mut stream)).collect();
         drawn.sort_by(f64::total_cmp);
         let at = |rank: usize| (distribution(drawn[rank]) - (rank as f64 + 0.5) / DRAWS as f64).abs();
