@@ -1,4 +1,5 @@
 //! All tests from outside, in one binary: one link instead of ten.
 
-
+mod engine;
+mod layers;
 mod run;
