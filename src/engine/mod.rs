@@ -18,4 +18,4 @@ pub use radix::RadixHeap;
 pub use run::{Control, Process, RunStats, run};
 pub use slots::Slots;
 pub use stream::{Entity, Seed, Stream};
-pub use variate::QuantileTable;
+pub use variate::{QuantileTable, gamma_quantile, lognormal, normal_quantile, weibull};

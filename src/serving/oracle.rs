@@ -1,0 +1,205 @@
+//! The replica, one token at a time: what jumping must equal, written without its bookkeeping. Only tests use it.
+
+use super::replica::{BLOCK, Done, Job, Replica, Rules, Stretch};
+use super::step::{FINE_BITS, Pace};
+use super::tests::plan;
+use super::{ArrivalPlan, StepModel};
+use crate::trace::Request;
+use crate::units::SimTime;
+use proptest::prelude::*;
+use std::collections::VecDeque;
+
+/// A sequence in the batch, in order of admission.
+struct Running {
+    job: Job,
+    /// Tokens in its cache.
+    cached: u64,
+    blocks: u64,
+    /// Its prompt, tokens lost and computed again included, is over.
+    decodes: bool,
+}
+
+impl Running {
+    /// Tokens still to compute before it produces one.
+    fn behind(&self) -> u64 {
+        u64::from(self.job.prompt) + u64::from(self.job.produced) - self.cached
+    }
+}
+
+/// Serves `requests` to the end; completions and the work of each step, in order of time.
+fn step_through(rules: &Rules, requests: &[Request]) -> (Vec<Done>, Vec<Stretch>) {
+    let mut coming: VecDeque<Job> = requests.iter().map(|&request| Job::from(request)).collect();
+    let (mut waiting, mut running) = (VecDeque::new(), Vec::<Running>::new());
+    let (mut done, mut steps) = (Vec::new(), Vec::new());
+    let mut now: u128 = 0;
+    loop {
+        if waiting.is_empty() && running.is_empty() {
+            let Some(job) = coming.front() else { return (done, steps) };
+            now = now.max(u128::from(job.arrived.nanos()) << FINE_BITS);
+        }
+        while coming.front().is_some_and(|job| job.arrived <= up(now)) {
+            waiting.extend(coming.pop_front());
+        }
+        evict(rules, &mut running, &mut waiting);
+        admit(rules, &mut running, &mut waiting);
+        step(rules, &mut running, &mut now, &mut done, &mut steps);
+    }
+}
+
+fn up(fine: u128) -> SimTime {
+    SimTime::from_nanos((fine.div_ceil(1 << FINE_BITS)) as u64)
+}
+
+fn free(rules: &Rules, running: &[Running]) -> u64 {
+    rules.blocks - running.iter().map(|sequence| sequence.blocks).sum::<u64>()
+}
+
+/// Gives each decoding sequence the block it needs, the newest giving way.
+fn evict(rules: &Rules, running: &mut Vec<Running>, waiting: &mut VecDeque<Job>) {
+    let needs = |sequence: &Running| sequence.decodes && sequence.cached == sequence.blocks * BLOCK;
+    while running.iter().filter(|sequence| needs(sequence)).count() as u64 > free(rules, running) {
+        waiting.push_front(running.pop().expect("somebody needs a block").job);
+    }
+    running.iter_mut().filter(|sequence| needs(sequence)).for_each(|sequence| sequence.blocks += 1);
+}
+
+fn admit(rules: &Rules, running: &mut Vec<Running>, waiting: &mut VecDeque<Job>) {
+    let mut budget = rules.budget.saturating_sub(running.iter().map(Running::behind).sum());
+    while let Some(&job) = waiting.front() {
+        let tokens = u64::from(job.prompt) + u64::from(job.produced);
+        let blocks = tokens.div_ceil(BLOCK);
+        if budget == 0 || running.len() as u64 >= rules.max_batch || blocks > free(rules, running) {
+            return;
+        }
+        waiting.pop_front();
+        running.push(Running { job, cached: 0, blocks, decodes: false });
+        budget -= tokens.min(budget);
+    }
+}
+
+/// One step of all that run: decoding first, then prompts in order of admission.
+fn step(rules: &Rules, running: &mut Vec<Running>, now: &mut u128, done: &mut Vec<Done>, steps: &mut Vec<Stretch>) {
+    let batch = running.iter().filter(|sequence| sequence.decodes).count() as u64;
+    let (mut budget, mut cached, mut chunk, mut attended) = (rules.budget - batch, 0, 0, 0);
+    let mut producing = Vec::new();
+    for (index, sequence) in running.iter_mut().enumerate() {
+        let take = if sequence.decodes {
+            cached += sequence.cached;
+            1
+        } else {
+            let take = sequence.behind().min(budget);
+            budget -= take;
+            chunk += take;
+            attended += take * sequence.cached;
+            take
+        };
+        sequence.cached += take;
+        if sequence.behind() == 0 {
+            producing.push(index);
+        }
+    }
+    let from = up(*now);
+    *now += rules.pace.series(batch, cached, chunk, attended, 0).total(1);
+    let at = up(*now);
+    steps.push(Stretch { from, to: at, batch: batch as u32, chunk: chunk as u32 });
+    for index in producing.into_iter().rev() {
+        running[index].decodes = true;
+        let job = &mut running[index].job;
+        job.produced += 1;
+        job.first = job.first.min(at);
+        if job.produced == job.output {
+            done.push(Done { job: running.remove(index).job, at });
+        }
+    }
+}
+
+/// Serves `requests` to the end by jumping.
+fn jump(rules: &Rules, requests: &[Request]) -> (Vec<Done>, Vec<Stretch>) {
+    let mut replica = Replica::new(rules);
+    let (mut done, mut stretches) = (Vec::new(), Vec::new());
+    for &request in requests {
+        while replica.next() < request.at {
+            stretches.push(replica.turn(rules, &mut done));
+        }
+        replica.arrive(request.at, Job::from(request), rules);
+    }
+    while replica.next() < SimTime::NEVER {
+        stretches.push(replica.turn(rules, &mut done));
+    }
+    (done, stretches)
+}
+
+/// Work by kind, neighbours of the same kind joined.
+fn joined(stretches: Vec<Stretch>) -> Vec<Stretch> {
+    let mut all: Vec<Stretch> = Vec::new();
+    for stretch in stretches.into_iter().filter(|stretch| stretch.from < stretch.to) {
+        match all.last_mut() {
+            Some(last) if (last.to, last.batch, last.chunk) == (stretch.from, stretch.batch, stretch.chunk) => {
+                last.to = stretch.to;
+            }
+            _ => all.push(stretch),
+        }
+    }
+    all
+}
+
+fn assert_jumping_equals_stepping(rules: &Rules, requests: &[Request]) {
+    let (mut jumped, stretches) = jump(rules, requests);
+    let (mut stepped, steps) = step_through(rules, requests);
+    let order = |done: &Done| (done.at, done.job.arrived, done.job.prompt, done.job.output, done.job.first);
+    jumped.sort_by_key(order);
+    stepped.sort_by_key(order);
+    assert_eq!(jumped.len(), requests.len());
+    let differing = jumped.iter().zip(&stepped).find(|(jumped, stepped)| jumped != stepped);
+    assert_eq!(differing, None, "jumped and stepped");
+    assert!(joined(stretches) == joined(steps), "the same work at the same times");
+}
+
+fn model() -> StepModel {
+    plan(ArrivalPlan::Trace([].into()), 1).step
+}
+
+/// Requests by gap in nanoseconds, prompt and output.
+fn listed(rows: &[(u64, u32, u32)]) -> Vec<Request> {
+    let mut at = SimTime::ZERO;
+    let mut request = |&(gap, prompt, output): &(u64, u32, u32)| {
+        at = SimTime::from_nanos(at.nanos() + gap);
+        Request { at, prompt, output }
+    };
+    rows.iter().map(&mut request).collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 512, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn jumping_equals_stepping(
+        rows in prop::collection::vec((prop_oneof![0_u64..3, 0_u64..40_000_000, 0_u64..400_000_000], 1_u32..900, 1_u32..300), 1..60),
+        budget in prop_oneof![Just(2_048_u64), 40_u64..400],
+        max_batch in prop_oneof![Just(256_u64), 1_u64..30],
+        spare in prop_oneof![Just(100_000_u64), 0_u64..60],
+    ) {
+        // Just enough for the longest request (899 + 300 - 1 tokens), and `spare` blocks.
+        let rules = Rules { pace: Pace::new(&model()), budget, max_batch: max_batch.min(budget), blocks: 75 + spare };
+        assert_jumping_equals_stepping(&rules, &listed(&rows));
+    }
+}
+
+#[test]
+fn preemption_happens_and_is_exact() {
+    let rules = Rules { pace: Pace::new(&model()), budget: 2_048, max_batch: 256, blocks: 30 };
+    // Two sequences of 160 + 149 tokens want 39 blocks of 30: the newer is sent back once and computed again.
+    let requests = listed(&[(0, 160, 150), (0, 150, 150)]);
+    let (done, stretches) = jump(&rules, &requests);
+    assert!(stretches.iter().any(|stretch| stretch.chunk > 160 && stretch.chunk < 310), "tokens so far are prompt again");
+    assert_eq!(done.iter().map(|done| done.job.produced).collect::<Vec<_>>(), [150, 150]);
+    assert_jumping_equals_stepping(&rules, &requests);
+}
+
+#[test]
+fn long_outputs_and_long_prompts_are_few_stretches() {
+    let rules = Rules { pace: Pace::new(&model()), budget: 512, max_batch: 256, blocks: 100_000 };
+    let requests = listed(&[(0, 100, 20_000), (1, 60_000, 5)]);
+    assert!(jump(&rules, &requests).1.len() < 12);
+    assert_jumping_equals_stepping(&rules, &requests);
+}
