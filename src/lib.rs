@@ -6,6 +6,7 @@ pub mod fault;
 pub mod ledger;
 pub mod market;
 pub mod power;
+pub mod scenario;
 pub mod serving;
 pub mod trace;
 pub mod training;
