@@ -17,9 +17,7 @@ pub struct Row {
 pub const LISTS: &[&str] = &["gpus", "nodes", "models", "devices", "policies"];
 
 /// A policy: its name, the key that takes it, and its file.
-const POLICIES: &[(&str, &str)] = &[
-    ("fifo", "cluster.<name>.scheduler, src/scheduler"),
-];
+const POLICIES: &[(&str, &str)] = &[("fifo", "cluster.<name>.scheduler, src/scheduler")];
 
 /// The entries of the list `kind`, of all lists where `None`; empty for a kind that is not in [`LISTS`].
 #[must_use]

@@ -81,7 +81,9 @@ fn whole(integer: &DeInteger<'_>) -> Result<Value, String> {
 fn decimal(float: &DeFloat<'_>) -> Result<Value, String> {
     match float.as_str().parse::<f64>() {
         Ok(value) if value.is_finite() => Ok(Value::Float(value)),
-        Ok(_) if float.as_str().ends_with(['n', 'f']) => Err(format!("`{float}` is not a number that a scenario can use")),
+        Ok(_) if float.as_str().ends_with(['n', 'f']) => {
+            Err(format!("`{float}` is not a number that a scenario can use"))
+        }
         _ => Err(format!("the number {float} is too large")),
     }
 }

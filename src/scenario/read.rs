@@ -55,9 +55,8 @@ fn read_chain(file: &Path, complaints: &mut Complaints, inputs: &mut Vec<Input>)
                     let folder = path.parent().unwrap_or(Path::new(""));
                     next = Some((folder.join(name), Some((name.clone(), base.node.at))));
                 }
-                _ => complaints.add(
-                    Complaint::new("`extends` takes the path of one scenario file, in quotes").at(&base.node.at),
-                ),
+                _ => complaints
+                    .add(Complaint::new("`extends` takes the path of one scenario file, in quotes").at(&base.node.at)),
             }
         }
         layers.push(tree);

@@ -1,11 +1,17 @@
-//! Checks the sections against each other and the catalog, and builds the plans of the other rooms.
+//! Checks the sections against each other and the catalog, and builds the plans of the other rooms. A section that is wrong
+//! becomes `None`, so that its neighbours are still checked.
 
+mod devices;
 mod header;
+mod jobs;
+mod names;
+mod places;
+mod services;
 
+use super::Scenario;
 use super::complaint::{Complaint, Complaints};
 use super::read::Input;
 use super::typed::Typed;
-use super::Scenario;
 
 /// The sections under check, and where complaints go.
 struct Check<'a> {
@@ -17,12 +23,47 @@ struct Check<'a> {
 pub(super) fn check(typed: &Typed, inputs: Vec<Input>, complaints: &mut Complaints) -> Option<Scenario> {
     let mut check = Check { typed, complaints };
     let header = check.header();
-    let _ = inputs;
-    let _ = header;
-    None
+    check.has_something_to_run();
+    let clusters = check.clusters();
+    let failures = check.failures();
+    let sites = check.sites(header.as_ref(), &clusters);
+    let jobs = check.jobs(header.as_ref(), &clusters, &failures);
+    let services = check.services(header.as_ref(), &clusters, &failures);
+    check.tenants_fit(&clusters);
+    let devices = check.devices(&clusters);
+    let published = check.published();
+    let header = header?;
+    Some(Scenario {
+        name: header.name,
+        seed: typed.file.seed,
+        replication: 0,
+        start: header.start,
+        horizon: header.horizon,
+        step: header.step,
+        sites: all(sites)?,
+        clusters: all(clusters)?,
+        schedulers: typed.file.cluster.values().map(|cluster| cluster.scheduler).collect(),
+        jobs: all(jobs)?,
+        services: all(services)?,
+        devices: all(devices)?,
+        published: all(published)?,
+        manifest: typed.tree.canonical(),
+        inputs,
+    })
+}
+
+fn all<T>(items: Vec<Option<T>>) -> Option<Vec<T>> {
+    items.into_iter().collect()
 }
 
 impl Check<'_> {
+    fn has_something_to_run(&mut self) {
+        if !self.typed.was_written(&["training"]) && !self.typed.was_written(&["service"]) {
+            let help = "add a section [training.<name>] or [service.<name>]".to_owned();
+            self.complain(&[], "the scenario has no training job and no service: nothing would happen", help);
+        }
+    }
+
     /// Complains about `path`.
     fn complain(&mut self, path: &[&str], message: impl Into<String>, help: impl Into<Option<String>>) {
         let keys: Vec<String> = path.iter().map(|key| (*key).to_owned()).collect();
