@@ -4,6 +4,8 @@
 
 mod run;
 mod stream;
+pub mod variate;
 
 pub use run::{Control, Process, RunStats, run};
 pub use stream::{Entity, Seed, Stream};
+pub use variate::QuantileTable;

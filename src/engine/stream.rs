@@ -1,6 +1,7 @@
 //! Random streams: one ChaCha8 stream for each (seed, replication, entity, purpose), so that adding an entity or a draw
 //! moves no other's numbers, and sweep cells share common random numbers. One uniform makes one variate.
 
+use super::variate::{self, QuantileTable};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
@@ -63,15 +64,41 @@ impl Stream {
         self.0.next_u64()
     }
 
-    /// Uniform in the open interval (0, 1), with 53 bits: safe under a logarithm and under an inverse distribution.
+    /// Uniform in the open interval (0, 1), with 52 bits: safe under a logarithm and under an inverse distribution.
     pub fn uniform(&mut self) -> f64 {
-        // 2^-53, the spacing of the draws; half a spacing keeps 0 and 1 out.
-        const STEP: f64 = 1.0 / 9_007_199_254_740_992.0;
-        ((self.0.next_u64() >> 11) as f64 + 0.5) * STEP
+        // 2^-52, the spacing of the draws; half a spacing keeps 0 and 1 out. One bit more and the last half is rounded to 1.
+        const STEP: f64 = 1.0 / 4_503_599_627_370_496.0;
+        ((self.0.next_u64() >> 12) as f64 + 0.5) * STEP
     }
 
     /// Exponential with mean 1, by inversion.
     pub fn exponential(&mut self) -> f64 {
         -libm::log(self.uniform())
+    }
+
+    /// Normal with mean 0 and standard deviation 1.
+    pub fn normal(&mut self) -> f64 {
+        variate::normal_quantile(self.uniform())
+    }
+
+    /// Lognormal: the logarithm has mean `mu` and standard deviation `sigma`.
+    pub fn lognormal(&mut self, mu: f64, sigma: f64) -> f64 {
+        variate::lognormal(self.uniform(), mu, sigma)
+    }
+
+    /// Weibull of that `shape` and `scale`.
+    pub fn weibull(&mut self, shape: f64, scale: f64) -> f64 {
+        variate::weibull(self.uniform(), shape, scale)
+    }
+
+    /// A draw of the law compiled into `table`.
+    pub fn draw(&mut self, table: &QuantileTable) -> f64 {
+        table.draw(self.uniform())
+    }
+
+    /// One of `0..count`, each as likely as any other to within `count` in 2^64.
+    pub fn below(&mut self, count: u32) -> u32 {
+        assert!(count > 0, "a choice has candidates");
+        ((u128::from(self.bits()) * u128::from(count)) >> 64) as u32
     }
 }

@@ -1,6 +1,8 @@
-//! The book that a process carries: energy and accelerator time by use, counts, events. Integers, binned exactly.
+//! The book that a process carries: energy and accelerator time by use, counts, events. Integers, binned exactly, so that
+//! how a stretch of time is cut changes no total.
 
-use crate::units::{SimTime, Span, Watts};
+use super::Latencies;
+use crate::units::{GpuTime, Joules, SimTime, Span, Watts};
 
 /// What a GPU's time and energy went to. Each GPU-nanosecond lies in exactly one use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -36,6 +38,53 @@ pub enum Use {
     Unallocated,
 }
 
+impl Use {
+    /// Every use, in the order of its discriminant.
+    pub const ALL: [Use; 14] = [
+        Use::Productive,
+        Use::Recomputed,
+        Use::Checkpoint,
+        Use::Detect,
+        Use::Localise,
+        Use::SpareWait,
+        Use::Restart,
+        Use::Planned,
+        Use::Spare,
+        Use::Repair,
+        Use::Serving,
+        Use::WarmIdle,
+        Use::Loading,
+        Use::Unallocated,
+    ];
+
+    /// Name in the outputs.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Use::Productive => "productive",
+            Use::Recomputed => "recomputed",
+            Use::Checkpoint => "checkpoint",
+            Use::Detect => "detect",
+            Use::Localise => "localise",
+            Use::SpareWait => "spare_wait",
+            Use::Restart => "restart",
+            Use::Planned => "planned",
+            Use::Spare => "spare",
+            Use::Repair => "repair",
+            Use::Serving => "serving",
+            Use::WarmIdle => "warm_idle",
+            Use::Loading => "loading",
+            Use::Unallocated => "unallocated",
+        }
+    }
+
+    /// True where GPUs stand reserved and do nothing: what boundary B3 adds to B2.
+    #[must_use]
+    pub const fn is_reserve(self) -> bool {
+        matches!(self, Use::Spare | Use::Repair | Use::WarmIdle)
+    }
+}
+
 /// Power of some GPUs and of their share of the host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Draw {
@@ -45,6 +94,66 @@ pub struct Draw {
     pub accelerator: Watts,
     /// What their share of the host draws.
     pub host: Watts,
+}
+
+impl Draw {
+    /// `gpus` that each draw `accelerator_each`, and `host_each` in their host.
+    #[must_use]
+    pub fn new(gpus: u32, accelerator_each: Watts, host_each: Watts) -> Draw {
+        let count = u64::from(gpus);
+        Draw { gpus, accelerator: accelerator_each * count, host: host_each * count }
+    }
+
+    /// What it spends in `span`.
+    #[must_use]
+    pub fn over(self, span: Span) -> Spent {
+        Spent { time: GpuTime::new(self.gpus, span), accelerator: self.accelerator * span, host: self.host * span }
+    }
+}
+
+/// Accelerator time and energy spent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Spent {
+    /// GPUs times time.
+    pub time: GpuTime,
+    /// Energy of the accelerators.
+    pub accelerator: Joules,
+    /// Energy of their share of the host.
+    pub host: Joules,
+}
+
+impl Spent {
+    /// Nothing.
+    pub const ZERO: Spent = Spent { time: GpuTime::ZERO, accelerator: Joules::ZERO, host: Joules::ZERO };
+
+    /// Energy of the nodes: accelerators and host.
+    #[must_use]
+    pub fn node(self) -> Joules {
+        self.accelerator + self.host
+    }
+
+    /// True where neither time nor energy was spent.
+    #[must_use]
+    pub fn is_zero(self) -> bool {
+        self == Spent::ZERO
+    }
+}
+
+impl std::ops::AddAssign for Spent {
+    fn add_assign(&mut self, other: Spent) {
+        self.time += other.time;
+        self.accelerator += other.accelerator;
+        self.host += other.host;
+    }
+}
+
+impl std::iter::Sum for Spent {
+    fn sum<I: Iterator<Item = Spent>>(items: I) -> Spent {
+        items.fold(Spent::ZERO, |mut total, item| {
+            total += item;
+            total
+        })
+    }
 }
 
 /// What is counted by the bin.
@@ -67,6 +176,19 @@ pub enum Count {
     OutputTokens,
 }
 
+impl Count {
+    /// Every count, in the order of its discriminant.
+    pub const ALL: [Count; 7] = [
+        Count::Arrived,
+        Count::Completed,
+        Count::Rejected,
+        Count::Failed,
+        Count::WithinSlo,
+        Count::PromptTokens,
+        Count::OutputTokens,
+    ];
+}
+
 /// The bins of all books of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Grid {
@@ -74,6 +196,43 @@ pub struct Grid {
     pub horizon: SimTime,
     /// Width of a bin: one hour, or a fraction of it where the timeline is finer.
     pub bin: Span,
+}
+
+impl Grid {
+    /// How many bins reach the horizon; the last may be cut short by it.
+    #[must_use]
+    pub fn bins(&self) -> usize {
+        self.horizon.nanos().div_ceil(self.bin.nanos()) as usize
+    }
+
+    /// When the `index`-th bin begins.
+    #[must_use]
+    pub fn start(&self, index: usize) -> SimTime {
+        SimTime::ZERO + self.bin * index as u64
+    }
+
+    /// When the `index`-th bin ends.
+    #[must_use]
+    pub fn end(&self, index: usize) -> SimTime {
+        (self.start(index) + self.bin).min(self.horizon)
+    }
+
+    /// How long the `index`-th bin is.
+    #[must_use]
+    pub fn span(&self, index: usize) -> Span {
+        self.end(index).since(self.start(index))
+    }
+
+    /// The hour of the run in which the `index`-th bin lies.
+    #[must_use]
+    pub fn hour(&self, index: usize) -> usize {
+        (self.start(index).nanos() / Span::HOUR.nanos()) as usize
+    }
+
+    /// The bin that holds `at`; the horizon itself lies in the last bin.
+    fn index(&self, at: SimTime) -> usize {
+        ((at.nanos() / self.bin.nanos()) as usize).min(self.bins().saturating_sub(1))
+    }
 }
 
 /// What a row of `events.csv` says happened.
@@ -95,6 +254,22 @@ pub enum EventKind {
     Scaled,
 }
 
+impl EventKind {
+    /// Name in the outputs.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            EventKind::Started => "started",
+            EventKind::Finished => "finished",
+            EventKind::Failure => "failure",
+            EventKind::Maintenance => "maintenance",
+            EventKind::Restarted => "restarted",
+            EventKind::Opened => "opened",
+            EventKind::Scaled => "scaled",
+        }
+    }
+}
+
 /// One row of `events.csv`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Event {
@@ -112,30 +287,235 @@ pub struct Event {
 #[derive(Debug, Clone)]
 pub struct Book {
     grid: Grid,
+    /// Index, start and end of the bin that was last written: most stretches lie in the same bin as the one before.
+    bin: usize,
+    from: SimTime,
+    to: SimTime,
+    /// One column for each use, each as long as the last bin written.
+    uses: [Vec<Spent>; Use::ALL.len()],
+    counts: Vec<[u64; Count::ALL.len()]>,
+    events: Vec<Event>,
+    latencies: Latencies,
 }
 
 impl Book {
     /// An empty book.
     #[must_use]
     pub fn new(grid: Grid) -> Book {
-        Book { grid }
+        assert!(grid.bin > Span::ZERO, "a bin has a width");
+        Book {
+            grid,
+            bin: 0,
+            from: SimTime::ZERO,
+            to: grid.end(0),
+            uses: Default::default(),
+            counts: Vec::new(),
+            events: Vec::new(),
+            latencies: Latencies::default(),
+        }
     }
 
     /// Spends `draw` on `what` from `from` to `to`, cut exactly at bin edges; nothing past the horizon is entered.
+    #[inline]
     pub fn spend(&mut self, what: Use, from: SimTime, to: SimTime, draw: Draw) {
-        let _ = (what, from, to, draw, self.grid);
-        todo!()
+        if from >= self.from && to <= self.to {
+            self.enter(what, from, to, draw);
+        } else {
+            self.spend_across(what, from, to, draw);
+        }
     }
 
-    /// Counts `number` of `what` at `at`.
+    /// Counts `number` of `what` at `at`; nothing past the horizon is counted.
+    #[inline]
     pub fn count(&mut self, what: Count, at: SimTime, number: u64) {
-        let _ = (what, at, number);
-        todo!()
+        if at < self.from || at >= self.to {
+            if at > self.grid.horizon {
+                return;
+            }
+            self.turn_to(self.grid.index(at));
+        }
+        if self.bin >= self.counts.len() {
+            self.counts.resize(self.bin + 1, Default::default());
+        }
+        self.counts[self.bin][what as usize] += number;
     }
 
     /// Enters an event.
     pub fn log(&mut self, event: Event) {
-        let _ = event;
-        todo!()
+        self.events.push(event);
+    }
+
+    /// Where latencies are recorded.
+    #[inline]
+    pub fn latencies_mut(&mut self) -> &mut Latencies {
+        &mut self.latencies
+    }
+
+    /// Adds everything in `other`, a book with the same bins.
+    pub fn merge(&mut self, other: Book) {
+        assert!(self.grid == other.grid, "books with different bins do not add up");
+        for (mine, theirs) in self.uses.iter_mut().zip(other.uses) {
+            add_column(mine, theirs, |sum, spent| *sum += spent);
+        }
+        add_column(&mut self.counts, other.counts, |sum, counts| {
+            sum.iter_mut().zip(counts).for_each(|(sum, count)| *sum += count);
+        });
+        self.events.extend(other.events);
+        self.latencies.merge(&other.latencies);
+    }
+
+    /// The bins.
+    #[must_use]
+    pub fn grid(&self) -> Grid {
+        self.grid
+    }
+
+    /// What was spent on `what` in the `index`-th bin.
+    #[must_use]
+    pub fn spent_in(&self, what: Use, index: usize) -> Spent {
+        self.uses[what as usize].get(index).copied().unwrap_or_default()
+    }
+
+    /// What was spent on `what` in all.
+    #[must_use]
+    pub fn spent(&self, what: Use) -> Spent {
+        self.uses[what as usize].iter().copied().sum()
+    }
+
+    /// How many of `what` were counted in the `index`-th bin.
+    #[must_use]
+    pub fn counted_in(&self, what: Count, index: usize) -> u64 {
+        self.counts.get(index).map_or(0, |counts| counts[what as usize])
+    }
+
+    /// How many of `what` were counted in all.
+    #[must_use]
+    pub fn counted(&self, what: Count) -> u64 {
+        self.counts.iter().map(|counts| counts[what as usize]).sum()
+    }
+
+    /// The events, in the order entered.
+    #[must_use]
+    pub fn events(&self) -> &[Event] {
+        &self.events
+    }
+
+    /// The latencies recorded.
+    #[must_use]
+    pub fn latencies(&self) -> &Latencies {
+        &self.latencies
+    }
+
+    #[inline]
+    fn enter(&mut self, what: Use, from: SimTime, to: SimTime, draw: Draw) {
+        let column = &mut self.uses[what as usize];
+        if self.bin >= column.len() {
+            column.resize(self.bin + 1, Spent::ZERO);
+        }
+        column[self.bin] += draw.over(to.since(from));
+    }
+
+    #[cold]
+    fn spend_across(&mut self, what: Use, from: SimTime, to: SimTime, draw: Draw) {
+        let to = to.min(self.grid.horizon);
+        let mut from = from;
+        while from < to {
+            self.turn_to(self.grid.index(from));
+            self.enter(what, from, to.min(self.to), draw);
+            from = self.to;
+        }
+    }
+
+    fn turn_to(&mut self, bin: usize) {
+        self.bin = bin;
+        self.from = self.grid.start(bin);
+        self.to = self.grid.end(bin);
+    }
+}
+
+/// Adds `theirs` to `mine`, bin by bin.
+fn add_column<T: Copy + Default>(mine: &mut Vec<T>, theirs: Vec<T>, add: impl Fn(&mut T, T)) {
+    if mine.len() < theirs.len() {
+        mine.resize(theirs.len(), T::default());
+    }
+    mine.iter_mut().zip(theirs).for_each(|(sum, item)| add(sum, item));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const GRID: Grid = Grid { horizon: SimTime::from_nanos(1_050), bin: Span::from_nanos(100) };
+
+    fn at(nanos: u64) -> SimTime {
+        SimTime::from_nanos(nanos)
+    }
+
+    fn draw(gpus: u32) -> Draw {
+        Draw::new(gpus, Watts::from_milli(7), Watts::from_milli(3))
+    }
+
+    /// Every bin of every use.
+    fn bins(book: &Book) -> Vec<Spent> {
+        Use::ALL.iter().flat_map(|&what| (0..GRID.bins()).map(move |bin| book.spent_in(what, bin))).collect()
+    }
+
+    #[test]
+    fn a_stretch_is_cut_at_bin_edges_and_at_the_horizon() {
+        let mut book = Book::new(GRID);
+        book.spend(Use::Serving, at(950), at(2_000), draw(2));
+        assert_eq!(book.spent_in(Use::Serving, 9), draw(2).over(Span::from_nanos(50)));
+        assert_eq!(book.spent_in(Use::Serving, 10), draw(2).over(Span::from_nanos(50)));
+        assert_eq!(book.spent(Use::Serving).accelerator, Joules::from_pico(100 * 2 * 7));
+        assert_eq!(book.spent(Use::Serving).time, GpuTime::from_nanos(200));
+    }
+
+    #[test]
+    fn counts_at_the_horizon_are_in_and_later_ones_are_not() {
+        let mut book = Book::new(GRID);
+        for (time, number) in [(0, 1), (100, 2), (1_050, 4), (1_051, 8)] {
+            book.count(Count::Completed, at(time), number);
+        }
+        assert_eq!([0, 1, 10].map(|bin| book.counted_in(Count::Completed, bin)), [1, 2, 4]);
+        assert_eq!(book.counted(Count::Completed), 7);
+    }
+
+    #[test]
+    fn uses_and_counts_are_listed_in_their_order() {
+        assert!(Use::ALL.iter().enumerate().all(|(index, &what)| what as usize == index));
+        assert!(Count::ALL.iter().enumerate().all(|(index, &what)| what as usize == index));
+    }
+
+    proptest! {
+        #[test]
+        fn cutting_a_stretch_changes_nothing(from in 0_u64..1_200, length in 0_u64..1_200, cuts in prop::collection::vec(0_u64..1_200, 0..8)) {
+            let to = from + length;
+            let (mut whole, mut pieces) = (Book::new(GRID), Book::new(GRID));
+            whole.spend(Use::Productive, at(from), at(to), draw(5));
+            let mut edges: Vec<u64> = cuts.into_iter().map(|cut| cut.clamp(from, to)).chain([from, to]).collect();
+            edges.sort_unstable();
+            for pair in edges.windows(2) {
+                pieces.spend(Use::Productive, at(pair[0]), at(pair[1]), draw(5));
+            }
+            prop_assert_eq!(bins(&whole), bins(&pieces));
+            let inside = at(to).min(GRID.horizon).since(at(from));
+            prop_assert_eq!(whole.spent(Use::Productive), draw(5).over(inside));
+        }
+
+        #[test]
+        fn order_and_merging_change_nothing(stretches in prop::collection::vec((0_usize..14, 0_u64..1_100, 0_u64..300, 0_u32..9), 0..20)) {
+            let (mut forward, mut backward, mut even, mut odd) = (Book::new(GRID), Book::new(GRID), Book::new(GRID), Book::new(GRID));
+            let spend = |book: &mut Book, &(what, from, length, gpus): &(usize, u64, u64, u32)| {
+                book.spend(Use::ALL[what], at(from), at(from + length), draw(gpus));
+            };
+            stretches.iter().for_each(|stretch| spend(&mut forward, stretch));
+            stretches.iter().rev().for_each(|stretch| spend(&mut backward, stretch));
+            stretches.iter().step_by(2).for_each(|stretch| spend(&mut even, stretch));
+            stretches.iter().skip(1).step_by(2).for_each(|stretch| spend(&mut odd, stretch));
+            odd.merge(even);
+            prop_assert_eq!(bins(&forward), bins(&backward));
+            prop_assert_eq!(bins(&forward), bins(&odd));
+        }
     }
 }

@@ -3,6 +3,8 @@
 
 mod book;
 mod facts;
+mod latencies;
 
-pub use book::{Book, Count, Draw, Event, EventKind, Grid, Use};
+pub use book::{Book, Count, Draw, Event, EventKind, Grid, Spent, Use};
 pub use facts::{Facts, JobFacts, ServiceFacts, SitePlan, Tenant};
+pub use latencies::{Histogram, Latencies};

@@ -1,6 +1,6 @@
 //! A service once checked: every name resolved, every number in range.
 
-use super::{Chat, Fidelity, Poisson, Router, ScaleSection, Slo};
+use super::{Chat, Fidelity, Poisson, Router, ScaleSection, Slo, StepModel};
 use crate::catalog::{DeviceSheet, ModelSheet};
 use crate::fault::FailureLaw;
 use crate::power::ServingPower;
@@ -66,23 +66,6 @@ pub enum ArrivalPlan {
     Poisson(Poisson),
     /// A loaded trace, times from its first event.
     Trace(Arc<[Request]>),
-}
-
-/// Step time `p0 + d max(T + B, T0) + b B + c K + e sum(T ctx)`, coefficients in milliseconds.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct StepModel {
-    /// Fixed time of a step.
-    pub p0_ms: f64,
-    /// For each token of the step.
-    pub d_ms: f64,
-    /// Tokens below which a step costs no less.
-    pub t0: u32,
-    /// For each decoding sequence.
-    pub b_ms: f64,
-    /// For each token of key-value cache that decoding reads.
-    pub c_ms: f64,
-    /// For each prompt token and token of context before it.
-    pub e_ms: f64,
 }
 
 /// A checked device.

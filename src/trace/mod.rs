@@ -1,6 +1,16 @@
-//! People's files, checked: rows read, rows kept, drops counted by reason, content hash.
+//! People's files, checked: rows read, rows kept, drops counted by reason, content hash. Reading streams and validates in
+//! one pass; what is wrong names file, line, column, what was found and what would do.
+
+mod azure;
+mod error;
+mod hashed;
+mod series;
 
 use crate::units::SimTime;
+
+pub use azure::{Dropped, Loaded, azure2023};
+pub use error::TraceError;
+pub use series::HourlySeries;
 
 /// One request of a trace or of a generator.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

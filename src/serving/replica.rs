@@ -1,0 +1,530 @@
+//! A replica: continuous batching as vLLM v1 does it, from one change of the batch to the next in closed form.
+//!
+//! Each step serves every decoding sequence and prompt chunks up to the token budget. Requests are admitted first in, first out,
+//! while the batch has room and the blocks of their whole prompt are free; a decoding sequence takes a block of 16 tokens
+//! when it needs one, and when none is free the newest sequence gives its blocks back and waits, in front, to be computed
+//! again (prompt and tokens so far). Prompts are chunked, so at most one is half done: the newest.
+//!
+//! A *stretch* is a run of steps in which nobody joins or leaves. Its end is planned at its start, in integers of 2^-20 ns:
+//! the first finish, the first step without a free block, the last full chunk. An arrival that could join cuts it at the next
+//! step boundary. Jumping over a stretch equals stepping through it bit for bit (tested against a stepper that moves one
+//! token at a time). Sequences finish by a *token clock*: one that joins at count `D` with `n` tokens to go leaves at `D + n`.
+//!
+//! A step takes in what was queued when it began; an arrival at the very nanosecond of a boundary is queued before it.
+
+use super::step::{FINE_BITS, Pace, Series};
+use crate::trace::Request;
+use crate::units::SimTime;
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, VecDeque};
+
+/// Tokens of one key-value block (vLLM's default block size).
+pub(crate) const BLOCK: u64 = 16;
+
+/// Blocks that hold `tokens`.
+pub(crate) const fn blocks_of(tokens: u64) -> u64 {
+    tokens.div_ceil(BLOCK)
+}
+
+/// What every replica of a service obeys.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Rules {
+    /// How long steps take.
+    pub(crate) pace: Pace,
+    /// Tokens that one step may process.
+    pub(crate) budget: u64,
+    /// Sequences that may run at once; at most the budget.
+    pub(crate) max_batch: u64,
+    /// Key-value blocks.
+    pub(crate) blocks: u64,
+}
+
+impl Rules {
+    /// True where a request of that many tokens fits an empty replica.
+    pub(crate) fn can_hold(&self, request: &Request) -> bool {
+        blocks_of(u64::from(request.prompt) + u64::from(request.output) - 1) <= self.blocks
+    }
+}
+
+/// A request inside the service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Job {
+    /// When it arrived at the service's door.
+    pub(crate) arrived: SimTime,
+    /// When its first token came; [`SimTime::NEVER`] before.
+    pub(crate) first: SimTime,
+    /// Prompt tokens.
+    pub(crate) prompt: u32,
+    /// Output tokens asked.
+    pub(crate) output: u32,
+    /// Output tokens so far. They survive the loss of its cache, and are computed again as if they were prompt.
+    pub(crate) produced: u32,
+}
+
+impl From<Request> for Job {
+    fn from(request: Request) -> Job {
+        let Request { at, prompt, output } = request;
+        Job { arrived: at, first: SimTime::NEVER, prompt, output, produced: 0 }
+    }
+}
+
+impl Job {
+    /// Tokens to compute before its next output token.
+    fn to_compute(&self) -> u64 {
+        u64::from(self.prompt) + u64::from(self.produced)
+    }
+
+    /// Output tokens to go.
+    fn to_go(&self) -> u64 {
+        u64::from(self.output - self.produced)
+    }
+}
+
+/// A job and when its last token came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Done {
+    /// The job, all its output produced.
+    pub(crate) job: Job,
+    /// When its last token came.
+    pub(crate) at: SimTime,
+}
+
+/// Time spent on one mix of work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Stretch {
+    /// Its beginning.
+    pub(crate) from: SimTime,
+    /// Its end.
+    pub(crate) to: SimTime,
+    /// Sequences that decoded.
+    pub(crate) batch: u32,
+    /// Prompt tokens of each step.
+    pub(crate) chunk: u32,
+}
+
+/// A sequence in the batch.
+#[derive(Debug, Clone, Copy)]
+struct Sequence {
+    job: Job,
+    /// Tokens in its cache, less the token clock (wrapping).
+    offset: u64,
+    /// Which admission it was: the largest is the newest.
+    admission: u64,
+}
+
+/// A prompt of which some chunks are done: always the newest sequence.
+#[derive(Debug, Clone, Copy)]
+struct Partial {
+    job: Job,
+    /// Tokens computed.
+    done: u64,
+    /// Tokens computed in each step of the planned stretch.
+    chunk: u64,
+}
+
+/// One replica.
+#[derive(Debug, Clone)]
+pub(crate) struct Replica {
+    /// When the planned stretch began, in units of 2^-20 ns.
+    start: u128,
+    series: Series,
+    /// Steps of the planned stretch; 0 where the replica is idle or about to wake.
+    steps: u64,
+    /// When the planned stretch ends; [`SimTime::NEVER`] where idle.
+    next: SimTime,
+    /// The token clock: decode steps so far.
+    clock: u64,
+    /// Sequences that decode.
+    batch: u64,
+    /// Tokens in their caches.
+    cached: u64,
+    /// Key-value blocks that nobody holds.
+    free: u64,
+    /// Prompt tokens of each step of the planned stretch.
+    chunk: u64,
+    admissions: u64,
+    partial: Option<Partial>,
+    waiting: VecDeque<Job>,
+    /// Finish count and slot of each decoding sequence, the next to finish on top.
+    finishes: BinaryHeap<Reverse<u64>>,
+    /// Slots of sequences whose prompt ends with the planned step.
+    joining: Vec<u16>,
+    slots: Vec<Sequence>,
+    vacant: Vec<u16>,
+    /// Decoding sequences by offset, modulo a block: those that need a block in the same step.
+    phases: [u32; BLOCK as usize],
+}
+
+/// Bits of a finish key that hold the slot.
+const SLOT_BITS: u32 = 16;
+
+impl Replica {
+    /// An idle replica.
+    pub(crate) fn new(rules: &Rules) -> Replica {
+        assert!(rules.max_batch < 1 << SLOT_BITS, "a batch has fewer than 65,536 sequences");
+        Replica {
+            start: 0,
+            series: Series::default(),
+            steps: 0,
+            next: SimTime::NEVER,
+            clock: 0,
+            batch: 0,
+            cached: 0,
+            free: rules.blocks,
+            chunk: 0,
+            admissions: 0,
+            partial: None,
+            waiting: VecDeque::new(),
+            finishes: BinaryHeap::new(),
+            joining: Vec::new(),
+            slots: Vec::new(),
+            vacant: Vec::new(),
+            phases: [0; BLOCK as usize],
+        }
+    }
+
+    /// When the planned stretch ends, rounded up to a nanosecond; [`SimTime::NEVER`] where idle.
+    #[inline]
+    pub(crate) fn next(&self) -> SimTime {
+        self.next
+    }
+
+    /// Jobs that wait for admission.
+    #[inline]
+    pub(crate) fn waiting(&self) -> usize {
+        self.waiting.len()
+    }
+
+    /// Sequences in the batch, half-done prompts included.
+    #[inline]
+    pub(crate) fn running(&self) -> u64 {
+        self.batch + self.joining.len() as u64 + u64::from(self.partial.is_some())
+    }
+
+    /// Prompt and output tokens of every job inside.
+    pub(crate) fn held(&self) -> impl Iterator<Item = &Job> {
+        let slots = self.finishes.iter().map(|key| slot_of(key.0)).chain(self.joining.iter().copied());
+        let running = slots.map(|slot| &self.slots[usize::from(slot)].job);
+        running.chain(self.partial.iter().map(|partial| &partial.job)).chain(&self.waiting)
+    }
+
+    /// Queues `job` at `at`, after every stretch that ends before `at` was turned.
+    #[inline]
+    pub(crate) fn arrive(&mut self, at: SimTime, job: Job, rules: &Rules) {
+        self.waiting.push_back(job);
+        // Behind others, whom nothing inside a stretch lets in, or before a full batch, it cannot join before the stretch ends.
+        if self.waiting.len() == 1 && self.running() < rules.max_batch {
+            self.cut(at);
+        }
+    }
+
+    /// Queues `job` before all others: it was in a batch already, and lost it.
+    pub(crate) fn arrive_in_front(&mut self, at: SimTime, job: Job) {
+        self.waiting.push_front(job);
+        self.cut(at);
+    }
+
+    /// Ends the planned stretch at the first step boundary at or after `at`.
+    #[inline]
+    fn cut(&mut self, at: SimTime) {
+        if self.next == SimTime::NEVER {
+            self.start = fine(at);
+            self.next = at;
+        } else if self.steps > 1 {
+            self.steps = self.steps_to(at);
+            self.next = coarse(self.start + self.series.total(self.steps));
+        }
+    }
+
+    /// Steps of the planned stretch up to the first boundary that, rounded up to a nanosecond, is not before `at`.
+    #[inline]
+    fn steps_to(&self, at: SimTime) -> u64 {
+        let above = (fine(at) - FINE_MASK).saturating_sub(self.start);
+        self.series.steps_to(above)
+    }
+
+    /// Ends the planned stretch: what is finished goes to `done`, and the next stretch is planned.
+    #[inline]
+    pub(crate) fn turn(&mut self, rules: &Rules, done: &mut Vec<Done>) -> Stretch {
+        let stretch = self.advance(self.steps);
+        if self.steps > 0 {
+            self.finish(done);
+            self.join(done);
+        }
+        self.plan(rules);
+        stretch
+    }
+
+    /// Loses everything at `at`, inside the planned stretch: the replica is idle and empty, and its jobs come back, the oldest
+    /// first, with the tokens that whole steps produced.
+    pub(crate) fn lose(&mut self, at: SimTime, rules: &Rules) -> (Stretch, Vec<Job>) {
+        let mut stretch = Stretch { from: at, to: at, batch: self.batch as u32, chunk: self.chunk as u32 };
+        if self.next != SimTime::NEVER && self.steps > 0 {
+            stretch.from = self.advance(self.steps_to(at) - 1).from;
+        }
+        let decoding = self.finishes.iter().map(|key| self.cut_short(key.0));
+        let mut running: Vec<Sequence> = decoding.collect();
+        running.extend(self.joining.iter().map(|&slot| self.slots[usize::from(slot)]));
+        running.sort_by_key(|sequence| sequence.admission);
+        let mut jobs: Vec<Job> = running.iter().map(|sequence| sequence.job).collect();
+        jobs.extend(self.partial.iter().map(|partial| partial.job));
+        jobs.extend(self.waiting.drain(..));
+        *self = Replica::new(rules);
+        (stretch, jobs)
+    }
+
+    /// Moves the clocks over the first `steps` steps of the planned stretch.
+    #[inline]
+    fn advance(&mut self, steps: u64) -> Stretch {
+        let from = coarse(self.start);
+        self.start += self.series.total(steps);
+        if self.batch > 0 {
+            self.free -= self.blocks_over(steps);
+            self.clock += steps;
+            self.cached += self.batch * steps;
+        }
+        if let Some(partial) = &mut self.partial {
+            partial.done += partial.chunk * steps;
+        }
+        Stretch { from, to: coarse(self.start), batch: self.batch as u32, chunk: self.chunk as u32 }
+    }
+
+    /// Takes out the sequences whose last token this is.
+    #[inline]
+    fn finish(&mut self, done: &mut Vec<Done>) {
+        while let Some(&Reverse(key)) = self.finishes.peek() {
+            if key >> SLOT_BITS > self.clock {
+                break;
+            }
+            self.finishes.pop();
+            let mut job = self.leave(key);
+            job.produced = job.output;
+            done.push(Done { job, at: coarse(self.start) });
+        }
+    }
+
+    /// Takes a decoding sequence out of the batch, its key already out of the heap.
+    #[inline]
+    fn leave(&mut self, key: u64) -> Job {
+        let slot = slot_of(key);
+        let sequence = self.slots[usize::from(slot)];
+        let held = self.clock.wrapping_add(sequence.offset);
+        self.free += blocks_of(held);
+        self.cached -= held;
+        self.batch -= 1;
+        self.phases[phase(sequence.offset)] -= 1;
+        self.vacant.push(slot);
+        sequence.job
+    }
+
+    /// The sequences whose prompt has ended produce a token, and decode from now on.
+    #[inline]
+    fn join(&mut self, done: &mut Vec<Done>) {
+        let at = coarse(self.start);
+        while let Some(slot) = self.joining.pop() {
+            let sequence = &mut self.slots[usize::from(slot)];
+            let held = sequence.job.to_compute();
+            sequence.job.produced += 1;
+            sequence.job.first = sequence.job.first.min(at);
+            if sequence.job.to_go() == 0 {
+                done.push(Done { job: sequence.job, at });
+                self.free += blocks_of(held);
+                self.vacant.push(slot);
+                continue;
+            }
+            sequence.offset = held.wrapping_sub(self.clock);
+            self.phases[phase(sequence.offset)] += 1;
+            self.cached += held;
+            self.batch += 1;
+            self.finishes.push(Reverse((self.clock + sequence.job.to_go()) << SLOT_BITS | u64::from(slot)));
+        }
+    }
+
+    /// Plans the stretch that begins now.
+    #[inline]
+    fn plan(&mut self, rules: &Rules) {
+        self.make_room();
+        let mut step = Step { budget: rules.budget - self.batch, prompt: 0, attended: 0, deepening: 0, limit: u64::MAX };
+        self.continue_partial(&mut step);
+        self.admit(rules, &mut step);
+        self.chunk = step.prompt;
+        if self.batch == 0 && step.prompt == 0 {
+            assert!(self.waiting.is_empty(), "an empty replica admits any request that it can hold");
+            self.steps = 0;
+            self.next = SimTime::NEVER;
+            return;
+        }
+        self.series = rules.pace.series(self.batch, self.cached, step.prompt, step.attended, step.deepening);
+        self.steps = self.steps_before_change(step.limit);
+        self.next = coarse(self.start + self.series.total(self.steps));
+    }
+
+    /// Sends the newest sequences back to the queue until the others have the blocks of their next step.
+    #[inline]
+    fn make_room(&mut self) {
+        while self.blocks_over(1) > self.free {
+            let job = match self.partial.take() {
+                Some(partial) => {
+                    self.free += blocks_of(partial.job.to_compute());
+                    partial.job
+                }
+                None => self.evict_newest(),
+            };
+            self.waiting.push_front(job);
+        }
+    }
+
+    #[cold]
+    fn evict_newest(&mut self) -> Job {
+        let age = |key: u64| self.slots[usize::from(slot_of(key))].admission;
+        let newest = self.finishes.iter().map(|key| key.0).max_by_key(|&key| age(key));
+        let newest = newest.expect("only a decoding sequence needs blocks");
+        self.finishes.retain(|key| key.0 != newest);
+        let job = self.cut_short(newest).job;
+        self.leave(newest);
+        job
+    }
+
+    /// A decoding sequence as it stands, with the tokens produced so far.
+    fn cut_short(&self, key: u64) -> Sequence {
+        let mut sequence = self.slots[usize::from(slot_of(key))];
+        sequence.job.produced = sequence.job.output - ((key >> SLOT_BITS) - self.clock) as u32;
+        sequence
+    }
+
+    /// Gives the half-done prompt its chunk.
+    #[inline]
+    fn continue_partial(&mut self, step: &mut Step) {
+        let Some(partial) = &mut self.partial else { return };
+        let left = partial.job.to_compute() - partial.done;
+        partial.chunk = left.min(step.budget);
+        let chunk = step.take(partial.chunk, partial.done);
+        if chunk == left {
+            let job = partial.job;
+            self.partial = None;
+            self.seat(job);
+            step.limit = 1;
+        } else if chunk > 0 {
+            step.deepening = chunk * chunk;
+            step.limit = (left - 1) / chunk;
+        }
+    }
+
+    /// Admits waiting jobs while batch, blocks and budget allow.
+    #[inline]
+    fn admit(&mut self, rules: &Rules, step: &mut Step) {
+        let reserved = self.blocks_over(1);
+        while let Some(job) = self.waiting.front().copied() {
+            let blocks = blocks_of(job.to_compute());
+            if step.budget == 0 || self.running() >= rules.max_batch || blocks + reserved > self.free {
+                return;
+            }
+            self.waiting.pop_front();
+            self.free -= blocks;
+            step.limit = 1;
+            let chunk = step.take(job.to_compute().min(step.budget), 0);
+            if chunk == job.to_compute() {
+                self.seat(job);
+            } else {
+                self.partial = Some(Partial { job, done: 0, chunk });
+            }
+        }
+    }
+
+    /// Finds a slot for a job that joins the batch after this step.
+    #[inline]
+    fn seat(&mut self, job: Job) {
+        self.admissions += 1;
+        let sequence = Sequence { job, offset: 0, admission: self.admissions };
+        let slot = self.vacant.pop().unwrap_or(self.slots.len() as u16);
+        match self.slots.get_mut(usize::from(slot)) {
+            Some(seat) => *seat = sequence,
+            None => self.slots.push(sequence),
+        }
+        self.joining.push(slot);
+    }
+
+    /// Steps until a sequence finishes or lacks a block, at most `limit`.
+    #[inline]
+    fn steps_before_change(&self, limit: u64) -> u64 {
+        let Some(&Reverse(key)) = self.finishes.peek() else { return limit };
+        let limit = limit.min((key >> SLOT_BITS) - self.clock);
+        // No sequence needs more than one block in 16 steps.
+        if limit.div_ceil(BLOCK) * self.batch <= self.free {
+            return limit;
+        }
+        let rounds = self.free / self.batch;
+        let (mut steps, mut left) = (rounds * BLOCK, self.free % self.batch);
+        while steps < limit {
+            let need = self.needing(steps);
+            if need > left {
+                break;
+            }
+            left -= need;
+            steps += 1;
+        }
+        steps.min(limit)
+    }
+
+    /// Blocks that decoding takes in the next `steps` steps.
+    #[inline]
+    fn blocks_over(&self, steps: u64) -> u64 {
+        let rounds = steps / BLOCK * self.batch;
+        rounds + (0..steps % BLOCK).map(|step| self.needing(step)).sum::<u64>()
+    }
+
+    /// Sequences that need a block in the `step`-th step from now: those that have filled their last.
+    #[inline]
+    fn needing(&self, step: u64) -> u64 {
+        u64::from(self.phases[phase((self.clock + step).wrapping_neg())])
+    }
+}
+
+/// A step being put together.
+struct Step {
+    /// Tokens it may still take.
+    budget: u64,
+    /// Prompt tokens taken.
+    prompt: u64,
+    /// Sum over these of the context before their chunk.
+    attended: u64,
+    /// Growth of `attended` a step.
+    deepening: u64,
+    /// How many such steps may follow each other.
+    limit: u64,
+}
+
+impl Step {
+    /// Takes a chunk of a prompt of which `done` tokens are computed.
+    #[inline]
+    fn take(&mut self, chunk: u64, done: u64) -> u64 {
+        self.budget -= chunk;
+        self.prompt += chunk;
+        self.attended += chunk * done;
+        chunk
+    }
+}
+
+const FINE_MASK: u128 = (1 << FINE_BITS) - 1;
+
+/// `at` in units of 2^-20 ns.
+#[inline]
+fn fine(at: SimTime) -> u128 {
+    u128::from(at.nanos()) << FINE_BITS
+}
+
+/// The first whole nanosecond at or after `fine`.
+#[inline]
+fn coarse(fine: u128) -> SimTime {
+    SimTime::from_nanos(((fine + FINE_MASK) >> FINE_BITS) as u64)
+}
+
+#[inline]
+fn slot_of(key: u64) -> u16 {
+    (key & ((1 << SLOT_BITS) - 1)) as u16
+}
+
+#[inline]
+fn phase(offset: u64) -> usize {
+    (offset % BLOCK) as usize
+}

@@ -1,0 +1,340 @@
+//! How long one step of a serving engine takes, and where its coefficients come from: the scenario, a catalog row fitted to
+//! measurements, or first principles.
+//!
+//! The form is `t = p0 + d max(T + B, T0) + b B + c K + e sum(T ctx)` for `B` decoding sequences with `K` tokens in their
+//! caches and `T` prompt tokens, each after `ctx` tokens of its own prompt. Its mean error is 2.0 % on measured serving TPOT of
+//! dense models fitted per configuration, 3-9 % from first principles (models/inference.md section 1). Worked value: H100, 8B,
+//! 64 sequences of 1,024 tokens: 10.1 ms.
+
+use super::{Precision, StepSection};
+use crate::catalog::{GpuSheet, ModelSheet};
+use crate::units::{Bytes, BytesPerSecond, Share, Span};
+
+/// Step time `p0 + d max(T + B, T0) + b B + c K + e sum(T ctx)`, coefficients in milliseconds.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct StepModel {
+    /// Fixed time of a step.
+    pub p0_ms: f64,
+    /// For each token of the step.
+    pub d_ms: f64,
+    /// Tokens below which a step costs no less.
+    pub t0: u32,
+    /// For each decoding sequence.
+    pub b_ms: f64,
+    /// For each token of key-value cache that decoding reads.
+    pub c_ms: f64,
+    /// For each prompt token and token of context before it.
+    pub e_ms: f64,
+}
+
+/// Mean lengths of a service's requests.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct MeanLengths {
+    /// Prompt tokens.
+    pub prompt: f64,
+    /// Output tokens.
+    pub output: f64,
+}
+
+impl StepModel {
+    /// Time of one step with `load`.
+    #[must_use]
+    pub fn time(&self, load: StepLoad) -> Span {
+        Span::from_secs_f64(self.milliseconds(load) / 1e3)
+    }
+
+    /// The largest batch, up to `limits`, whose steady TPOT meets `tpot`: as many sequences decode as start, so a step of `B`
+    /// sequences also carries `B prompt / output` prompt tokens. At least 1, even where a lone sequence is too slow.
+    #[must_use]
+    pub fn batch_within(&self, tpot: Span, lengths: MeanLengths, limits: BatchLimits) -> u32 {
+        let held = (lengths.prompt + lengths.output / 2.0).max(1.0);
+        let by_cache = ((limits.kv_tokens as f64 / held) as u32).max(1);
+        let meets = |batch: u32| self.milliseconds(StepLoad::steady(batch, lengths)) <= tpot.as_secs_f64() * 1e3;
+        let (mut good, mut bad) = (1, limits.max_batch.min(by_cache) + 1);
+        while bad - good > 1 {
+            let middle = good + (bad - good) / 2;
+            *(if meets(middle) { &mut good } else { &mut bad }) = middle;
+        }
+        good
+    }
+
+    /// The coefficients for a replica, and a text that says where they come from: `own` where the scenario gives them, else
+    /// first principles.
+    #[must_use]
+    pub fn resolve(own: Option<&StepSection>, on: &Deployment) -> (StepModel, String) {
+        match own {
+            Some(section) => (StepModel::from(section), "scenario".to_owned()),
+            None => on.first_principles(),
+        }
+    }
+
+    fn milliseconds(&self, load: StepLoad) -> f64 {
+        self.p0_ms
+            + self.d_ms * (load.prompt + load.batch).max(f64::from(self.t0))
+            + self.b_ms * load.batch
+            + self.c_ms * load.cached
+            + self.e_ms * load.attended
+    }
+}
+
+impl From<&StepSection> for StepModel {
+    fn from(section: &StepSection) -> StepModel {
+        StepModel {
+            p0_ms: section.p0.as_secs_f64() * 1e3,
+            d_ms: section.d_ms,
+            t0: section.t0,
+            b_ms: section.b_ms,
+            c_ms: section.c_ms,
+            e_ms: section.e_ms,
+        }
+    }
+}
+
+/// What one step processes.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct StepLoad {
+    /// Sequences that decode.
+    pub batch: f64,
+    /// Tokens in their caches.
+    pub cached: f64,
+    /// Prompt tokens.
+    pub prompt: f64,
+    /// Sum over prompt tokens of the tokens of context before their chunk.
+    pub attended: f64,
+}
+
+impl StepLoad {
+    /// The mean step of a steady batch; prompts fit one chunk.
+    fn steady(batch: u32, lengths: MeanLengths) -> StepLoad {
+        let batch = f64::from(batch);
+        StepLoad {
+            batch,
+            cached: batch * (lengths.prompt + lengths.output / 2.0),
+            prompt: batch * lengths.prompt / lengths.output.max(1.0),
+            attended: 0.0,
+        }
+    }
+}
+
+/// What bounds a batch whatever its speed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BatchLimits {
+    /// Sequences that the engine decodes at once.
+    pub max_batch: u32,
+    /// Key-value capacity.
+    pub kv_tokens: u64,
+}
+
+/// A model on the GPUs of one replica.
+#[derive(Debug, Clone, Copy)]
+pub struct Deployment<'a> {
+    /// Catalog name of the GPU.
+    pub gpu_name: &'a str,
+    /// The GPU.
+    pub gpu: &'a GpuSheet,
+    /// Tensor-parallel width.
+    pub gpus: u32,
+    /// Serving engine, such as `vllm`.
+    pub engine: &'a str,
+    /// Precision of the weights.
+    pub precision: Precision,
+    /// Catalog name of the model.
+    pub model_name: &'a str,
+    /// The model.
+    pub model: &'a ModelSheet,
+}
+
+impl Deployment<'_> {
+    /// The weights of one replica.
+    #[must_use]
+    pub fn weights(&self) -> Bytes {
+        let bytes = match self.precision {
+            Precision::Bf16 => 2.0,
+            Precision::Fp8 => 1.0,
+        };
+        Bytes::new((self.model.parameters * bytes) as u64)
+    }
+
+    /// Key-value capacity of one replica: `(0.9 HBM - weights / TP) TP / bytes per token`; zero where the weights do not fit.
+    #[must_use]
+    pub fn kv_tokens(&self) -> u64 {
+        // vLLM v1: gpu_memory_utilization 0.9.
+        let usable = Share::new(0.9).as_f64() * self.gpu.memory.count() as f64 * f64::from(self.gpus);
+        let left = usable - self.weights().count() as f64;
+        (left / self.model.kv_bytes_per_token.count() as f64).max(0.0) as u64
+    }
+
+    /// From the grant of GPUs to a ready replica: weights over `load` bandwidth, and `warm_up`.
+    #[must_use]
+    pub fn start_up(&self, load: BytesPerSecond, warm_up: Span) -> Span {
+        load.time_for(self.weights()) + warm_up
+    }
+
+    /// Coefficients from data sheets and the efficiencies of the GPU and engine.
+    fn first_principles(&self) -> (StepModel, String) {
+        let (efficiency, whose) = Efficiency::of(self.gpu_name, self.engine);
+        let tp = f64::from(self.gpus);
+        let bandwidth = tp * self.gpu.bandwidth.as_f64();
+        let peak = tp
+            * match self.precision {
+                Precision::Bf16 => self.gpu.peak_16bit.as_f64(),
+                Precision::Fp8 => self.gpu.peak_8bit.as_f64(),
+            };
+        let layers = f64::from(self.model.layers);
+        let active_bytes = self.weights().count() as f64 * self.model.active_parameters / self.model.parameters;
+        let weights_ms = 1e3 * active_bytes / bandwidth * efficiency.weights;
+        let d_ms = 1e3 * 2.0 * self.model.active_parameters / peak * efficiency.prefill;
+        let model = StepModel {
+            p0_ms: layers * (efficiency.layer_us + efficiency.all_reduce_us(self.gpus)) / 1e3,
+            d_ms,
+            t0: (weights_ms / d_ms).round() as u32,
+            b_ms: HOST_MS,
+            c_ms: 1e3 * self.model.kv_bytes_per_token.count() as f64 / bandwidth * efficiency.cache,
+            e_ms: 1e3 * self.attention_flops() / (tp * self.gpu.peak_16bit.as_f64()) * efficiency.prefill,
+        };
+        (model, format!("first principles, {whose}"))
+    }
+
+    /// FLOPs of one query over one key, in all layers: 4 x layers x width, the width from `N = 12 layers width^2` (dense
+    /// transformer, arXiv:2001.08361 section 2.1).
+    fn attention_flops(&self) -> f64 {
+        let layers = f64::from(self.model.layers);
+        4.0 * layers * (self.model.active_parameters / (12.0 * layers)).sqrt()
+    }
+}
+
+/// Host time of one sequence in one step, in milliseconds: 0.03-0.05 (models/inference.md section 1).
+const HOST_MS: f64 = 0.04;
+
+/// How far a GPU and engine fall short of the data sheet: factors on ideal times.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Efficiency {
+    weights: f64,
+    layer_us: f64,
+    reduce_us: f64,
+    reduce_us_per_log2: f64,
+    cache: f64,
+    prefill: f64,
+}
+
+/// Mid-range of first-principles fits (models/inference.md section 1).
+const TYPICAL: Efficiency =
+    Efficiency { weights: 1.33, layer_us: 26.0, reduce_us: 8.0, reduce_us_per_log2: 5.0, cache: 1.1, prefill: 1.6 };
+
+/// One set for each GPU and engine, fitted on dense serving rows (models/inference.md section 1, second table). The fit for
+/// H100 TRT-LLM has no cache term: it is 0 there, as fitted.
+const FITTED: [(&str, &str, Efficiency); 6] = [
+    ("h100-sxm", "vllm", fitted(1.25, 26.0, [15.9, 6.4], 0.95, 1.26)),
+    ("h100-sxm", "trtllm", fitted(1.50, 26.0, [11.5, 6.5], 0.0, 1.93)),
+    ("h200-sxm", "vllm", fitted(1.53, 26.0, [12.6, 7.5], 2.1, 0.5)),
+    ("h200-sxm", "trtllm", fitted(1.33, 26.0, [0.6, 7.8], 0.91, 1.20)),
+    // All-reduce is inside 63-69 us a layer: the middle.
+    ("b200-sxm", "trtllm", fitted(1.01, 66.0, [0.0, 0.0], 1.6, 1.3)),
+    ("b200-sxm", "vllm", fitted(1.08, 66.0, [0.0, 0.0], 1.1, 2.1)),
+];
+
+const fn fitted(weights: f64, layer_us: f64, reduce: [f64; 2], cache: f64, prefill: f64) -> Efficiency {
+    Efficiency { weights, layer_us, reduce_us: reduce[0], reduce_us_per_log2: reduce[1], cache, prefill }
+}
+
+impl Efficiency {
+    /// The fitted set, or the typical one, and its name.
+    fn of(gpu: &str, engine: &str) -> (Efficiency, String) {
+        match FITTED.iter().find(|row| row.0 == gpu && row.1 == engine) {
+            Some(row) => (row.2, format!("efficiencies of {gpu} with {engine}")),
+            None => (TYPICAL, "typical efficiencies".to_owned()),
+        }
+    }
+
+    /// Two all-reduces of one layer; none on a single GPU.
+    fn all_reduce_us(self, gpus: u32) -> f64 {
+        if gpus < 2 { 0.0 } else { 2.0 * (self.reduce_us + self.reduce_us_per_log2 * libm::log2(f64::from(gpus))) }
+    }
+}
+
+/// Fixed point of the replica's clock: 2^-20 ns, so that an error of half a unit in a coefficient stays below a nanosecond
+/// over a million tokens.
+pub(crate) const FINE_BITS: u32 = 20;
+
+/// A step model compiled to integers of 2^-20 ns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Pace {
+    p0: u64,
+    d: u64,
+    t0: u64,
+    b: u64,
+    c: u64,
+    e: u64,
+}
+
+/// The steps of a stretch in which no sequence joins or leaves: the `i`-th, from 0, takes `first + i growth`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Series {
+    /// Time of the first step.
+    pub(crate) first: u64,
+    /// By how much each step is longer than the one before.
+    pub(crate) growth: u64,
+}
+
+impl Pace {
+    /// Rounds each coefficient to the nearest unit.
+    pub(crate) fn new(model: &StepModel) -> Pace {
+        // 1 ms = 10^6 ns, each of 2^20 units.
+        let fine = |ms: f64| (ms * 1e6 * f64::from(1_u32 << FINE_BITS)).round() as u64;
+        Pace {
+            p0: fine(model.p0_ms),
+            d: fine(model.d_ms),
+            t0: u64::from(model.t0),
+            b: fine(model.b_ms),
+            c: fine(model.c_ms),
+            e: fine(model.e_ms),
+        }
+    }
+
+    /// Steps of `batch` sequences with `cached` tokens before the first, each step with `chunk` prompt tokens; `attended` is
+    /// the sum over these of the context before them in the first step, and grows by `deepening` a step.
+    #[inline]
+    pub(crate) fn series(&self, batch: u64, cached: u64, chunk: u64, attended: u64, deepening: u64) -> Series {
+        Series {
+            first: self.p0
+                + self.d * (chunk + batch).max(self.t0)
+                + self.b * batch
+                + self.c * cached
+                + self.e * attended,
+            growth: self.c * batch + self.e * deepening,
+        }
+    }
+}
+
+impl Series {
+    /// Time of the first `steps` steps.
+    #[inline]
+    pub(crate) fn total(self, steps: u64) -> u128 {
+        let pairs = u128::from(steps) * u128::from(steps.saturating_sub(1)) / 2;
+        u128::from(steps) * u128::from(self.first) + u128::from(self.growth) * pairs
+    }
+
+    /// The fewest steps that take `elapsed` or longer.
+    #[inline]
+    pub(crate) fn steps_to(self, elapsed: u128) -> u64 {
+        if elapsed <= u128::from(self.first) {
+            return u64::from(elapsed > 0);
+        }
+        let mut steps = self.guess(elapsed as f64);
+        while self.total(steps) < elapsed {
+            steps += 1;
+        }
+        while self.total(steps - 1) >= elapsed {
+            steps -= 1;
+        }
+        steps
+    }
+
+    /// The positive root of `growth k^2 / 2 + (first - growth / 2) k = elapsed`, in the form that does not cancel.
+    fn guess(self, elapsed: f64) -> u64 {
+        let growth = self.growth as f64;
+        let slope = self.first as f64 - growth / 2.0;
+        let root = (slope * slope + 2.0 * growth * elapsed).sqrt();
+        ((2.0 * elapsed / (slope + root)) as u64).max(1)
+    }
+}
