@@ -75,7 +75,8 @@ fn the_schema_accepts_shipped_scenarios_and_no_unknown_key() {
     let validator = jsonschema::validator_for(&scenario::schema()).unwrap();
     for file in shipped() {
         let json = as_json(&std::fs::read_to_string(&file).unwrap());
-        let errors: Vec<String> = validator.iter_errors(&json).map(|error| format!("{}: {error}", error.instance_path())).collect();
+        let errors: Vec<String> =
+            validator.iter_errors(&json).map(|error| format!("{}: {error}", error.instance_path())).collect();
         assert!(errors.is_empty(), "{}: {errors:?}", file.display());
         for place in ["", "/timeline", "/cluster/main"] {
             let mut wrong = json.clone();
@@ -111,7 +112,10 @@ fn a_set_value_replaces_the_choice_that_stood_there() {
         let sets: Vec<String> = sets.iter().map(|set| (*set).to_owned()).collect();
         scenario::load(good, &sets).unwrap_or_else(|complaints| panic!("{complaints}")).manifest
     };
-    for set in ["service.chat.arrivals={poisson={rate=\"3 /s\",prompt=9,output=9}}", "service.chat.arrivals.poisson={rate=\"3 /s\",prompt=9,output=9}"] {
+    for set in [
+        "service.chat.arrivals={poisson={rate=\"3 /s\",prompt=9,output=9}}",
+        "service.chat.arrivals.poisson={rate=\"3 /s\",prompt=9,output=9}",
+    ] {
         let text = manifest(&[set]);
         assert!(text.contains("service.chat.arrivals.poisson.prompt = 9\n"), "{text}");
         assert!(!text.contains("service.chat.arrivals.chat"), "{text}");

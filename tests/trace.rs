@@ -53,7 +53,8 @@ fn every_row_is_kept_or_dropped_for_a_reason() {
     assert_eq!(*loaded.requests, expected);
     assert_eq!(loaded.span, Span::from_nanos(2_000_000_200));
     assert_eq!(loaded.hash, blake3::hash(text));
-    let with_newline = [text.as_slice(), b"\n"].concat().iter().filter(|byte| **byte != b'\r').copied().collect::<Vec<_>>();
+    let with_newline =
+        [text.as_slice(), b"\n"].concat().iter().filter(|byte| **byte != b'\r').copied().collect::<Vec<_>>();
     let (_folder, path) = file("trace.csv", &with_newline);
     assert_eq!(azure2023(&path).unwrap().requests, loaded.requests, "other line ends, same requests");
 }
@@ -122,7 +123,8 @@ fn a_file_that_cannot_be_read_says_why() {
 
 #[test]
 fn an_hourly_series_is_read_by_column_name() {
-    let (_folder, path) = file("series.csv", b"# $/MWh\n# invented\nutc,a,b\n2031-12-31T23:00Z,1,-2.5\n2032-01-01T00:00Z,3,4\n");
+    let (_folder, path) =
+        file("series.csv", b"# $/MWh\n# invented\nutc,a,b\n2031-12-31T23:00Z,1,-2.5\n2032-01-01T00:00Z,3,4\n");
     let series = HourlySeries::read(&path, "b").unwrap();
     assert_eq!((series.start().to_string().as_str(), series.values()), ("2031-12-31T23:00:00Z", &[-2.5, 4.0][..]));
 }

@@ -5,7 +5,7 @@ use crate::fault::FailureSection;
 use crate::serving::{DeviceSection, ServiceSection};
 use crate::training::TrainingSection;
 use crate::units::{DollarsPerHour, Span, Watts};
-use crate::world::Domains;
+use crate::world::{Domains, Ownership};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -104,7 +104,7 @@ pub(super) struct ClusterSection {
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub(super) enum CostSection {
     /// Annuity of server, network and building, and maintenance; energy is billed on top.
-    Owned {},
+    Owned(Ownership),
     /// A price for each GPU-hour held; energy is inside it.
     Rented {
         /// Price of one GPU for one hour.
@@ -114,7 +114,7 @@ pub(super) enum CostSection {
 
 impl Default for CostSection {
     fn default() -> CostSection {
-        CostSection::Owned {}
+        CostSection::Owned(Ownership::default())
     }
 }
 

@@ -129,12 +129,15 @@ impl Generated {
         let entity = service(plan).part(cell);
         let (cv, sizes) = match arrivals {
             ArrivalPlan::Poisson(poisson) => (1.0, Sizes::Same { prompt: poisson.prompt, output: poisson.output }),
-            ArrivalPlan::Chat(chat) => (chat.burstiness.as_f64(), Sizes::Drawn {
-                prompts: lengths::conversation_prompts(),
-                outputs: lengths::conversation_outputs(),
-                prompt: seed.stream(entity, "prompt"),
-                output: seed.stream(entity, "output"),
-            }),
+            ArrivalPlan::Chat(chat) => (
+                chat.burstiness.as_f64(),
+                Sizes::Drawn {
+                    prompts: lengths::conversation_prompts(),
+                    outputs: lengths::conversation_outputs(),
+                    prompt: seed.stream(entity, "prompt"),
+                    output: seed.stream(entity, "output"),
+                },
+            ),
             ArrivalPlan::Trace(_) => unreachable!("a trace is a list"),
         };
         let mut generated = Generated {

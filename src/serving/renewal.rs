@@ -84,9 +84,10 @@ fn second_moment(nodes: &[f64]) -> f64 {
 /// Each piece's low end, slope, and the chance that e lies beyond its start and its end.
 fn pieces(nodes: &[f64]) -> impl Iterator<Item = [f64; 4]> {
     let beyond = |index: usize| libm::exp(-(index as f64) / STEPS as f64);
-    nodes.windows(2).enumerate().map(move |(index, ends)| {
-        [ends[0], (ends[1] - ends[0]) * STEPS as f64, beyond(index), beyond(index + 1)]
-    })
+    nodes
+        .windows(2)
+        .enumerate()
+        .map(move |(index, ends)| [ends[0], (ends[1] - ends[0]) * STEPS as f64, beyond(index), beyond(index + 1)])
 }
 
 /// Gamma quantiles of that shape at all nodes, scaled so that the interpolated law has mean 1.
@@ -129,7 +130,10 @@ mod tests {
                 let squared_cv = second_moment(&gaps.thinned) - 1.0;
                 let expected = 1.0 + share * (cv * cv - 1.0);
                 assert!((mean - 1.0).abs() < 1e-9, "CV {cv}, share {share}: mean {mean}");
-                assert!((squared_cv / expected - 1.0).abs() < 0.01, "CV {cv}, share {share}: {squared_cv} for {expected}");
+                assert!(
+                    (squared_cv / expected - 1.0).abs() < 0.01,
+                    "CV {cv}, share {share}: {squared_cv} for {expected}"
+                );
             }
         }
     }

@@ -123,7 +123,10 @@ fn is_naive_time(text: &str) -> bool {
     let bytes = text.as_bytes();
     bytes.len() >= 19
         && bytes[10] == b' '
-        && bytes[19..].iter().enumerate().all(|(index, byte)| if index == 0 { *byte == b'.' } else { byte.is_ascii_digit() })
+        && bytes[19..]
+            .iter()
+            .enumerate()
+            .all(|(index, byte)| if index == 0 { *byte == b'.' } else { byte.is_ascii_digit() })
 }
 
 /// What has been read so far.

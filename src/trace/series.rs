@@ -1,10 +1,10 @@
 //! An hourly series, such as prices, grid intensity or weather: `#` comment lines, a header, the start of each hour in a
 //! first column `utc`, one value a column, no gap.
 
+use super::TraceError;
 use super::azure::line_of;
 use super::error::names;
 use super::hashed::Hashed;
-use super::TraceError;
 use jiff::Timestamp;
 use std::path::Path;
 

@@ -2,7 +2,8 @@
 
 use super::Check;
 use super::names::noun;
-use crate::catalog::{DEVICES, DeviceSheet, Named};
+use super::services::sheet_name;
+use crate::catalog::{DEVICES, DeviceSheet};
 use crate::scenario::Published;
 use crate::scenario::file::PublishedSection;
 use crate::serving::{DevicePlan, DeviceSection};
@@ -40,10 +41,7 @@ impl Check<'_> {
             name: name.to_owned(),
             sheet,
             model,
-            model_name: match &section.model {
-                Named::Name(name) => name.to_string(),
-                Named::Inline(_) => "custom".to_owned(),
-            },
+            model_name: sheet_name(&section.model).to_owned(),
             prompts_per_day: section.prompts_per_day.as_f64(),
             service,
             site: self.site_of_service(service, clusters)?,
@@ -121,7 +119,7 @@ impl Check<'_> {
     }
 
     fn is_subject(&mut self, path: &[&str], subject: &str) -> bool {
-        if subject == "total" {
+        if ["total", "comparison"].contains(&subject) {
             return true;
         }
         match subject.split_once('.') {
@@ -133,7 +131,7 @@ impl Check<'_> {
                 }
             }
             _ => {
-                let help = "write training.<name>, service.<name>, device.<name>, cluster.<name>, site.<name> or total";
+                let help = "write training.<name>, service.<name>, device.<name>, cluster.<name>, site.<name>, comparison or total";
                 self.refuse(path, format!("{subject:?} is no subject of the outputs"), help.to_owned());
                 false
             }

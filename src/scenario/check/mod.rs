@@ -10,18 +10,22 @@ mod services;
 
 use super::Scenario;
 use super::complaint::{Complaint, Complaints};
-use super::read::Input;
+use super::node::portable;
+use super::read::{Input, unreadable};
 use super::typed::Typed;
+use crate::trace::TraceError;
+use std::path::Path;
 
 /// The sections under check, and where complaints go.
 struct Check<'a> {
     typed: &'a Typed,
     complaints: &'a mut Complaints,
+    inputs: Vec<Input>,
 }
 
 /// The scenario that `typed` describes; `None` where something is wrong, which `complaints` then hold.
 pub(super) fn check(typed: &Typed, inputs: Vec<Input>, complaints: &mut Complaints) -> Option<Scenario> {
-    let mut check = Check { typed, complaints };
+    let mut check = Check { typed, complaints, inputs };
     let header = check.header();
     check.has_something_to_run();
     let clusters = check.clusters();
@@ -32,7 +36,7 @@ pub(super) fn check(typed: &Typed, inputs: Vec<Input>, complaints: &mut Complain
     check.tenants_fit(&clusters);
     let devices = check.devices(&clusters);
     let published = check.published();
-    let header = header?;
+    let (header, inputs) = (header?, check.inputs);
     Some(Scenario {
         name: header.name,
         seed: typed.file.seed,
@@ -52,6 +56,10 @@ pub(super) fn check(typed: &Typed, inputs: Vec<Input>, complaints: &mut Complain
     })
 }
 
+fn keys(path: &[&str]) -> Vec<String> {
+    path.iter().map(|key| (*key).to_owned()).collect()
+}
+
 fn all<T>(items: Vec<Option<T>>) -> Option<Vec<T>> {
     items.into_iter().collect()
 }
@@ -64,10 +72,36 @@ impl Check<'_> {
         }
     }
 
+    /// The data file that the value at `path` names, as `read` reads it, entered among the inputs; complains where it is no good.
+    fn data<T>(
+        &mut self,
+        path: &[&str],
+        name: &str,
+        read: impl FnOnce(&Path) -> Result<T, TraceError>,
+        hash: impl FnOnce(&T) -> blake3::Hash,
+    ) -> Option<T> {
+        let at = self.typed.tree.place(&keys(path));
+        let file = self.complaints.sources[at.source].folder.join(name);
+        let read = match std::fs::File::open(&file) {
+            Err(error) => Err(unreadable(&file, &error)),
+            Ok(_) if file.is_dir() => Err(format!("{} is a folder, not a file", file.display())),
+            Ok(_) => read(&file).map_err(|error| error.to_string()),
+        };
+        match read {
+            Ok(data) => {
+                self.inputs.push(Input { path: portable(name), blake3: hash(&data).to_hex().to_string() });
+                Some(data)
+            }
+            Err(why) => {
+                self.complaints.add(Complaint::new(why).at(&at));
+                None
+            }
+        }
+    }
+
     /// Complains about `path`.
     fn complain(&mut self, path: &[&str], message: impl Into<String>, help: impl Into<Option<String>>) {
-        let keys: Vec<String> = path.iter().map(|key| (*key).to_owned()).collect();
-        let at = self.typed.tree.place(&keys);
+        let at = self.typed.tree.place(&keys(path));
         self.complaints.add(Complaint::new(message).at(&at).help(help));
     }
 

@@ -32,13 +32,25 @@ impl Check<'_> {
             self.is_positive(&["cluster", name, "domains", "pod"], section.domains.pod),
             section.nodes <= MOST_NODES || self.no(&["cluster", name, "nodes"], "is more than ten million nodes"),
         ];
-        if !named || counts.contains(&false) || !self.typed.sound(&path) {
+        let paid = self.cost_is_sound(name, &section.cost);
+        if !named || !paid || counts.contains(&false) || !self.typed.sound(&path) {
             return None;
         }
         let (node, gpu) = (node?, gpu?);
         let cost = cost(&section.cost, &node);
         let (name, nodes, domains) = (name.to_owned(), section.nodes, section.domains);
         Some(ClusterPlan { name, site: site?, nodes, node, gpu, domains, cost })
+    }
+
+    fn cost_is_sound(&mut self, cluster: &str, section: &CostSection) -> bool {
+        let CostSection::Owned(own) = section else { return true };
+        let at = |key| ["cluster", cluster, "cost", "owned", key];
+        let fine = [
+            own.server_years.as_f64() > 0.0 || self.no(&at("server_years"), "must be above zero"),
+            own.building_years.as_f64() > 0.0 || self.no(&at("building_years"), "must be above zero"),
+            own.network.as_f64() < 1.0 || self.no(&at("network"), "must be below 1: the rest is the servers"),
+        ];
+        !fine.contains(&false)
     }
 
     fn gpu(&mut self, cluster: &str, node: &NodeSheet) -> Option<GpuSheet> {
@@ -101,9 +113,6 @@ impl Check<'_> {
 fn cost(section: &CostSection, node: &NodeSheet) -> Cost {
     match section {
         CostSection::Rented { gpu_hour } => Cost::Rented(*gpu_hour),
-        CostSection::Owned {} => {
-            let _ = node;
-            Cost::Owned(crate::units::DollarsPerHour::from_f64(1.0))
-        }
+        CostSection::Owned(ownership) => Cost::Owned(ownership.hourly(node)),
     }
 }

@@ -2,11 +2,15 @@
 
 use super::Check;
 use super::header::Header;
+use crate::catalog::{ModelSheet, Named};
 use crate::fault::FailureLaw;
+use crate::power::{NodePower, ServingPower};
 use crate::serving::{
-    ArrivalsSection, Fidelity, Opens, ReplicaSection, ScalePolicy, ServicePlan, ServiceSection, StepSection,
+    ArrivalPlan, ArrivalsSection, Deployment, Fidelity, Opens, Precision, ReplicaSection, ScalePolicy, ServicePlan,
+    ServiceSection, StepModel, StepSection, TraceSection,
 };
-use crate::units::Span;
+use crate::trace;
+use crate::units::{Bytes, SimTime, Span, Watts};
 use crate::world::ClusterPlan;
 
 impl Check<'_> {
@@ -33,8 +37,8 @@ impl Check<'_> {
         let at = |key| ["service", name, key];
         let index = self.section(&at("cluster"), "cluster", &section.cluster);
         let model = self.model(&at("model"), &section.model);
-        let _opens_after = match &section.opens {
-            Some(Opens::After(job)) => Some(self.section(&["service", name, "opens", "after"], "training", job)),
+        let opens_after = match &section.opens {
+            Some(Opens::After(job)) => Some(self.section(&["service", name, "opens", "after"], "training", job)?),
             _ => None,
         };
         let sound = self.service_is_sound(name, section, header);
@@ -44,8 +48,74 @@ impl Check<'_> {
             (Some(cluster), Some(nodes)) => self.replicas_fit(name, section, nodes, cluster),
             _ => false,
         };
-        let _ = (sound, fits, model, failures);
-        None
+        let arrivals = self.arrivals(name, &section.arrivals);
+        if !sound || !fits || !self.typed.sound(&["service", name]) {
+            return None;
+        }
+        let (index, cluster, nodes, model, header) = (index?, cluster?, nodes?, model?, header?);
+        let on = deployment(section, cluster, &model);
+        let kv_tokens = self.cache(name, section, &on)?;
+        let (step, step_source) = StepModel::resolve(section.replica.step.as_ref(), &on);
+        Some(ServicePlan {
+            name: name.to_owned(),
+            cluster: index,
+            opens_after,
+            opens_at: match section.opens {
+                Some(Opens::At(at)) => at,
+                _ => Span::ZERO,
+            },
+            gpus: section.replica.gpus,
+            nodes,
+            step,
+            step_source,
+            token_budget: section.replica.token_budget,
+            max_batch: section.replica.max_batch,
+            kv_tokens,
+            start_up: on.start_up(section.replica.load_bandwidth, section.replica.warm_up),
+            power: power(cluster, section.replica.max_batch),
+            scale: section.scale,
+            tick: tick(section.scale.policy, header),
+            router: section.router,
+            arrivals: arrivals?,
+            fidelity: section.fidelity,
+            slo: section.slo,
+            queue: section.queue,
+            failures: failures[index]?,
+            start_hour_of_week: hour_of_week(header.start),
+        })
+    }
+
+    /// What the section's arrivals become; a trace is read here, once.
+    fn arrivals(&mut self, name: &str, section: &ArrivalsSection) -> Option<ArrivalPlan> {
+        match section {
+            ArrivalsSection::Chat(chat) => Some(ArrivalPlan::Chat(*chat)),
+            ArrivalsSection::Poisson(poisson) => Some(ArrivalPlan::Poisson(*poisson)),
+            ArrivalsSection::Trace(TraceSection::Azure2023(file)) => {
+                let path = ["service", name, "arrivals", "trace", "azure2023", "path"];
+                let loaded = self.data(&path, &file.path, trace::azure2023, |loaded| loaded.hash)?;
+                Some(ArrivalPlan::Trace(loaded.requests))
+            }
+        }
+    }
+
+    /// Key-value capacity of a replica; `None`, with a complaint, where its memory holds no model and one request.
+    fn cache(&mut self, name: &str, section: &ServiceSection, on: &Deployment<'_>) -> Option<u64> {
+        let usable = on.kv_tokens();
+        if usable == 0 {
+            let memory = Bytes::new(on.gpu.memory.count() * u64::from(on.gpus));
+            let message = format!(
+                "does not fit its replica: {} of weights, {memory} of memory on {} GPUs, of which engines use 90 %",
+                on.weights(),
+                on.gpus
+            );
+            let help = match section.replica.precision {
+                Precision::Bf16 => "use more `replica.gpus`, or replica.precision = \"fp8\"",
+                Precision::Fp8 => "use more `replica.gpus`",
+            };
+            self.refuse(&["service", name, "model"], message, help.to_owned());
+            return None;
+        }
+        Some(section.replica.kv_tokens.unwrap_or(usable))
     }
 
     /// True where what the service section says stands on its own; else complains.
@@ -223,6 +293,43 @@ impl Check<'_> {
     }
 }
 
+fn deployment<'a>(section: &'a ServiceSection, cluster: &'a ClusterPlan, model: &'a ModelSheet) -> Deployment<'a> {
+    Deployment {
+        gpu_name: sheet_name(&cluster.node.gpu),
+        gpu: &cluster.gpu,
+        gpus: section.replica.gpus,
+        engine: &section.replica.engine,
+        precision: section.replica.precision,
+        model_name: sheet_name(&section.model),
+        model,
+    }
+}
+
+/// The catalog name, `custom` for an inline sheet.
+pub(super) fn sheet_name<T>(named: &Named<T>) -> &str {
+    match named {
+        Named::Name(name) => name,
+        Named::Inline(_) => "custom",
+    }
+}
+
+fn tick(policy: ScalePolicy, header: &Header) -> Span {
+    let given = match policy {
+        ScalePolicy::TargetLoad(target) => target.tick,
+        ScalePolicy::Fixed {} => None,
+    };
+    // 15 s is the Kubernetes default (horizontal-pod-autoscaler-sync-period); runs of more than a week look once a minute.
+    let long = header.horizon > SimTime::ZERO + Span::DAY * 7;
+    given.unwrap_or(if long { Span::MINUTE } else { Span::from_secs(15) })
+}
+
+/// Hours since Sunday 00:00 UTC.
+fn hour_of_week(start: jiff::Timestamp) -> u32 {
+    let start = start.to_zoned(jiff::tz::TimeZone::UTC);
+    let (day, hour) = (start.weekday().to_sunday_zero_offset(), start.hour());
+    u32::from(day.unsigned_abs()) * 24 + u32::from(hour.unsigned_abs())
+}
+
 fn always_open(service: &ServiceSection, cluster: &str) -> bool {
     let from_the_start = match service.opens {
         None => true,
@@ -230,4 +337,13 @@ fn always_open(service: &ServiceSection, cluster: &str) -> bool {
         Some(Opens::After(_)) => false,
     };
     from_the_start && service.cluster == cluster
+}
+
+fn power(cluster: &ClusterPlan, max_batch: u32) -> ServingPower {
+    let node = NodePower::new(&cluster.node, &cluster.gpu);
+    let (low, high) = (cluster.gpu.decode.as_f64(), cluster.gpu.prefill.as_f64());
+    ServingPower::compile(&node, max_batch, cluster.gpu.resident, cluster.gpu.prefill, |batch| {
+        let position = (libm::log2(f64::from(batch.max(1))) - 6.2) / 0.95;
+        Watts::from_f64(low + (high - low) / (1.0 + libm::exp(-position)))
+    })
 }
