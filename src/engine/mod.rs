@@ -8,4 +8,4 @@ pub mod variate;
 
 pub use run::{Control, Process, RunStats, run};
 pub use stream::{Entity, Seed, Stream};
-pub use variate::QuantileTable;
+pub use variate::{QuantileTable, gamma_quantile, lognormal, normal_quantile, weibull};

@@ -211,7 +211,7 @@ impl Sizes {
             Sizes::Same { prompt, output } => (*prompt, *output),
             Sizes::Drawn { prompts, outputs, prompt, output } => {
                 // A token more than half counts as one; both tables start above 1.
-                let tokens = |table: &QuantileTable, stream: &mut Stream| (table.draw(stream.uniform()) + 0.5) as u32;
+                let tokens = |table: &QuantileTable, stream: &mut Stream| (stream.draw(table) + 0.5) as u32;
                 (tokens(prompts, prompt), tokens(outputs, output))
             }
         }
@@ -251,5 +251,191 @@ impl Listed {
             hash ^= hash >> 31;
             self.slice.contains(&((hash >> 11) as f64 / 9_007_199_254_740_992.0))
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{chat, plan};
+    use super::*;
+    use crate::serving::Chat;
+    use crate::units::{PerSecond, Ratio};
+
+    const SEED: Seed = Seed { seed: 7, replication: 0 };
+
+    fn flat(rate: f64, burstiness: f64) -> ArrivalPlan {
+        ArrivalPlan::Chat(Chat {
+            noise: Ratio::new(0.0),
+            weekly: false,
+            burstiness: Ratio::new(burstiness),
+            ..chat(PerSecond::new(rate))
+        })
+    }
+
+    /// Arrival times in seconds of an open source, up to `seconds`.
+    fn times(source: &mut Source, seconds: f64) -> Vec<f64> {
+        source.open(SimTime::ZERO);
+        std::iter::from_fn(|| source.next())
+            .map(|request| request.at.as_secs_f64())
+            .take_while(|at| *at < seconds)
+            .collect()
+    }
+
+    fn mean_and_cv(values: impl Iterator<Item = f64> + Clone) -> (f64, f64) {
+        let count = values.clone().count() as f64;
+        let mean = values.clone().sum::<f64>() / count;
+        let variance = values.map(|value| (value - mean) * (value - mean)).sum::<f64>() / count;
+        (mean, variance.sqrt() / mean)
+    }
+
+    fn gaps(times: &[f64]) -> impl Iterator<Item = f64> + Clone {
+        times.windows(2).map(|pair| pair[1] - pair[0])
+    }
+
+    /// Population variance over mean of counts in full windows of `width` seconds.
+    fn dispersion(times: &[f64], width: f64) -> f64 {
+        let mut counts = vec![0.0; (times.last().unwrap() / width) as usize];
+        for time in times {
+            if let Some(count) = counts.get_mut((time / width) as usize) {
+                *count += 1.0;
+            }
+        }
+        let (mean, cv) = mean_and_cv(counts.iter().copied());
+        cv * cv * mean
+    }
+
+    #[test]
+    fn forty_hours_of_chat_have_the_published_moments() {
+        // models/workloads.md 5.1 and experiment 5: 40 hours at 5.53/s, noise on, profile off.
+        let (mut cvs, mut idcs) = (Vec::new(), [const { Vec::new() }; 4]);
+        for replication in 0..40 {
+            let arrivals = ArrivalPlan::Chat(Chat { weekly: false, ..chat(PerSecond::new(5.53)) });
+            let mut source = Source::new(&plan(arrivals, 4), 0, Seed { seed: 3, replication });
+            let times = times(&mut source, 3_600.0);
+            cvs.push(mean_and_cv(gaps(&times)).1);
+            for (idc, width) in idcs.iter_mut().zip([1.0, 10.0, 60.0, 300.0]) {
+                idc.push(dispersion(&times, width));
+            }
+        }
+        let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;
+        assert!((mean(&cvs) - 1.08).abs() < 0.02, "CV {}", mean(&cvs));
+        for (idc, expected) in idcs.iter().zip([1.31, 3.4, 14.4, 55.0]) {
+            assert!((mean(idc) / expected - 1.0).abs() < 0.25, "IDC {} for {expected}", mean(idc));
+        }
+    }
+
+    #[test]
+    fn a_week_of_chat_follows_the_profile() {
+        // models/workloads.md, experiment 4: 5 % replaying the profile, 20 % with noise.
+        for (noise, tolerance) in [(0.0, 0.05), (0.25, 0.2)] {
+            let arrivals = ArrivalPlan::Chat(Chat { noise: Ratio::new(noise), ..chat(PerSecond::new(2.0)) });
+            let mut source = Source::new(&plan(arrivals, 4), 0, SEED);
+            let times = times(&mut source, 604_800.0);
+            let mut hours = [0.0; 168];
+            times.iter().for_each(|time| hours[(time / 3_600.0) as usize] += 1.0);
+            let (mean, cov) = mean_and_cv(hours.iter().copied());
+            assert!((mean / 7_200.0 - 1.0).abs() < 0.02, "mean {mean}");
+            assert!((cov / 0.291 - 1.0).abs() < tolerance, "CoV {cov} with noise {noise}");
+        }
+    }
+
+    #[test]
+    fn a_thinned_process_has_its_share_and_burstiness() {
+        for (cv, share) in [(1.04, 1.0), (1.04, 0.3), (2.0, 0.25), (0.5, 0.5)] {
+            let mut source = Source::new(&plan(flat(100.0, cv), 4), 0, SEED);
+            source.set_share(share);
+            let (mean, found) = mean_and_cv(gaps(&times(&mut source, 4_000.0)));
+            let expected = f64::sqrt(1.0 + share * (cv * cv - 1.0));
+            assert!((mean * 100.0 * share - 1.0).abs() < 0.02, "CV {cv}, share {share}: mean gap {mean}");
+            assert!((found / expected - 1.0).abs() < 0.02, "CV {cv}, share {share}: {found} for {expected}");
+        }
+    }
+
+    #[test]
+    fn lengths_have_the_mean_of_the_trace() {
+        // models/workloads.md 4.2.
+        let mut source = Source::new(&plan(flat(100.0, 1.0), 4), 0, SEED);
+        source.open(SimTime::ZERO);
+        let drawn: Vec<Request> = std::iter::from_fn(|| source.next()).take(100_000).collect();
+        let mean = |of: fn(&Request) -> u32| drawn.iter().map(|request| f64::from(of(request))).sum::<f64>() / 1e5;
+        assert!((mean(|request| request.prompt) / 1155.0 - 1.0).abs() < 0.02);
+        assert!((mean(|request| request.output) / 211.0 - 1.0).abs() < 0.02);
+        assert!(drawn.iter().all(|request| request.output >= 7 && request.prompt >= 2));
+    }
+
+    #[test]
+    fn a_change_of_share_holds_for_later_draws_and_no_share_means_none() {
+        let mut source = Source::new(&plan(flat(10.0, 1.0), 4), 0, SEED);
+        let whole = times(&mut source.clone(), 100.0);
+        source.open(SimTime::ZERO);
+        let first = source.next().unwrap();
+        source.set_share(0.0);
+        assert_eq!(source.next(), None);
+        source.set_share(0.5);
+        source.open(SimTime::ZERO + Span::from_secs(50));
+        let second = source.next().unwrap();
+        assert_eq!(first.at.as_secs_f64(), whole[0]);
+        let gap = second.at.as_secs_f64() - 50.0;
+        assert!((gap - 2.0 * (whole[1] - whole[0])).abs() < 1e-6, "the next gap, twice as long, from the opening");
+    }
+
+    #[test]
+    fn cells_and_services_do_not_move_each_other() {
+        let names = |max| {
+            let plan = plan(flat(10.0, 1.04), max);
+            let mut source = Source::new(&plan, 0, SEED);
+            source.set_share(0.5);
+            times(&mut source, 100.0)
+        };
+        assert_eq!(names(128), names(640), "more cells, same draws of cell 0");
+        let mut other = plan(flat(10.0, 1.04), 4);
+        other.name = "other".to_owned();
+        let times_of = |plan: &ServicePlan| times(&mut Source::new(plan, 0, SEED), 10.0);
+        assert_ne!(times_of(&other), times_of(&plan(flat(10.0, 1.04), 4)), "another name, other draws");
+    }
+
+    #[test]
+    fn cells_share_the_slow_noise_and_open_into_it_at_any_time() {
+        let plan = plan(ArrivalPlan::Chat(chat(PerSecond::new(10.0))), 128);
+        let mut whole = RateCurve::new(&plan, SEED);
+        let hour = |hour: u64| SimTime::ZERO + Span::HOUR * hour;
+        let expected: Vec<f64> = (0..30).map(|at| whole.expected(hour(at), hour(at + 1))).collect();
+        let mut late = RateCurve::new(&plan, SEED);
+        assert_eq!(late.expected(hour(20), hour(21)), expected[20]);
+        let counts = |cell| {
+            let mut source = Source::new(&plan, cell, SEED);
+            source.open(hour(20));
+            std::iter::from_fn(|| source.next()).take_while(|request| request.at < hour(21)).count() as f64
+        };
+        let (a, b) = (counts(0), counts(1));
+        assert_ne!(a, b, "each cell draws its own gaps");
+        for count in [a, b] {
+            // Six standard deviations of a renewal count.
+            assert!(
+                (count - expected[20] / 2.0).abs() < 6.0 * 1.08 * (expected[20] / 2.0).sqrt(),
+                "{count} of {}",
+                expected[20]
+            );
+        }
+    }
+
+    #[test]
+    fn each_request_of_a_trace_comes_to_one_cell() {
+        let requests: Arc<[Request]> =
+            (0..10_000_u64).map(|at| Request { at: SimTime::from_nanos(at * 1_000), prompt: 1, output: 1 }).collect();
+        let plan = plan(ArrivalPlan::Trace(requests.clone()), 192);
+        let mut all = Vec::new();
+        for (cell, slice) in [0.0..0.2, 0.2..0.2, 0.2..1.0].into_iter().enumerate() {
+            let mut source = Source::new(&plan, cell as u32, SEED);
+            source.set_slice(slice.clone());
+            source.open(SimTime::from_nanos(500));
+            let mine: Vec<Request> = std::iter::from_fn(|| source.next()).collect();
+            let share = mine.len() as f64 / 1e4;
+            assert!((share - (slice.end - slice.start)).abs() < 0.02, "cell {cell}: {share}");
+            all.extend(mine);
+        }
+        all.sort_by_key(|request| request.at);
+        let expected: Vec<SimTime> = requests.iter().map(|request| request.at + Span::from_nanos(500)).collect();
+        assert_eq!(all.iter().map(|request| request.at).collect::<Vec<_>>(), expected);
     }
 }

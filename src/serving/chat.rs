@@ -5,7 +5,7 @@
 //! mean 1. The path is a function of (seed, service), so that all cells of a service share it, whenever they open.
 
 use super::{ArrivalPlan, Chat, ServicePlan};
-use crate::engine::{Entity, Seed, Stream, normal_quantile};
+use crate::engine::{Entity, Seed, Stream};
 use crate::units::{SimTime, Span};
 
 /// Requests by hour over the mean hour, in hundredths, from Sunday 00:00 UTC: derived from the conversation trace of a week
@@ -140,14 +140,14 @@ impl Noise {
         let entity = Entity::named(&format!("service.{}", plan.name));
         let mut stream = seed.stream(entity, "rate-noise");
         let keep = libm::exp(-STEP.as_secs_f64() / chat.noise_time.as_secs_f64());
-        let level = normal_quantile(stream.uniform());
+        let level = stream.normal();
         let mut noise = Noise { stream, deviation, keep, fresh: (1.0 - keep * keep).sqrt(), level, factor: 1.0 };
         noise.refresh();
         Some(noise)
     }
 
     fn advance(&mut self) {
-        self.level = self.keep * self.level + self.fresh * normal_quantile(self.stream.uniform());
+        self.level = self.keep * self.level + self.fresh * self.stream.normal();
         self.refresh();
     }
 

@@ -11,3 +11,51 @@ pub use arrivals::{CELL_REPLICAS, Source, cells};
 pub use chat::{RateCurve, weekly};
 pub use plan::{ArrivalPlan, DevicePlan, ServicePlan, StepModel, Telemetry};
 pub use section::*;
+
+#[cfg(test)]
+mod tests {
+    //! A small service that the room's tests share.
+
+    use super::*;
+    use crate::catalog::{GPUS, NODES};
+    use crate::fault::FailureLaw;
+    use crate::power::{NodePower, ServingPower};
+    use crate::units::{PerSecond, Ratio, Span, Watts};
+
+    /// Chat traffic with all defaults.
+    pub(super) fn chat(rate: PerSecond) -> Chat {
+        let noise_time = Span::from_secs(600);
+        Chat { rate, noise: Ratio::new(0.25), noise_time, burstiness: Ratio::new(1.04), weekly: true }
+    }
+
+    /// An 8B model on one H100 a replica, at most `max` replicas, nothing fails.
+    pub(super) fn plan(arrivals: ArrivalPlan, max: u32) -> ServicePlan {
+        let node = NodePower::new(&NODES[0].sheet, &GPUS[0].sheet);
+        let decode = |batch: u32| Watts::new(440 + u64::from(batch.min(125)) * 2);
+        ServicePlan {
+            name: "chat".to_owned(),
+            cluster: 0,
+            opens_after: None,
+            opens_at: Span::ZERO,
+            gpus: 1,
+            nodes: 1,
+            // models/inference.md section 1, known answer: H100 8B TP1.
+            step: StepModel { p0_ms: 2.69, d_ms: 0.019_92, t0: 224, b_ms: 0.005_32, c_ms: 3.96e-5, e_ms: 8.2e-7 },
+            step_source: "scenario".to_owned(),
+            token_budget: 2_048,
+            max_batch: 256,
+            kv_tokens: 440_000,
+            start_up: Span::from_secs(120),
+            power: ServingPower::compile(&node, 256, Watts::new(122), Watts::new(690), decode),
+            scale: ScaleSection { min: 1, max, policy: ScalePolicy::default() },
+            tick: Span::from_secs(15),
+            router: Router::default(),
+            arrivals,
+            fidelity: Fidelity::default(),
+            slo: Some(Slo { ttft: Span::from_secs(2), tpot: Span::from_nanos(30_000_000) }),
+            queue: 512,
+            failures: FailureLaw::None,
+            start_hour_of_week: 0,
+        }
+    }
+}

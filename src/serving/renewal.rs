@@ -5,13 +5,13 @@
 //! process towards Poisson). Its gaps are drawn from w x Gamma quantile + (1 - w) x exponential quantile of the same
 //! uniform, with w such that mean and variance are exact; p = 1 is the Gamma law itself.
 //!
-//! Quantiles are tabulated over e = -ln(1 - u), in which a Gamma quantile is nearly straight, tails included: 1,280
+//! Quantiles are tabulated over e = -ln(1 - u), in which a Gamma quantile is nearly straight, tails included: 2,560
 //! straight pieces, 2 ns a draw beside the logarithm. Worked value: CV 1 gives gap = e.
 
 use crate::engine::gamma_quantile;
 
 /// Nodes a unit of e.
-const STEPS: usize = 32;
+const STEPS: usize = 64;
 /// 53-bit uniforms reach e = 37.4.
 const NODES: usize = 40 * STEPS + 1;
 

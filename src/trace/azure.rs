@@ -2,8 +2,7 @@
 //! decimals, sorted, either line end, last line with or without one (Azure/AzurePublicDataset, CC BY 4.0).
 
 use super::error::names;
-use super::hashed::Hashed;
-use super::{Request, TraceError};
+use super::{Request, TraceError, lines};
 use crate::units::{SimTime, Span, Tokens};
 use jiff::civil::DateTime;
 use std::path::Path;
@@ -55,13 +54,12 @@ const COLUMNS: [&str; 3] = ["TIMESTAMP", "ContextTokens", "GeneratedTokens"];
 /// The first thing wrong: an unreadable or empty file, a missing column, a cell that is no time or no count, a time before
 /// the row above, or no request left after drops.
 pub fn azure2023(path: &Path) -> Result<Loaded, TraceError> {
-    let mut csv = csv::ReaderBuilder::new().flexible(true).from_reader(Hashed::open(path)?);
+    let mut csv = lines::reader(path)?;
     let columns = find_columns(path, csv.headers().map_err(|error| TraceError::reading(path, &error))?)?;
     let mut reading = Reading::default();
     let mut record = csv::StringRecord::new();
-    while csv.read_record(&mut record).map_err(|error| TraceError::reading(path, &error))? {
-        let row = Row { path, columns, line: line_of(&record), record: &record };
-        reading.take(&row)?;
+    while let Some(line) = lines::read(&mut csv, path, &mut record)? {
+        reading.take(&Row { path, columns, line, record: &record })?;
     }
     reading.finish(path, csv.get_ref().hash())
 }
@@ -73,16 +71,11 @@ fn find_columns(path: &Path, header: &csv::StringRecord) -> Result<[usize; 3], T
     }
     let mut places = [0; 3];
     for (place, name) in places.iter_mut().zip(COLUMNS) {
-        *place = header.iter().position(|found| found.trim() == name).ok_or_else(|| {
+        *place = header.iter().position(|found| found == name).ok_or_else(|| {
             TraceError::line(path, 1, format!("the header {}", names(header)), format!("a column {name}"))
         })?;
     }
     Ok(places)
-}
-
-/// Line of the record's first byte, from 1.
-pub(super) fn line_of(record: &csv::StringRecord) -> u64 {
-    record.position().expect("a record that was read has a position").line()
 }
 
 /// One row and what its errors must name.
@@ -97,7 +90,6 @@ impl Row<'_> {
     fn cell(&self, column: usize) -> Result<&str, TraceError> {
         self.record
             .get(self.columns[column])
-            .map(str::trim)
             .ok_or_else(|| self.wrong(column, format!("a row of {} cells", self.record.len()), "a value"))
     }
 

@@ -3,7 +3,7 @@
 
 mod azure;
 mod error;
-mod hashed;
+mod lines;
 mod series;
 
 use crate::units::SimTime;
