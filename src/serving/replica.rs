@@ -255,22 +255,25 @@ impl Replica {
         stretch
     }
 
+    /// What it does between `from` and `to`, inside the planned stretch; none where it is idle.
+    pub(crate) fn under_way(&self, from: SimTime, to: SimTime) -> Option<Stretch> {
+        (self.steps > 0).then_some(Stretch { from, to, batch: self.batch as u32, chunk: self.chunk as u32 })
+    }
+
     /// Loses everything at `at`, inside the planned stretch: the replica is idle and empty, and its jobs come back, the oldest
     /// first, with the tokens that whole steps produced.
-    pub(crate) fn lose(&mut self, at: SimTime, rules: &Rules) -> (Stretch, Vec<Job>) {
-        let mut stretch = Stretch { from: at, to: at, batch: self.batch as u32, chunk: self.chunk as u32 };
-        if self.next != SimTime::NEVER && self.steps > 0 {
-            stretch.from = self.advance(self.steps_to(at) - 1).from;
+    pub(crate) fn lose(&mut self, at: SimTime, rules: &Rules) -> Vec<Job> {
+        if self.steps > 0 {
+            self.advance(self.steps_to(at).saturating_sub(1));
         }
-        let decoding = self.finishes.iter().map(|key| self.cut_short(key.0));
-        let mut running: Vec<Sequence> = decoding.collect();
+        let mut running: Vec<Sequence> = self.finishes.iter().map(|key| self.cut_short(key.0)).collect();
         running.extend(self.joining.iter().map(|&slot| self.slots[usize::from(slot)]));
         running.sort_by_key(|sequence| sequence.admission);
         let mut jobs: Vec<Job> = running.iter().map(|sequence| sequence.job).collect();
         jobs.extend(self.partial.iter().map(|partial| partial.job));
         jobs.extend(self.waiting.drain(..));
         *self = Replica::new(rules);
-        (stretch, jobs)
+        jobs
     }
 
     /// Moves the clocks over the first `steps` steps of the planned stretch.

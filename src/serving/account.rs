@@ -1,0 +1,140 @@
+//! What a cell enters into its book: the energy of each stretch, and the latencies and tokens of each request.
+
+use super::replica::{Done, Job, Stretch};
+use super::{ServicePlan, Slo};
+use crate::ledger::{Book, Count, Draw, Grid, Use};
+use crate::power::PerGpu;
+use crate::units::{SimTime, Span, Watts};
+
+/// Requests and their tokens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Tally {
+    pub(crate) requests: u64,
+    pub(crate) prompt: u64,
+    pub(crate) output: u64,
+}
+
+impl Tally {
+    #[inline]
+    pub(crate) fn add(&mut self, job: &Job) {
+        self.requests += 1;
+        self.prompt += u64::from(job.prompt);
+        self.output += u64::from(job.output);
+    }
+}
+
+impl std::ops::Add for Tally {
+    type Output = Tally;
+    fn add(self, other: Tally) -> Tally {
+        Tally {
+            requests: self.requests + other.requests,
+            prompt: self.prompt + other.prompt,
+            output: self.output + other.output,
+        }
+    }
+}
+
+/// A cell's book, and what it takes to write it.
+#[derive(Debug, Clone)]
+pub(crate) struct Account {
+    pub(crate) book: Book,
+    /// Draw of a replica by decoding sequences.
+    decoding: Vec<Draw>,
+    prefilling: Draw,
+    resident: Draw,
+    budget: u64,
+    slo: Option<Slo>,
+    /// Added to each request's time to first token and end-to-end time.
+    api: Span,
+    pub(crate) arrived: Tally,
+    pub(crate) rejected: Tally,
+    pub(crate) completed: Tally,
+}
+
+impl Account {
+    /// An empty account. Each request spends `api` outside the replicas.
+    pub(crate) fn new(plan: &ServicePlan, grid: Grid, api: Span) -> Account {
+        let draw = |each: PerGpu| Draw::new(plan.gpus, each.accelerator, each.host);
+        Account {
+            book: Book::new(grid),
+            decoding: (0..=plan.max_batch).map(|batch| draw(plan.power.decoding(batch))).collect(),
+            prefilling: draw(plan.power.prefilling()),
+            resident: draw(plan.power.resident()),
+            budget: u64::from(plan.token_budget),
+            slo: plan.slo,
+            api,
+            arrived: Tally::default(),
+            rejected: Tally::default(),
+            completed: Tally::default(),
+        }
+    }
+
+    /// Enters a stretch of serving.
+    #[inline]
+    pub(crate) fn serve(&mut self, stretch: Stretch) {
+        self.book.spend(Use::Serving, stretch.from, stretch.to, self.draw(stretch.batch, stretch.chunk));
+    }
+
+    /// Draw of a step: the curve of decoding by batch, and with prompt chunks a share of the way from there to pure prefill,
+    /// as large as the chunk is of the token budget. Measured decode curves already hold the prompts of a usual mix, so where
+    /// they lie above prefill they stay.
+    #[inline]
+    fn draw(&self, batch: u32, chunk: u32) -> Draw {
+        let base = self.decoding[(batch.max(1) as usize).min(self.decoding.len() - 1)];
+        if chunk == 0 {
+            return base;
+        }
+        let part = |base: Watts, full: Watts| {
+            base + Watts::from_milli(full.saturating_sub(base).milli() * u64::from(chunk) / self.budget)
+        };
+        Draw {
+            gpus: base.gpus,
+            accelerator: part(base.accelerator, self.prefilling.accelerator),
+            host: part(base.host, self.prefilling.host),
+        }
+    }
+
+    /// Enters time in which the model is resident and nobody asks, or not yet.
+    #[inline]
+    pub(crate) fn stand(&mut self, what: Use, from: SimTime, to: SimTime) {
+        if from < to {
+            self.book.spend(what, from, to, self.resident);
+        }
+    }
+
+    /// Counts an arrival.
+    #[inline]
+    pub(crate) fn arrive(&mut self, job: &Job) {
+        self.arrived.add(job);
+        self.book.count(Count::Arrived, job.arrived, 1);
+    }
+
+    /// Counts a request turned away at the door.
+    pub(crate) fn reject(&mut self, job: &Job) {
+        self.rejected.add(job);
+        self.book.count(Count::Rejected, job.arrived, 1);
+    }
+
+    /// Counts a completed request and records its latencies.
+    #[inline]
+    pub(crate) fn complete(&mut self, done: &Done) {
+        let Done { job, at } = done;
+        let ttft = job.first.since(job.arrived) + self.api;
+        let tpot = match job.output {
+            1 => None,
+            output => Some(Span::from_nanos(at.since(job.first).nanos() / u64::from(output - 1))),
+        };
+        let latencies = self.book.latencies_mut();
+        latencies.record_ttft(ttft);
+        latencies.record_e2e(at.since(job.arrived) + self.api);
+        if let Some(tpot) = tpot {
+            latencies.record_tpot(tpot);
+        }
+        let within = self.slo.is_none_or(|slo| ttft <= slo.ttft && tpot.unwrap_or_default() <= slo.tpot);
+        self.completed.add(job);
+        self.book.count(Count::Completed, *at, 1);
+        self.book.count(Count::WithinSlo, *at, u64::from(within));
+        self.book.count(Count::PromptTokens, *at, u64::from(job.prompt));
+        self.book.count(Count::OutputTokens, *at, u64::from(job.output));
+    }
+}

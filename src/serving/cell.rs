@@ -1,0 +1,468 @@
+//! A service cell: a router and at most 64 replicas, one logical process. Routing is exact: every replica stands where it is
+//! at the instant of each arrival. A service with more replicas is several cells, which never meet inside a window.
+//!
+//! There is no queue of events. Replicas do not interact between arrivals, so each arrival first brings every replica whose
+//! planned stretch ends before it up to date, in index order, by a scan over blocks of [`LANE`] (models/engine.md section 4:
+//! cheaper than an ordered queue up to several hundred replicas). Failures and replicas that become ready are rare, and
+//! stop the scan at their own instants, before arrivals.
+
+use super::account::Account;
+use super::hazard::Hazard;
+use super::replica::{Job, Replica, Rules};
+use super::router::{CLOSED, Routing};
+use super::step::Pace;
+use super::{ServicePlan, Source, Telemetry};
+use crate::engine::{Entity, Process, Seed};
+use crate::ledger::{Book, Event, EventKind, Grid, ServiceFacts, Use};
+use crate::trace::Request;
+use crate::units::{SimTime, Span, Tokens};
+use crate::world::NodeSet;
+use std::collections::VecDeque;
+use std::ops::Range;
+use std::sync::Arc;
+
+/// Time of each request outside the replicas (models/inference.md section 2).
+const API_TIME: Span = Span::from_nanos(3_000_000);
+
+/// From a node's failure to the moment the service knows: a health check that fails a few times.
+// Assumed: Kubernetes liveness defaults are 3 failures 10 s apart; a hung collective adds its own time-out.
+const DETECT: Span = Span::from_secs(60);
+
+/// Replicas whose earliest planned end is kept together.
+const LANE: usize = 8;
+
+/// What a replica's place in the cell is good for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Standing {
+    /// Loads its model until then.
+    Loading(SimTime),
+    /// Takes requests.
+    Ready,
+    /// Takes no more requests, and leaves with the last.
+    Draining,
+    /// Has failed, which is known then.
+    Failed(SimTime),
+    /// Nobody is there.
+    Vacant,
+}
+
+/// What a replica's place holds beside the replica.
+#[derive(Debug, Clone)]
+struct Place {
+    standing: Standing,
+    nodes: NodeSet,
+    /// Its energy is entered up to here.
+    spent_to: SimTime,
+}
+
+/// A cell of a service.
+#[derive(Debug, Clone)]
+pub struct Cell {
+    rules: Rules,
+    /// When each replica's planned stretch ends, in nanoseconds.
+    nexts: Vec<[u64; LANE]>,
+    /// The earliest of each lane.
+    earliest: Vec<u64>,
+    /// Outstanding requests of each replica; [`CLOSED`] where it takes none.
+    loads: Vec<u32>,
+    replicas: Vec<Replica>,
+    places: Vec<Place>,
+    routing: Routing,
+    source: Source,
+    /// The next arrival.
+    arriving: Option<Request>,
+    account: Account,
+    done: Vec<super::replica::Done>,
+    /// When the next replica fails or becomes ready.
+    rare: SimTime,
+    hazard: Hazard,
+    /// Requests that wait for a replica to be ready.
+    door: VecDeque<Job>,
+    /// Nodes given up since control last asked.
+    released: Vec<NodeSet>,
+    draining: u32,
+    events: u64,
+    facts: ServiceFacts,
+    plan: Arc<ServicePlan>,
+    index: u32,
+}
+
+impl Cell {
+    /// The `index`-th cell of the service, with no replica and closed doors.
+    #[must_use]
+    pub fn new(plan: Arc<ServicePlan>, index: u32, seed: Seed, grid: Grid) -> Cell {
+        let source = Source::new(&plan, index, seed);
+        Cell::fed(plan, index, seed, grid, source, API_TIME)
+    }
+
+    /// A cell whose requests come from `source`, each of which spends `api` outside the replicas.
+    pub(super) fn fed(
+        plan: Arc<ServicePlan>,
+        index: u32,
+        seed: Seed,
+        grid: Grid,
+        source: Source,
+        api: Span,
+    ) -> Cell {
+        let entity = Entity::named(&format!("service.{}", plan.name)).part(index);
+        Cell {
+            rules: rules(&plan),
+            nexts: Vec::new(),
+            earliest: Vec::new(),
+            loads: Vec::new(),
+            replicas: Vec::new(),
+            places: Vec::new(),
+            routing: Routing::new(plan.router),
+            source,
+            arriving: None,
+            account: Account::new(&plan, grid, api),
+            done: Vec::new(),
+            rare: SimTime::NEVER,
+            hazard: Hazard::new(plan.failures, plan.nodes, seed.stream(entity, "failure")),
+            door: VecDeque::new(),
+            released: Vec::new(),
+            draining: 0,
+            events: 0,
+            facts: ServiceFacts { fidelity: "requests", ..ServiceFacts::default() },
+            plan,
+            index,
+        }
+    }
+
+    /// What the cell serves.
+    #[must_use]
+    pub fn plan(&self) -> &ServicePlan {
+        &self.plan
+    }
+
+    /// Opens the doors at `at`: arrivals begin. Opening again resumes arrivals that had stopped because the cell's share was
+    /// zero, and does nothing else.
+    pub fn open(&mut self, at: SimTime) {
+        if self.facts.opened.is_none() {
+            self.facts.opened = Some(at);
+            if self.index == 0 {
+                self.log(at, EventKind::Opened, String::new(), format!("service {} opens", self.plan.name));
+            }
+        }
+        self.source.open(at);
+        if self.arriving.is_none() {
+            self.arriving = self.source.next();
+        }
+    }
+
+    /// Adds a replica on `nodes`, granted at `at`, the edge being handled, that loads its model until `ready`.
+    pub fn add_replica(&mut self, at: SimTime, ready: SimTime, nodes: NodeSet) {
+        let place = Place { standing: Standing::Loading(ready.max(at)), nodes, spent_to: at };
+        match self.places.iter().position(|place| place.standing == Standing::Vacant) {
+            Some(vacant) => self.places[vacant] = place,
+            None => {
+                self.places.push(place);
+                self.replicas.push(Replica::new(&self.rules));
+                self.loads.push(CLOSED);
+                self.nexts.resize(self.places.len().div_ceil(LANE), [u64::MAX; LANE]);
+                self.earliest.resize(self.nexts.len(), u64::MAX);
+            }
+        }
+        self.settle(at);
+    }
+
+    /// Sends one replica away at `at`: one that does not serve yet, the newest first, else the emptiest, which finishes what
+    /// it has. Its nodes come back through [`released`](Cell::released), in the same edge where it was idle: call this first.
+    /// Panics where every replica is already on its way out.
+    pub fn remove_replica(&mut self, at: SimTime) {
+        let unready = |place: &Place| matches!(place.standing, Standing::Loading(_) | Standing::Failed(_));
+        if let Some(index) = self.places.iter().rposition(unready) {
+            self.release(index, at);
+        } else {
+            let emptiest = (0..self.loads.len()).rev().min_by_key(|&index| self.loads[index]);
+            let index = emptiest.filter(|&index| self.loads[index] != CLOSED).expect("a replica is left to remove");
+            self.loads[index] = CLOSED;
+            self.places[index].standing = Standing::Draining;
+            self.draining += 1;
+            self.let_go(at);
+        }
+        self.settle(at);
+    }
+
+    /// Nodes of replicas that have gone since the last call. They count as held up to the edge at which this is called.
+    pub fn released(&mut self) -> Vec<NodeSet> {
+        std::mem::take(&mut self.released)
+    }
+
+    /// This cell's part of its service's arrivals, from the requests drawn next.
+    pub fn set_share(&mut self, share: f64) {
+        self.source.set_share(share);
+    }
+
+    /// This cell's part of its service's arrivals as a slice of 0..1; the slices of all cells tile it. Needed for traces, of
+    /// which each request must come to exactly one cell.
+    pub fn set_slice(&mut self, slice: Range<f64>) {
+        self.source.set_slice(slice);
+    }
+
+    /// What control may know at an edge.
+    #[must_use]
+    pub fn telemetry(&self) -> Telemetry {
+        let (mut seen, mut waiting) = (Telemetry::default(), self.door.len());
+        for (place, replica) in self.places.iter().zip(&self.replicas) {
+            seen.ready += u32::from(place.standing == Standing::Ready);
+            seen.loading += u32::from(matches!(place.standing, Standing::Loading(_) | Standing::Failed(_)));
+            seen.running += replica.running();
+            waiting += replica.waiting();
+        }
+        seen.queued = waiting as u64;
+        seen.output = Tokens::new(self.account.completed.output);
+        seen
+    }
+
+    /// Ends the run at `horizon`: enters what was spent up to it, and checks that every request and token is somewhere.
+    #[must_use]
+    pub fn close(mut self, horizon: SimTime) -> (Book, ServiceFacts) {
+        for index in 0..self.places.len() {
+            self.spend_to(index, horizon);
+        }
+        let mut inside = super::account::Tally::default();
+        self.replicas.iter().flat_map(Replica::held).chain(&self.door).for_each(|job| inside.add(job));
+        let accounted = self.account.completed + self.account.rejected + inside;
+        assert!(self.account.arrived == accounted, "arrived = completed + rejected + in flight, in requests and tokens");
+        self.facts.in_flight = inside.requests;
+        (self.account.book, self.facts)
+    }
+
+    /// Ends the planned stretch of the replica at `index`.
+    #[inline]
+    fn turn(&mut self, index: usize) {
+        let stretch = self.replicas[index].turn(&self.rules, &mut self.done);
+        let place = &mut self.places[index];
+        self.account.stand(Use::WarmIdle, place.spent_to, stretch.from);
+        self.account.serve(stretch);
+        place.spent_to = stretch.to;
+        if self.loads[index] != CLOSED {
+            self.loads[index] -= self.done.len() as u32;
+        }
+        for done in self.done.drain(..) {
+            self.account.complete(&done);
+        }
+        self.events += 1;
+    }
+
+    /// Ends every stretch that is planned to end before `at`.
+    #[inline]
+    fn bring_to(&mut self, at: u64) {
+        for lane in 0..self.earliest.len() {
+            if self.earliest[lane] < at {
+                self.bring_lane_to(lane, at);
+            }
+        }
+    }
+
+    #[inline]
+    fn bring_lane_to(&mut self, lane: usize, at: u64) {
+        for place in 0..LANE {
+            let index = lane * LANE + place;
+            while self.nexts[lane][place] < at {
+                self.turn(index);
+                self.nexts[lane][place] = self.replicas[index].next().nanos();
+            }
+        }
+        self.earliest[lane] = least(&self.nexts[lane]);
+    }
+
+    /// Takes note of a new plan of the replica at `index`.
+    #[inline]
+    fn note(&mut self, index: usize) {
+        let lane = index / LANE;
+        self.nexts[lane][index % LANE] = self.replicas[index].next().nanos();
+        self.earliest[lane] = least(&self.nexts[lane]);
+    }
+
+    /// Lets `request` in, and draws the next.
+    #[inline]
+    fn receive(&mut self, request: Request) {
+        let job = Job::from(request);
+        self.account.arrive(&job);
+        self.events += 1;
+        self.arriving = self.source.next();
+        if !self.rules.can_hold(&request) {
+            return self.account.reject(&job);
+        }
+        let limit = self.plan.queue.max(1) as usize;
+        match self.routing.choose(&self.loads) {
+            Some(index) if self.replicas[index].waiting() < limit => self.deliver(index, request.at, job),
+            None if self.door.len() < limit * self.places.len().max(1) => self.door.push_back(job),
+            _ => self.account.reject(&job),
+        }
+    }
+
+    #[inline]
+    fn deliver(&mut self, index: usize, at: SimTime, job: Job) {
+        self.replicas[index].arrive(at, job, &self.rules);
+        self.loads[index] += 1;
+        self.note(index);
+    }
+
+    /// Handles the failure and the ends of loading that are due at `at`.
+    fn change(&mut self, at: SimTime) {
+        if self.hazard.next() <= at {
+            self.fail(at);
+        }
+        self.settle(at);
+    }
+
+    /// Moves the standings on to `at`, plans the next rare event, and lets in whoever waits at the door.
+    fn settle(&mut self, at: SimTime) {
+        for index in 0..self.places.len() {
+            match self.places[index].standing {
+                Standing::Failed(known) if known <= at => {
+                    self.spend_to(index, known);
+                    self.places[index].standing = Standing::Loading(known + self.plan.start_up);
+                }
+                Standing::Loading(ready) if ready <= at => {
+                    self.spend_to(index, ready);
+                    self.places[index].standing = Standing::Ready;
+                    self.loads[index] = 0;
+                    self.events += 1;
+                }
+                _ => {}
+            }
+        }
+        let up = self.places.iter().filter(|place| place.is_up()).count();
+        self.hazard.expose(at, up as u32);
+        let changes = self.places.iter().map(|place| place.changes());
+        self.rare = changes.fold(self.hazard.next(), SimTime::min);
+        self.let_in(at);
+    }
+
+    /// Sends those who wait at the door to replicas, where one is ready.
+    fn let_in(&mut self, at: SimTime) {
+        while let Some(job) = self.door.pop_front() {
+            match self.routing.choose(&self.loads) {
+                Some(index) => self.deliver(index, at, job),
+                None => return self.door.push_front(job),
+            }
+        }
+    }
+
+    /// A node fails at `at`: its replica loses its cache, and its requests start over elsewhere, before all others.
+    fn fail(&mut self, at: SimTime) {
+        let victim = self.hazard.strike(at) as usize;
+        let mut up = (0..self.places.len()).filter(|&index| self.places[index].is_up());
+        let index = up.nth(victim).expect("the victim is one of those that are up");
+        self.spend_to(index, at);
+        let jobs = self.replicas[index].lose(at, &self.rules);
+        self.note(index);
+        self.loads[index] = CLOSED;
+        if self.places[index].standing == Standing::Ready {
+            self.places[index].standing = Standing::Failed(at + DETECT);
+        }
+        self.facts.replica_failures += 1;
+        self.events += 1;
+        let nodes = self.places[index].nodes.to_string();
+        self.log(at, EventKind::Failure, nodes, format!("service {}: {} requests start over", self.plan.name, jobs.len()));
+        for job in jobs.into_iter().rev() {
+            match self.routing.choose(&self.loads) {
+                Some(index) => {
+                    self.replicas[index].arrive_in_front(at, job);
+                    self.loads[index] += 1;
+                    self.note(index);
+                }
+                None => self.door.push_front(job),
+            }
+        }
+    }
+
+    /// Lets draining replicas that are empty go at `edge`; they were held, warm, up to it.
+    fn let_go(&mut self, edge: SimTime) {
+        for index in 0..self.places.len() {
+            if self.places[index].standing == Standing::Draining && self.replicas[index].next() == SimTime::NEVER {
+                self.draining -= 1;
+                self.release(index, edge);
+            }
+        }
+    }
+
+    fn release(&mut self, index: usize, at: SimTime) {
+        self.spend_to(index, at);
+        self.places[index].standing = Standing::Vacant;
+        self.released.push(std::mem::take(&mut self.places[index].nodes));
+    }
+
+    /// Enters what the replica at `index` spent up to `at`, which no planned stretch ends before.
+    fn spend_to(&mut self, index: usize, at: SimTime) {
+        let place = &mut self.places[index];
+        let from = std::mem::replace(&mut place.spent_to, at);
+        match place.standing {
+            Standing::Vacant => {}
+            Standing::Loading(_) => self.account.stand(Use::Loading, from, at),
+            Standing::Failed(_) => self.account.stand(Use::Detect, from, at),
+            Standing::Ready | Standing::Draining => match self.replicas[index].under_way(from, at) {
+                Some(stretch) => self.account.serve(stretch),
+                None => self.account.stand(Use::WarmIdle, from, at),
+            },
+        }
+    }
+
+    fn log(&mut self, at: SimTime, kind: EventKind, nodes: String, detail: String) {
+        self.account.book.log(Event { at, kind, nodes, detail });
+    }
+}
+
+impl Process for Cell {
+    fn next_time(&self) -> SimTime {
+        let stretch = self.earliest.iter().copied().fold(u64::MAX, u64::min);
+        let arrival = self.arriving.map_or(SimTime::NEVER, |request| request.at);
+        arrival.min(self.rare).min(SimTime::from_nanos(stretch))
+    }
+
+    fn run_until(&mut self, edge: SimTime) -> u64 {
+        let before = self.events;
+        loop {
+            let arrival = self.arriving.map_or(SimTime::NEVER, |request| request.at);
+            let at = arrival.min(self.rare);
+            if at > edge {
+                break;
+            }
+            self.bring_to(at.nanos());
+            match self.arriving {
+                Some(request) if arrival < self.rare => self.receive(request),
+                _ => self.change(at),
+            }
+        }
+        self.bring_to(edge.nanos().saturating_add(1));
+        if self.draining > 0 {
+            self.let_go(edge);
+            self.settle(edge);
+        }
+        self.events - before
+    }
+}
+
+impl Place {
+    /// True where a failure can hit it: it has a model and perhaps requests to lose.
+    fn is_up(&self) -> bool {
+        matches!(self.standing, Standing::Ready | Standing::Draining)
+    }
+
+    /// When its standing changes by itself.
+    fn changes(&self) -> SimTime {
+        match self.standing {
+            Standing::Loading(at) | Standing::Failed(at) => at,
+            _ => SimTime::NEVER,
+        }
+    }
+}
+
+/// What every replica of the service obeys.
+fn rules(plan: &ServicePlan) -> Rules {
+    Rules {
+        pace: Pace::new(&plan.step),
+        budget: u64::from(plan.token_budget),
+        max_batch: u64::from(plan.max_batch.min(plan.token_budget)),
+        blocks: plan.kv_tokens / super::replica::BLOCK,
+    }
+}
+
+#[inline]
+fn least(lane: &[u64; LANE]) -> u64 {
+    lane.iter().copied().fold(u64::MAX, u64::min)
+}
