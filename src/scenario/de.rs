@@ -167,7 +167,7 @@ impl<'a> Reader<'a> {
             (Some(only), None) => Ok(only),
             _ => {
                 let given: Vec<&str> = entries.keys().map(String::as_str).collect();
-                let words = format!("takes one choice, but {} stand here together", quoted(&given));
+                let words = format!("takes one choice, found {}", quoted(&given));
                 Err(Error::value(words).help("keep one of them".to_owned()))
             }
         }

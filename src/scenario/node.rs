@@ -89,11 +89,6 @@ fn decimal(float: &DeFloat<'_>) -> Result<Value, String> {
 }
 
 impl Node {
-    /// An empty table at the start of `source`.
-    pub(super) fn empty(source: usize) -> Node {
-        Node { at: Origin::new(source, 0..0), value: Value::Table(Table::new()) }
-    }
-
     /// The entries of a table; nothing else has any.
     pub(super) fn entries(&self) -> Option<&Table> {
         match &self.value {

@@ -37,15 +37,15 @@ pub(super) fn read(file: &Path, sets: &[String], complaints: &mut Complaints) ->
 /// `file` and the bases below it, the lowest base first.
 fn read_chain(file: &Path, complaints: &mut Complaints, inputs: &mut Vec<Input>) -> Vec<Node> {
     let mut layers = Vec::new();
-    let mut seen: Vec<PathBuf> = Vec::new();
+    let mut seen: Vec<(PathBuf, PathBuf)> = Vec::new();
     let mut next = Some((file.to_owned(), None));
     while let Some((path, named_at)) = next.take() {
         let identity = path.canonicalize().unwrap_or_else(|_| path.clone());
-        if seen.contains(&identity) {
-            complaints.add(cycle(&path, named_at.as_ref()));
+        if let Some((_, first)) = seen.iter().find(|(known, _)| *known == identity) {
+            complaints.add(cycle(first, named_at.as_ref()));
             break;
         }
-        seen.push(identity);
+        seen.push((identity, path.clone()));
         let Some(mut tree) = read_file(&path, named_at.as_ref(), -(layers.len() as i32), complaints, inputs) else {
             break;
         };
@@ -131,10 +131,12 @@ fn parse(source: Source, complaints: &mut Complaints) -> Option<Node> {
     let mut last_line = None;
     for error in &errors {
         let span = error.span().unwrap_or(source.text.len()..source.text.len());
-        // After the first error of a line the parser guesses.
+        // After the first error of a line the parser guesses, and under a repeated header every key is a repetition.
         let line = source.text[..span.start.min(source.text.len())].matches('\n').count();
         if last_line != Some(line) {
-            found.push(Complaint::new(syntax(error.message())).at(&Origin::new(index, span)));
+            let nothing = source.text[..span.start].trim_end_matches([' ', '\t']).ends_with('=') && span.is_empty();
+            let words = if nothing { "a value is missing after `=`".to_owned() } else { syntax(error.message()) };
+            found.push(Complaint::new(words).at(&Origin::new(index, span)));
         }
         last_line = Some(line);
     }
@@ -146,8 +148,11 @@ fn parse(source: Source, complaints: &mut Complaints) -> Option<Node> {
 }
 
 fn syntax(message: &str) -> String {
-    let message = message.lines().next().unwrap_or(message);
-    format!("this is not TOML: {message}")
+    match message.lines().next().unwrap_or(message) {
+        "duplicate key" => "this key stands twice in its table".to_owned(),
+        "string values must be quoted, expected literal string" => "a text value must stand in quotes".to_owned(),
+        other => format!("this is not TOML: {other}"),
+    }
 }
 
 /// The path and the tree of one `path=value` argument. A value that is not TOML is a text: `--set duration="1 d"` works in any

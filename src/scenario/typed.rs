@@ -1,10 +1,10 @@
 //! From the tree to the sections as written, collecting every error: a value that fails is complained about and pruned, and
 //! reading goes on without it.
 
-use super::complaint::{Complaint, Complaints};
+use super::complaint::{Complaint, Complaints, Source};
 use super::de::{Error, Reader, What};
 use super::file::ScenarioFile;
-use super::node::Node;
+use super::node::{Entry, Node};
 use serde::Deserialize;
 
 /// The sections, the tree they were read from, and what had to be pruned.
@@ -20,6 +20,7 @@ impl Typed {
     /// Reads `tree`, adding all that is wrong to `complaints`.
     pub(super) fn read(mut tree: Node, complaints: &mut Complaints) -> Typed {
         let mut pruned: Vec<Vec<String>> = Vec::new();
+        settle_speeds(&mut tree, &complaints.sources);
         loop {
             let read = ScenarioFile::deserialize(Reader { node: &tree, sources: &complaints.sources });
             let mut error = match read {
@@ -52,6 +53,20 @@ impl Typed {
     pub(super) fn was_written(&self, path: &[&str]) -> bool {
         let keys: Vec<String> = path.iter().map(|key| (*key).to_owned()).collect();
         self.tree.entry(&keys).is_some() || self.pruned.contains(&keys)
+    }
+}
+
+/// The keys that give a training job's speed, of which a job has one.
+pub(super) const SPEEDS: [&str; 4] = ["mfu", "tokens_per_second", "step", "ideal"];
+
+/// Drops the speeds of training jobs that another speed from a higher layer replaces, as a choice would.
+fn settle_speeds(tree: &mut Node, sources: &[Source]) {
+    let Some(jobs) = tree.entries_mut().and_then(|entries| entries.get_mut("training")) else { return };
+    for job in jobs.node.entries_mut().into_iter().flat_map(|jobs| jobs.values_mut()) {
+        let Some(keys) = job.node.entries_mut() else { continue };
+        let layer = |entry: &Entry| sources[entry.key_at.source].layer;
+        let top = SPEEDS.iter().filter_map(|key| keys.get(*key)).map(layer).max();
+        keys.retain(|key, entry| !SPEEDS.contains(&key.as_str()) || Some(layer(entry)) == top);
     }
 }
 
