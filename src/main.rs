@@ -118,16 +118,16 @@ fn check(files: &[PathBuf], sets: &[String]) -> u8 {
 
 fn list(kind: Option<&str>) -> String {
     let rows = scenario::list(kind);
-    let width = rows.iter().map(|row| row.name.len()).max().unwrap_or(0);
+    let width = |kind| rows.iter().filter(|row| row.kind == kind).map(|row| row.name.len()).max().unwrap_or(0);
     let mut text = String::new();
     let mut heading = "";
-    for row in rows {
+    for row in &rows {
         if heading != row.kind {
             let gap = if heading.is_empty() { "" } else { "\n" };
             text.push_str(&format!("{gap}{}\n", row.kind));
             heading = row.kind;
         }
-        text.push_str(&format!("  {:width$}  {}\n", row.name, row.source));
+        text.push_str(&format!("  {:width$}  {}\n", row.name, row.source, width = width(row.kind)));
     }
     text
 }

@@ -1,10 +1,11 @@
 //! A scenario file as written. The sections of policies and sheets stand in the rooms that own them; here is what joins them.
 
 use crate::catalog::{Named, NodeSheet};
+use crate::facility::Facility;
 use crate::fault::FailureSection;
 use crate::serving::{DeviceSection, ServiceSection};
 use crate::training::TrainingSection;
-use crate::units::{DollarsPerHour, Span, Watts};
+use crate::units::{DollarsPerHour, DollarsPerKwh, GramsPerKwh, Span, Watts};
 use crate::world::{Domains, Ownership};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -72,8 +73,34 @@ impl Default for TimelineSection {
 #[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct SiteSection {
+    /// Carbon by the hour: a catalog grid, or given.
+    pub grid: Named<GridSection>,
+    /// Price by the hour.
+    pub tariff: TariffSection,
+    /// Losses and cooling.
+    #[serde(default = "default_facility")]
+    pub facility: Facility,
     /// Most that the meter may show. Nothing caps power: a site whose nameplate could pass it is refused.
     pub power_limit: Option<Watts>,
+}
+
+fn default_facility() -> Facility {
+    Facility::Constant(crate::facility::Constant::default())
+}
+
+/// Temporary.
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub(super) enum GridSection {
+    /// Flat.
+    Flat(GramsPerKwh),
+}
+/// Temporary.
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub(super) enum TariffSection {
+    /// Flat.
+    Flat(DollarsPerKwh),
 }
 
 /// `[cluster.<name>]`

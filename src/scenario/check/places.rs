@@ -2,11 +2,14 @@
 
 use super::Check;
 use super::header::Header;
-use crate::catalog::{GPUS, GpuSheet, NODES, NodeSheet};
-use crate::fault::{FailureLaw, FailureSection};
+use crate::catalog::{GPUS, GpuSheet, NODES, Named, NodeSheet};
+use crate::facility::Facility;
+use crate::fault::{FailureLaw, FailureSection, InitialAge};
 use crate::ledger::SitePlan;
-use crate::scenario::file::{ClusterSection, CostSection};
-use crate::units::{Bytes, Watts};
+use crate::market::Market;
+use crate::scenario::complaint::instead;
+use crate::scenario::file::{ClusterSection, CostSection, GridSection, SiteSection, TariffSection};
+use crate::units::{Bytes, PerSecond, Watts};
 use crate::world::{ClusterPlan, Cost};
 
 /// More than any operator has; keeps GPU counts far inside 32 bits.
@@ -84,17 +87,101 @@ impl Check<'_> {
     }
 
     fn failure_law(&mut self, cluster: &str, section: &FailureSection) -> Option<FailureLaw> {
-        let _ = cluster;
+        let at = |law, key| ["cluster", cluster, "failures", law, key];
         match section {
             FailureSection::None {} => Some(FailureLaw::None),
-            _ => None,
+            FailureSection::Preset(name) if name == "llama3-h100" => Some(FailureLaw::Weibull {
+                rate: PerSecond::per_day(0.00379),
+                shape: 1.0,
+                initial_age: InitialAge::default(),
+            }),
+            FailureSection::Preset(name) => {
+                let help = instead(name, &["llama3-h100"], "the catalog has");
+                self.refuse(&at("preset", "")[..4], format!("{name:?} is not in the catalog"), help);
+                None
+            }
+            FailureSection::Exponential { rate } => {
+                let initial_age = InitialAge::default();
+                let moves = rate.as_f64() > 0.0 || self.no(&at("exponential", "rate"), "must be above zero");
+                moves.then_some(FailureLaw::Weibull { rate: *rate, shape: 1.0, initial_age })
+            }
+            FailureSection::Weibull { rate, shape, initial_age } => {
+                let fine = [
+                    rate.as_f64() > 0.0 || self.no(&at("weibull", "rate"), "must be above zero"),
+                    (0.1..=20.0).contains(shape) || self.no(&at("weibull", "shape"), "must lie between 0.1 and 20"),
+                ];
+                let (rate, shape, initial_age) = (*rate, *shape, *initial_age);
+                (!fine.contains(&false)).then_some(FailureLaw::Weibull { rate, shape, initial_age })
+            }
         }
     }
 
     /// The checked sites; one that is wrong is `None`.
     pub(super) fn sites(&mut self, header: Option<&Header>, clusters: &[Option<ClusterPlan>]) -> Vec<Option<SitePlan>> {
-        let _ = (header, clusters);
-        Vec::new()
+        let typed = self.typed;
+        let sites = typed.file.site.iter().enumerate();
+        sites.map(|(index, (name, section))| self.site(index, name, section, header, clusters)).collect()
+    }
+
+    fn site(
+        &mut self,
+        index: usize,
+        name: &str,
+        section: &SiteSection,
+        header: Option<&Header>,
+        clusters: &[Option<ClusterPlan>],
+    ) -> Option<SitePlan> {
+        let fine = [self.is_plain_name(&["site", name], name), self.facility_is_sound(name, &section.facility)];
+        let market = self.market(name, section, header);
+        let here = clusters.iter().flatten().filter(|cluster| cluster.site == index);
+        let nameplate: Watts = here.map(|cluster| cluster.node.rated * u64::from(cluster.nodes)).sum();
+        if fine.contains(&false) || !self.typed.sound(&["site", name]) {
+            return None;
+        }
+        if let Some(limit) = section.power_limit {
+            self.is_within_limit(name, &section.facility, nameplate, limit);
+        }
+        let (facility, power_limit) = (section.facility.clone(), section.power_limit);
+        Some(SitePlan { name: name.to_owned(), facility, market: market?, power_limit })
+    }
+
+    fn market(&mut self, name: &str, section: &SiteSection, header: Option<&Header>) -> Option<Market> {
+        let _ = header;
+        let TariffSection::Flat(price) = section.tariff;
+        match &section.grid {
+            Named::Inline(GridSection::Flat(direct)) => Some(Market::flat(price, *direct)),
+            Named::Name(grid) if grid == "erco" => {
+                Some(Market::flat(price, crate::units::GramsPerKwh::from_f64(400.0)))
+            }
+            Named::Name(grid) => {
+                let help = instead(grid, &["erco"], "the catalog has");
+                self.refuse(&["site", name, "grid"], format!("{grid:?} is not in the catalog"), help);
+                None
+            }
+        }
+    }
+
+    fn facility_is_sound(&mut self, site: &str, facility: &Facility) -> bool {
+        match facility {
+            Facility::Constant(constant) => {
+                let why = "must be at least 1: PUE is facility energy over IT energy, which is part of it";
+                constant.pue.as_f64() >= 1.0 || self.no(&["site", site, "facility", "constant", "pue"], why)
+            }
+        }
+    }
+
+    /// Complains where a site's nameplate could pass its limit, since nothing caps power.
+    fn is_within_limit(&mut self, site: &str, facility: &Facility, nameplate: Watts, limit: Watts) {
+        let Facility::Constant(constant) = facility;
+        let most = Watts::from_f64(nameplate.as_f64() * constant.pue.as_f64());
+        if most > limit {
+            let message = format!(
+                "is {limit}, but the site's nodes could draw {most} (nameplate {nameplate} x PUE {})",
+                constant.pue
+            );
+            let help = "capping is not available: use fewer nodes, or a limit that they cannot reach".to_owned();
+            self.refuse(&["site", site, "power_limit"], message, help);
+        }
     }
 
     /// True where `count` is at least one; else complains.
