@@ -39,6 +39,15 @@ fn one_bad_file_does_not_hide_the_others() {
 }
 
 #[test]
+fn a_folder_is_no_scenario() {
+    let output = tollway(&["check", "scenarios"]);
+    assert_eq!(
+        (stderr(&output).as_str(), output.status.code()),
+        ("error: scenarios is a folder, not a file\n", Some(2))
+    );
+}
+
+#[test]
 fn set_reaches_every_file() {
     let output = tollway(&["check", "scenarios/highway.toml", "--set", "training.pretrain.mfu=1.4"]);
     assert_eq!(output.status.code(), Some(2));

@@ -230,7 +230,7 @@ impl<'de> de::MapAccess<'de> for TableReader<'de> {
 
     fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Error> {
         let (key, entry) = self.value.take().expect("serde asks for a value after its key");
-        seed.deserialize(self.reader.of(&entry.node)).map_err(|error| error.under(key))
+        seed.deserialize(self.reader.of(&entry.node)).map_err(|error| error.at(&entry.node.at).under(key))
     }
 }
 

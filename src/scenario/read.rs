@@ -86,7 +86,7 @@ fn read_file(
         Err(error) => {
             let complaint = Complaint::new(unreadable(path, &error));
             complaints.add(match named_at {
-                Some((_, at)) => complaint.at(at),
+                Some((_, at)) => complaint.at(at).help("the path starts from the folder of this file".to_owned()),
                 None => complaint,
             });
             return None;
@@ -131,7 +131,7 @@ fn parse(source: Source, complaints: &mut Complaints) -> Option<Node> {
     let mut last_line = None;
     for error in &errors {
         let span = error.span().unwrap_or(source.text.len()..source.text.len());
-        // After the first error of a line the parser guesses, and under a repeated header every key is a repetition.
+        // After the first error of a line the parser guesses.
         let line = source.text[..span.start.min(source.text.len())].matches('\n').count();
         if last_line != Some(line) {
             let nothing = source.text[..span.start].trim_end_matches([' ', '\t']).ends_with('=') && span.is_empty();
@@ -139,6 +139,10 @@ fn parse(source: Source, complaints: &mut Complaints) -> Option<Node> {
             found.push(Complaint::new(words).at(&Origin::new(index, span)));
         }
         last_line = Some(line);
+        if source.text.lines().nth(line).is_some_and(|line| line.trim_start().starts_with('[')) {
+            // What follows a broken header is not where its author put it.
+            break;
+        }
     }
     let tree = node::table(index, &parsed, &mut found);
     complaints.sources.push(source);

@@ -2,11 +2,12 @@
 
 use super::Check;
 use super::header::Header;
+use super::places::MOST_FAILURES;
 use crate::catalog::{MODELS, ModelSheet, Named};
 use crate::fault::FailureLaw;
 use crate::power::NodePower;
 use crate::training::{Every, JobPlan, Progress, TrainingSection};
-use crate::units::{Ratio, Span, Tokens};
+use crate::units::{Bytes, Ratio, Span, Tokens};
 use crate::world::ClusterPlan;
 
 impl Check<'_> {
@@ -38,6 +39,8 @@ impl Check<'_> {
             self.is_plain_name(&["training", name], name),
             self.is_positive(&at("nodes"), section.nodes),
             self.checkpoints_are_sound(name, section),
+            section.planned.rate <= MOST_FAILURES
+                || self.no(&["training", name, "planned", "rate"], "is more than one an hour"),
             section.tokens > Tokens::ZERO || self.no(&at("tokens"), "is zero: there is nothing to train on"),
             section.research_multiplier >= Ratio::new(1.0)
                 || self.no(&at("research_multiplier"), "must be at least 1: the final run is part of the development"),
@@ -80,6 +83,7 @@ impl Check<'_> {
         let fine = [
             parameters || self.no(path, "needs `parameters` and `active_parameters` above zero"),
             model.active_parameters <= model.parameters || self.no(path, "uses more parameters a token than it has"),
+            model.kv_bytes_per_token > Bytes::ZERO || self.no(path, "needs `kv_bytes_per_token` above zero"),
             model.layers > 0 || self.no(path, "needs `layers` above zero"),
         ];
         (!fine.contains(&false)).then_some(model)

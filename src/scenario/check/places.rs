@@ -12,8 +12,17 @@ use crate::scenario::file::{ClusterSection, CostSection, GridSection, SiteSectio
 use crate::units::{Bytes, PerSecond, Watts};
 use crate::world::{ClusterPlan, Cost};
 
-/// More than any operator has; keeps GPU counts far inside 32 bits.
+/// More than any operator has; with 256 GPUs each the count of GPUs stays inside 32 bits.
 const MOST_NODES: u32 = 10_000_000;
+
+/// More than any server draws; keeps sums over all nodes inside the clock's and the meter's integers.
+const MOST_POWER: Watts = Watts::new(1_000_000);
+
+/// More than any accelerator has.
+const LARGEST_MEMORY: Bytes = Bytes::new(100_000_000_000_000);
+
+/// A node that fails every hour does little else.
+pub(super) const MOST_FAILURES: PerSecond = PerSecond::per_day(24.0);
 
 impl Check<'_> {
     /// The checked clusters; one that is wrong is `None`.
@@ -60,6 +69,8 @@ impl Check<'_> {
         let path = ["cluster", cluster, "node", "gpu"];
         let gpu = self.sheet(&path, &node.gpu, GPUS, "gpus")?;
         let sound = [
+            gpu.memory <= LARGEST_MEMORY || self.no(&path, "has more than 100 TB of memory"),
+            draws(&gpu).iter().all(|&draw| draw <= MOST_POWER) || self.no(&path, "draws more than a megawatt"),
             gpu.memory > Bytes::ZERO || self.no(&path, "has no memory"),
             gpu.bandwidth.as_f64() > 0.0 || self.no(&path, "has no bandwidth"),
             gpu.peak_16bit.as_f64() > 0.0 || self.no(&path, "has no arithmetic speed"),
@@ -72,7 +83,8 @@ impl Check<'_> {
         let gpus = [path, &["gpus"]].concat();
         let sound = [
             self.is_positive(&gpus, node.gpus),
-            node.gpus <= 1_024 || self.no(&gpus, "is more than 1024 accelerators in one server"),
+            node.gpus <= 256 || self.no(&gpus, "is more than 256 accelerators in one server"),
+            node.rated.max(node.host_busy) <= MOST_POWER || self.no(path, "draws more than a megawatt"),
             node.host_idle <= node.host_busy || self.no(path, "has a host that draws more when idle than when busy"),
             node.rated > Watts::ZERO || self.no(path, "has a nameplate of zero watts"),
         ];
@@ -102,12 +114,12 @@ impl Check<'_> {
             }
             FailureSection::Exponential { rate } => {
                 let initial_age = InitialAge::default();
-                let moves = rate.as_f64() > 0.0 || self.no(&at("exponential", "rate"), "must be above zero");
+                let moves = self.is_a_rate(&at("exponential", "rate"), *rate, MOST_FAILURES);
                 moves.then_some(FailureLaw::Weibull { rate: *rate, shape: 1.0, initial_age })
             }
             FailureSection::Weibull { rate, shape, initial_age } => {
                 let fine = [
-                    rate.as_f64() > 0.0 || self.no(&at("weibull", "rate"), "must be above zero"),
+                    self.is_a_rate(&at("weibull", "rate"), *rate, MOST_FAILURES),
                     (0.1..=20.0).contains(shape) || self.no(&at("weibull", "shape"), "must lie between 0.1 and 20"),
                 ];
                 let (rate, shape, initial_age) = (*rate, *shape, *initial_age);
@@ -184,6 +196,12 @@ impl Check<'_> {
         }
     }
 
+    /// True where `rate` is above zero and at most `most`; else complains.
+    pub(super) fn is_a_rate(&mut self, path: &[&str], rate: PerSecond, most: PerSecond) -> bool {
+        let slow = rate <= most || self.no(path, &format!("must be at most {most}, found {rate}"));
+        slow && (rate > PerSecond::new(0.0) || self.no(path, "must be above zero"))
+    }
+
     /// True where `count` is at least one; else complains.
     pub(super) fn is_positive(&mut self, path: &[&str], count: u32) -> bool {
         count > 0 || self.no(path, "must be at least 1, found 0")
@@ -202,4 +220,9 @@ fn cost(section: &CostSection, node: &NodeSheet) -> Cost {
         CostSection::Rented { gpu_hour } => Cost::Rented(*gpu_hour),
         CostSection::Owned(ownership) => Cost::Owned(ownership.hourly(node)),
     }
+}
+
+/// Every power figure of a sheet.
+fn draws(gpu: &GpuSheet) -> [Watts; 7] {
+    [gpu.tdp, gpu.idle, gpu.resident, gpu.training, gpu.checkpoint, gpu.decode, gpu.prefill]
 }

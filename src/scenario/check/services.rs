@@ -10,8 +10,11 @@ use crate::serving::{
     ServiceSection, StepModel, StepSection, TraceSection,
 };
 use crate::trace;
-use crate::units::{Bytes, SimTime, Span, Watts};
+use crate::units::{Bytes, PerSecond, SimTime, Span, Watts};
 use crate::world::ClusterPlan;
+
+/// More requests than mankind sends; keeps gaps between them far above the clock's nanosecond.
+const FASTEST_ARRIVALS: PerSecond = PerSecond::new(1e7);
 
 impl Check<'_> {
     /// The checked services; one that is wrong is `None`.
@@ -38,7 +41,7 @@ impl Check<'_> {
         let index = self.section(&at("cluster"), "cluster", &section.cluster);
         let model = self.model(&at("model"), &section.model);
         let opens_after = match &section.opens {
-            Some(Opens::After(job)) => Some(self.section(&["service", name, "opens", "after"], "training", job)?),
+            Some(Opens::After(job)) => Some(self.section(&["service", name, "opens", "after"], "training", job)),
             _ => None,
         };
         let sound = self.service_is_sound(name, section, header);
@@ -55,11 +58,14 @@ impl Check<'_> {
         let (index, cluster, nodes, model, header) = (index?, cluster?, nodes?, model?, header?);
         let on = deployment(section, cluster, &model);
         let kv_tokens = self.cache(name, section, &on)?;
+        if !self.requests_fit(name, &section.arrivals, kv_tokens) {
+            return None;
+        }
         let (step, step_source) = StepModel::resolve(section.replica.step.as_ref(), &on);
         Some(ServicePlan {
             name: name.to_owned(),
             cluster: index,
-            opens_after,
+            opens_after: opens_after.map_or(Some(None), |job| job.map(Some))?,
             opens_at: match section.opens {
                 Some(Opens::At(at)) => at,
                 _ => Span::ZERO,
@@ -102,7 +108,7 @@ impl Check<'_> {
     fn cache(&mut self, name: &str, section: &ServiceSection, on: &Deployment<'_>) -> Option<u64> {
         let usable = on.kv_tokens();
         if usable == 0 {
-            let memory = Bytes::new(on.gpu.memory.count() * u64::from(on.gpus));
+            let memory = Bytes::new(on.gpu.memory.count().saturating_mul(u64::from(on.gpus)));
             let message = format!(
                 "does not fit its replica: {} of weights, {memory} of memory on {} GPUs, of which engines use 90 %",
                 on.weights(),
@@ -141,6 +147,19 @@ impl Check<'_> {
         !fine.contains(&false)
     }
 
+    fn requests_fit(&mut self, name: &str, arrivals: &ArrivalsSection, kv_tokens: u64) -> bool {
+        let ArrivalsSection::Poisson(poisson) = arrivals else { return true };
+        let tokens = u64::from(poisson.prompt) + u64::from(poisson.output);
+        if tokens <= kv_tokens {
+            return true;
+        }
+        let message =
+            format!("has requests of {tokens} tokens, but a replica holds {kv_tokens} in its key-value cache");
+        let help = "ask for shorter requests, or use more `replica.gpus`".to_owned();
+        self.refuse(&["service", name, "arrivals", "poisson"], message, help);
+        false
+    }
+
     fn replica_is_sound(&mut self, name: &str, replica: &ReplicaSection) -> bool {
         let at = |key| ["service", name, "replica", key];
         let fine = [
@@ -173,7 +192,8 @@ impl Check<'_> {
             ScalePolicy::TargetLoad(target) => {
                 let at = |key| ["service", name, "scale", "policy", "target_load", key];
                 let load = target.load.as_f64() > 0.0 || self.no(&at("load"), "must be above zero");
-                load & (target.tick != Some(Span::ZERO) || self.no(&at("tick"), "must be above zero"))
+                let slow = target.tick.is_none_or(|tick| tick >= Span::SECOND);
+                load & (slow || self.no(&at("tick"), "must be at least 1 s"))
             }
         };
         let order = scale.min <= scale.max || {
@@ -190,7 +210,7 @@ impl Check<'_> {
             ArrivalsSection::Chat(chat) => {
                 let at = |key| ["service", name, "arrivals", "chat", key];
                 let fine = [
-                    chat.rate.as_f64() > 0.0 || self.no(&at("rate"), "must be above zero"),
+                    self.is_a_rate(&at("rate"), chat.rate, FASTEST_ARRIVALS),
                     chat.noise_time > Span::ZERO || self.no(&at("noise_time"), "must be above zero"),
                     chat.burstiness.as_f64() > 0.0 || self.no(&at("burstiness"), "must be above zero"),
                 ];
@@ -199,7 +219,7 @@ impl Check<'_> {
             ArrivalsSection::Poisson(poisson) => {
                 let at = |key| ["service", name, "arrivals", "poisson", key];
                 let fine = [
-                    poisson.rate.as_f64() > 0.0 || self.no(&at("rate"), "must be above zero"),
+                    self.is_a_rate(&at("rate"), poisson.rate, FASTEST_ARRIVALS),
                     self.is_positive(&at("prompt"), poisson.prompt),
                     self.is_positive(&at("output"), poisson.output),
                 ];
@@ -221,8 +241,8 @@ impl Check<'_> {
         let in_node = cluster.node.gpus;
         if replica.gpus > in_node && !replica.gpus.is_multiple_of(in_node) {
             let message = format!("is {}, which fills no whole nodes of {in_node} GPUs", replica.gpus);
-            let up = replica.gpus.div_ceil(in_node) * in_node;
-            let help = format!("use {} or {up}", up - in_node);
+            let down = replica.gpus / in_node * in_node;
+            let help = format!("use {down} or {}", u64::from(down) + u64::from(in_node));
             self.refuse(&["service", name, "replica", "gpus"], message, help);
             return None;
         }
