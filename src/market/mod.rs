@@ -12,6 +12,12 @@ pub struct Market {
 }
 
 impl Market {
+    /// One price and intensity all year.
+    #[must_use]
+    pub fn flat(price: DollarsPerKwh, direct: GramsPerKwh) -> Market {
+        Market { price: vec![price], direct: vec![direct] }
+    }
+
     /// Energy price in the `hour`-th hour of the run.
     #[must_use]
     pub fn price(&self, hour: usize) -> DollarsPerKwh {

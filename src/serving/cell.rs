@@ -96,14 +96,7 @@ impl Cell {
     }
 
     /// A cell whose requests come from `source`, each of which spends `api` outside the replicas.
-    pub(super) fn fed(
-        plan: Arc<ServicePlan>,
-        index: u32,
-        seed: Seed,
-        grid: Grid,
-        source: Source,
-        api: Span,
-    ) -> Cell {
+    pub(super) fn fed(plan: Arc<ServicePlan>, index: u32, seed: Seed, grid: Grid, source: Source, api: Span) -> Cell {
         let entity = Entity::named(&format!("service.{}", plan.name)).part(index);
         Cell {
             rules: rules(&plan),
@@ -224,7 +217,10 @@ impl Cell {
         let mut inside = super::account::Tally::default();
         self.replicas.iter().flat_map(Replica::held).chain(&self.door).for_each(|job| inside.add(job));
         let accounted = self.account.completed + self.account.rejected + inside;
-        assert!(self.account.arrived == accounted, "arrived = completed + rejected + in flight, in requests and tokens");
+        assert!(
+            self.account.arrived == accounted,
+            "arrived = completed + rejected + in flight, in requests and tokens"
+        );
         self.facts.in_flight = inside.requests;
         (self.account.book, self.facts)
     }
@@ -358,7 +354,12 @@ impl Cell {
         self.facts.replica_failures += 1;
         self.events += 1;
         let nodes = self.places[index].nodes.to_string();
-        self.log(at, EventKind::Failure, nodes, format!("service {}: {} requests start over", self.plan.name, jobs.len()));
+        self.log(
+            at,
+            EventKind::Failure,
+            nodes,
+            format!("service {}: {} requests start over", self.plan.name, jobs.len()),
+        );
         for job in jobs.into_iter().rev() {
             match self.routing.choose(&self.loads) {
                 Some(index) => {
