@@ -41,9 +41,8 @@ fn contents(folder: &Path) -> BTreeMap<String, Vec<u8>> {
 fn rows(file: &Path) -> Vec<BTreeMap<String, String>> {
     let mut reader = csv::Reader::from_path(file).expect("a CSV file");
     let header = reader.headers().expect("a header").clone();
-    let row = |record: csv::StringRecord| {
-        header.iter().map(str::to_owned).zip(record.iter().map(str::to_owned)).collect()
-    };
+    let row =
+        |record: csv::StringRecord| header.iter().map(str::to_owned).zip(record.iter().map(str::to_owned)).collect();
     reader.records().map(|record| row(record.expect("a row"))).collect()
 }
 
@@ -144,7 +143,11 @@ fn response_tables_agree_with_every_request() {
             "--set=service.chat.arrivals.chat.rate=\"60 /s\"",
             "--set=service.chat.scale.min=4",
         ];
-        run(&[&cut[..], &[&format!("--set=service.chat.fidelity={{ {fidelity} = {{}} }}"), "--out", out.to_str().expect("UTF-8")]].concat());
+        run(&[
+            &cut[..],
+            &[&format!("--set=service.chat.fidelity={{ {fidelity} = {{}} }}"), "--out", out.to_str().expect("UTF-8")],
+        ]
+        .concat());
         folder
     };
     let (exact, fluid) = (day("requests"), day("fluid"));
@@ -224,6 +227,11 @@ fn the_readme_tells_the_truth() {
     assert!(readme.contains(golden.trim_end()), "README.md shows another table than tests/golden/highway.txt");
     for command in ["cargo run --release -- run scenarios/highway.toml", "cargo test --release"] {
         assert!(readme.contains(command), "README.md lost {command:?}");
-        assert!(fs::read_to_string(root.join(".ci/run")).expect("readable").contains(&command.replace("--release", "--release --locked")), "{command}");
+        assert!(
+            fs::read_to_string(root.join(".ci/run"))
+                .expect("readable")
+                .contains(&command.replace("--release", "--release --locked")),
+            "{command}"
+        );
     }
 }

@@ -3,6 +3,7 @@
 use crate::catalog::{Named, NodeSheet};
 use crate::facility::Facility;
 use crate::fault::FailureSection;
+use crate::scheduler::Scheduler;
 use crate::serving::{DeviceSection, ServiceSection};
 use crate::training::TrainingSection;
 use crate::units::{DollarsPerHour, DollarsPerKwh, GramsPerKwh, Span, Watts};
@@ -123,7 +124,7 @@ pub(super) struct ClusterSection {
     pub cost: CostSection,
     /// Who gets nodes when.
     #[serde(default)]
-    pub scheduler: SchedulerSection,
+    pub scheduler: Scheduler,
 }
 
 /// `cost = { owned = {} }` or `cost = { rented = { gpu_hour = "$2.00/h" } }`
@@ -142,20 +143,6 @@ pub(super) enum CostSection {
 impl Default for CostSection {
     fn default() -> CostSection {
         CostSection::Owned(Ownership::default())
-    }
-}
-
-/// `scheduler = { fifo = {} }`
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case", deny_unknown_fields)]
-pub enum SchedulerSection {
-    /// First come, first served; who does not fit waits, and those behind wait with it.
-    Fifo {},
-}
-
-impl Default for SchedulerSection {
-    fn default() -> SchedulerSection {
-        SchedulerSection::Fifo {}
     }
 }
 
@@ -178,13 +165,13 @@ pub(super) struct PublishedSection {
     /// Where it was published.
     pub source: String,
     /// Whether the figure was reproduced from mechanism, or follows from the inputs by arithmetic.
-    pub kind: PublishedKind,
+    pub kind: Kind,
 }
 
 /// What agreement with a published figure shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum PublishedKind {
+pub enum Kind {
     /// The simulator's mechanisms give it.
     Reproduced,
     /// It follows from the inputs by arithmetic.

@@ -26,7 +26,7 @@ const POLICIES: &[(&str, &str)] = &[
     ("weibull", "cluster.<name>.failures, src/fault/law.rs"),
     ("owned", "cluster.<name>.cost, src/world/cost.rs"),
     ("rented", "cluster.<name>.cost, src/world/cluster.rs"),
-    ("fifo", "cluster.<name>.scheduler, src/scenario/file.rs"),
+    ("fifo", "cluster.<name>.scheduler, src/scheduler/mod.rs"),
     ("after", "service.<name>.opens, src/serving/section.rs"),
     ("at", "service.<name>.opens, src/serving/section.rs"),
     ("fixed", "service.<name>.scale.policy, src/serving/autoscaler.rs"),

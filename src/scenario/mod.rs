@@ -9,22 +9,25 @@ mod de;
 mod file;
 mod list;
 mod node;
+mod parts;
 mod read;
 mod schema;
 mod typed;
 
 pub use complaint::Complaints;
-pub use file::{PublishedKind, SchedulerSection};
+pub use file::Kind;
 pub use list::{LISTS, Row, list};
 pub use read::Input;
 pub use schema::schema;
 
 use crate::ledger::SitePlan;
+use crate::scheduler::Scheduler;
 use crate::serving::{DevicePlan, ServicePlan};
 use crate::training::JobPlan;
 use crate::units::{SimTime, Span};
 use crate::world::ClusterPlan;
 use std::path::Path;
+use std::sync::Arc;
 
 /// A checked scenario. Plans are in the order of their names and refer to each other by index.
 #[derive(Debug, Clone)]
@@ -46,11 +49,11 @@ pub struct Scenario {
     /// Halls of identical nodes.
     pub clusters: Vec<ClusterPlan>,
     /// Who gets nodes when, for each cluster.
-    pub schedulers: Vec<SchedulerSection>,
+    pub schedulers: Vec<Scheduler>,
     /// Training jobs.
     pub jobs: Vec<JobPlan>,
     /// Services.
-    pub services: Vec<ServicePlan>,
+    pub services: Vec<Arc<ServicePlan>>,
     /// Devices that only do inference.
     pub devices: Vec<DevicePlan>,
     /// Published figures that it should give.
@@ -81,7 +84,7 @@ pub struct Published {
     /// Where it was published.
     pub source: String,
     /// What agreement shows.
-    pub kind: PublishedKind,
+    pub kind: Kind,
 }
 
 /// Reads and checks `file` with `sets` (`path=value`) laid over it.
@@ -90,7 +93,26 @@ pub struct Published {
 /// Everything that is wrong with it, not only the first.
 pub fn load(file: &Path, sets: &[String]) -> Result<Scenario, Complaints> {
     let mut complaints = Complaints::default();
-    let scenario = read::read(file, sets, &mut complaints).and_then(|(tree, inputs)| {
+    let content = read::content(file, None, &mut complaints);
+    build(file, content, sets, complaints)
+}
+
+/// Checks a scenario whose text is already at hand, called `file` in messages; paths in it start from that file's folder.
+///
+/// # Errors
+/// As [`load`].
+pub fn parse(file: &Path, text: &str, sets: &[String]) -> Result<Scenario, Complaints> {
+    build(file, Some(text.as_bytes().to_vec()), sets, Complaints::default())
+}
+
+fn build(
+    file: &Path,
+    content: Option<Vec<u8>>,
+    sets: &[String],
+    mut complaints: Complaints,
+) -> Result<Scenario, Complaints> {
+    let read = content.and_then(|content| read::read(file, content, sets, &mut complaints));
+    let scenario = read.and_then(|(tree, inputs)| {
         let typed = typed::Typed::read(tree, &mut complaints);
         check::check(&typed, inputs, &mut complaints)
     });

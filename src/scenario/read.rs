@@ -14,11 +14,17 @@ pub struct Input {
     pub blake3: String,
 }
 
-/// The merged tree of `file`, its bases and `sets`, and the files read. `None` where a text could not be read or parsed.
-pub(super) fn read(file: &Path, sets: &[String], complaints: &mut Complaints) -> Option<(Node, Vec<Input>)> {
+/// The merged tree of `file` with `content`, its bases and `sets`, and the files read. `None` where a text could not be read or
+/// parsed.
+pub(super) fn read(
+    file: &Path,
+    content: Vec<u8>,
+    sets: &[String],
+    complaints: &mut Complaints,
+) -> Option<(Node, Vec<Input>)> {
     let before = complaints.len();
     let mut inputs = Vec::new();
-    let mut layers = read_chain(file, complaints, &mut inputs).into_iter();
+    let mut layers = read_chain(file, content, complaints, &mut inputs).into_iter();
     let sets: Vec<(Vec<String>, Node)> =
         sets.iter().zip(1..).filter_map(|(set, layer)| read_set(set, layer, complaints)).collect();
     if complaints.len() > before {
@@ -35,10 +41,11 @@ pub(super) fn read(file: &Path, sets: &[String], complaints: &mut Complaints) ->
 }
 
 /// `file` and the bases below it, the lowest base first.
-fn read_chain(file: &Path, complaints: &mut Complaints, inputs: &mut Vec<Input>) -> Vec<Node> {
+fn read_chain(file: &Path, content: Vec<u8>, complaints: &mut Complaints, inputs: &mut Vec<Input>) -> Vec<Node> {
     let mut layers = Vec::new();
     let mut seen: Vec<(PathBuf, PathBuf)> = Vec::new();
     let mut next = Some((file.to_owned(), None));
+    let mut content = Some(content);
     while let Some((path, named_at)) = next.take() {
         let identity = path.canonicalize().unwrap_or_else(|_| path.clone());
         if let Some((_, first)) = seen.iter().find(|(known, _)| *known == identity) {
@@ -46,9 +53,11 @@ fn read_chain(file: &Path, complaints: &mut Complaints, inputs: &mut Vec<Input>)
             break;
         }
         seen.push((identity, path.clone()));
-        let Some(mut tree) = read_file(&path, named_at.as_ref(), -(layers.len() as i32), complaints, inputs) else {
-            break;
-        };
+        let at = named_at.as_ref().map(|(_, at)| at);
+        let Some(bytes) = content.take().or_else(|| self::content(&path, at, complaints)) else { break };
+        let name = named_at.as_ref().map_or_else(|| file_name(&path), |(name, _)| portable(name));
+        inputs.push(Input { path: name, blake3: blake3::hash(&bytes).to_hex().to_string() });
+        let Some(mut tree) = parse_file(&path, bytes, -(layers.len() as i32), complaints) else { break };
         if let Some(base) = tree.entries_mut().and_then(|entries| entries.remove("extends")) {
             match &base.node.value {
                 Value::Text(name) => {
@@ -74,29 +83,25 @@ fn cycle(path: &Path, named_at: Option<&(String, Origin)>) -> Complaint {
     }
 }
 
-fn read_file(
-    path: &Path,
-    named_at: Option<&(String, Origin)>,
-    layer: i32,
-    complaints: &mut Complaints,
-    inputs: &mut Vec<Input>,
-) -> Option<Node> {
-    let content = match std::fs::read(path) {
-        Ok(content) => content,
-        Err(error) => {
-            let complaint = Complaint::new(unreadable(path, &error));
-            complaints.add(match named_at {
-                Some((_, at)) => complaint.at(at).help("the path starts from the folder of this file".to_owned()),
-                None => complaint,
-            });
-            return None;
-        }
+/// The bytes of the file at `path`, which `named_at` names.
+pub(super) fn content(path: &Path, named_at: Option<&Origin>, complaints: &mut Complaints) -> Option<Vec<u8>> {
+    let error = match std::fs::read(path) {
+        Ok(content) => return Some(content),
+        Err(error) => error,
     };
-    let name = named_at.map_or_else(
-        || path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned()),
-        |(name, _)| portable(name),
-    );
-    inputs.push(Input { path: name, blake3: blake3::hash(&content).to_hex().to_string() });
+    let complaint = Complaint::new(unreadable(path, &error));
+    complaints.add(match named_at {
+        Some(at) => complaint.at(at).help("the path starts from the folder of this file".to_owned()),
+        None => complaint,
+    });
+    None
+}
+
+fn file_name(path: &Path) -> String {
+    path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned())
+}
+
+fn parse_file(path: &Path, content: Vec<u8>, layer: i32, complaints: &mut Complaints) -> Option<Node> {
     let text = match String::from_utf8(content) {
         Ok(text) => text,
         Err(error) => {

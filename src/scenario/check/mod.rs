@@ -15,6 +15,7 @@ use super::read::{Input, unreadable};
 use super::typed::Typed;
 use crate::trace::TraceError;
 use std::path::Path;
+use std::sync::Arc;
 
 /// The sections under check, and where complaints go.
 struct Check<'a> {
@@ -48,7 +49,7 @@ pub(super) fn check(typed: &Typed, inputs: Vec<Input>, complaints: &mut Complain
         clusters: all(clusters)?,
         schedulers: typed.file.cluster.values().map(|cluster| cluster.scheduler).collect(),
         jobs: all(jobs)?,
-        services: all(services)?,
+        services: all(services)?.into_iter().map(Arc::new).collect(),
         devices: all(devices)?,
         published: all(published)?,
         manifest: typed.tree.canonical(),
