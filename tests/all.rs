@@ -1,5 +1,6 @@
 //! All tests from outside, in one binary: one link instead of ten.
 
+mod catalog;
 mod cli;
 mod engine;
 mod layers;
