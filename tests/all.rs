@@ -7,3 +7,4 @@ mod layers;
 mod run;
 mod scenario;
 mod trace;
+mod training;
