@@ -347,7 +347,8 @@ impl Replica {
     #[inline]
     fn plan(&mut self, rules: &Rules) {
         self.make_room();
-        let mut step = Step { budget: rules.budget - self.batch, prompt: 0, attended: 0, deepening: 0, limit: u64::MAX };
+        let mut step =
+            Step { budget: rules.budget - self.batch, prompt: 0, attended: 0, deepening: 0, limit: u64::MAX };
         self.continue_partial(&mut step);
         self.admit(rules, &mut step);
         self.chunk = step.prompt;

@@ -361,7 +361,7 @@ mod tests {
     #[test]
     fn memory_left_by_the_weights_holds_the_cache() {
         // (0.9 x 80e9 x TP - weights) / bytes per token: 72e9 - 16.06e9 over 131,072; 576e9 - 405.853e9 over 516,096.
-        let cases = [("llama-3.1-8b", Precision::Bf16, 1, 426_788), ("llama-3.1-405b", Precision::Fp8, 8, 329_681)];
+        let cases = [("llama-3.1-8b", Precision::Bf16, 1, 426_788), ("llama-3.1-405b", Precision::Fp8, 8, 329_680)];
         for (model, precision, gpus, expected) in cases {
             assert_eq!(deployment(model, precision, gpus).kv_tokens(), expected, "{model}");
         }
