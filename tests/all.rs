@@ -3,8 +3,10 @@
 mod catalog;
 mod cli;
 mod engine;
+mod fluid;
 mod layers;
 mod run;
 mod scenario;
+mod serving;
 mod trace;
 mod training;

@@ -26,7 +26,7 @@ const API_TIME: Span = Span::from_nanos(3_000_000);
 
 /// From a node's failure to the moment the service knows: a health check that fails a few times.
 // Assumed: Kubernetes liveness defaults are 3 failures 10 s apart; a hung collective adds its own time-out.
-const DETECT: Span = Span::from_secs(60);
+pub(super) const DETECT: Span = Span::from_secs(60);
 
 /// Replicas whose earliest planned end is kept together.
 const LANE: usize = 8;
@@ -134,7 +134,7 @@ impl Cell {
         if self.facts.opened.is_none() {
             self.facts.opened = Some(at);
             if self.index == 0 {
-                self.log(at, EventKind::Opened, String::new(), format!("service {} opens", self.plan.name));
+                self.log(at, EventKind::Opened, String::new(), "doors open".to_owned());
             }
         }
         self.source.open(at);
@@ -354,12 +354,7 @@ impl Cell {
         self.facts.replica_failures += 1;
         self.events += 1;
         let nodes = self.places[index].nodes.to_string();
-        self.log(
-            at,
-            EventKind::Failure,
-            nodes,
-            format!("service {}: {} requests start over", self.plan.name, jobs.len()),
-        );
+        self.log(at, EventKind::Failure, nodes, format!("{} requests start over", jobs.len()));
         for job in jobs.into_iter().rev() {
             match self.routing.choose(&self.loads) {
                 Some(index) => {
@@ -420,7 +415,7 @@ impl Process for Cell {
         loop {
             let arrival = self.arriving.map_or(SimTime::NEVER, |request| request.at);
             let at = arrival.min(self.rare);
-            if at > edge {
+            if at > edge || at == SimTime::NEVER {
                 break;
             }
             self.bring_to(at.nanos());
