@@ -1,1 +1,3 @@
-
+//! Tests across rooms.
+mod ledger;
+mod report;
