@@ -5,6 +5,8 @@ mod cli;
 mod engine;
 mod fluid;
 mod layers;
+mod ledger;
+mod report;
 mod run;
 mod scenario;
 mod serving;
