@@ -73,9 +73,10 @@ mod tests {
         for (shape, expected) in [(0.7, 1.569), (1.0, 1.0), (1.5, 0.730), (2.6, 0.585)] {
             let lifetime = lifetime(shape, InitialAge::Stationary);
             let draws = 200_000;
-            let mean = (0..draws).map(|i| lifetime.first((f64::from(i) + 0.5) / f64::from(draws)).as_secs_f64()).sum::<f64>()
-                / f64::from(draws)
-                / 1e6;
+            let mean =
+                (0..draws).map(|i| lifetime.first((f64::from(i) + 0.5) / f64::from(draws)).as_secs_f64()).sum::<f64>()
+                    / f64::from(draws)
+                    / 1e6;
             assert!((mean - expected).abs() < 0.002, "shape {shape}: {mean} is not {expected}");
         }
     }
@@ -86,8 +87,9 @@ mod tests {
         for shape in [0.7, 1.0, 1.5, 2.6] {
             let lifetime = lifetime(shape, InitialAge::New);
             let draws = 100_000;
-            let mean =
-                (0..draws).map(|_| lifetime.whole(stream.uniform()).as_secs_f64()).sum::<f64>() / f64::from(draws) / 1e6;
+            let mean = (0..draws).map(|_| lifetime.whole(stream.uniform()).as_secs_f64()).sum::<f64>()
+                / f64::from(draws)
+                / 1e6;
             // Three standard errors at a coefficient of variation of at most 1.5.
             assert!((mean - 1.0).abs() < 0.0145, "shape {shape}: mean {mean}");
         }
