@@ -6,3 +6,4 @@ mod layers;
 mod run;
 mod scenario;
 mod trace;
+mod training;

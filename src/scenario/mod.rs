@@ -73,8 +73,8 @@ pub struct Published {
     pub subject: String,
     /// Metric in `summary.csv`.
     pub metric: String,
-    /// Boundary in `summary.csv`; empty where the metric has none.
-    pub boundary: String,
+    /// Boundary in `summary.csv`, `B1` to `B4`; empty where the metric has none.
+    pub boundary: &'static str,
     /// The published value.
     pub value: f64,
     /// Its unit.
@@ -97,12 +97,12 @@ pub fn load(file: &Path, sets: &[String]) -> Result<Scenario, Complaints> {
     build(file, content, sets, complaints)
 }
 
-/// Checks a scenario whose text is already at hand, called `file` in messages; paths in it start from that file's folder.
+/// Checks a scenario whose text is at hand, called `name` in messages; files that it names start from the working directory.
 ///
 /// # Errors
 /// As [`load`].
-pub fn parse(file: &Path, text: &str, sets: &[String]) -> Result<Scenario, Complaints> {
-    build(file, Some(text.as_bytes().to_vec()), sets, Complaints::default())
+pub fn parse(name: &str, text: &str) -> Result<Scenario, Complaints> {
+    build(Path::new(name), Some(text.as_bytes().to_vec()), &[], Complaints::default())
 }
 
 fn build(

@@ -9,6 +9,9 @@ use crate::scenario::file::PublishedSection;
 use crate::serving::{DevicePlan, DeviceSection};
 use crate::world::ClusterPlan;
 
+/// The boundaries of the ledger.
+const BOUNDARIES: [&str; 4] = ["B1", "B2", "B3", "B4"];
+
 impl Check<'_> {
     /// The checked devices; one that is wrong is `None`.
     pub(super) fn devices(&mut self, clusters: &[Option<ClusterPlan>]) -> Vec<Option<DevicePlan>> {
@@ -100,12 +103,15 @@ impl Check<'_> {
             section.value != 0.0 || self.no(&at("value"), "is zero: a band in percent of it has no width"),
             section.band_pct >= 0.0 || self.no(&at("band_pct"), "must not be negative"),
         ];
-        let boundary = section.boundary.clone().unwrap_or_default();
-        let known = boundary.is_empty() || ["B1", "B2", "B3", "B4"].contains(&boundary.as_str());
-        if !known {
-            self.refuse(&at("boundary"), format!("{boundary:?} is no boundary"), "one of B1, B2, B3, B4".to_owned());
+        let boundary = match section.boundary.as_deref() {
+            None => Some(""),
+            Some(name) => BOUNDARIES.iter().find(|known| **known == name).copied(),
+        };
+        if let (None, Some(name)) = (boundary, &section.boundary) {
+            self.refuse(&at("boundary"), format!("{name:?} is no boundary"), "one of B1, B2, B3, B4".to_owned());
         }
-        (known && !fine.contains(&false)).then(|| Published {
+        let boundary = boundary?;
+        (!fine.contains(&false)).then(|| Published {
             id: id.to_owned(),
             subject: section.subject.clone(),
             metric: section.metric.clone(),
