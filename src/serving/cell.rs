@@ -26,7 +26,7 @@ const API_TIME: Span = Span::from_nanos(3_000_000);
 
 /// From a node's failure to the moment the service knows: a health check that fails a few times.
 // Assumed: Kubernetes liveness defaults are 3 failures 10 s apart; a hung collective adds its own time-out.
-const DETECT: Span = Span::from_secs(60);
+pub(super) const DETECT: Span = Span::from_secs(60);
 
 /// Replicas whose earliest planned end is kept together.
 const LANE: usize = 8;

@@ -191,7 +191,10 @@ fn preemption_happens_and_is_exact() {
     // Two sequences of 160 + 149 tokens want 39 blocks of 30: the newer is sent back once and computed again.
     let requests = listed(&[(0, 160, 150), (0, 150, 150)]);
     let (done, stretches) = jump(&rules, &requests);
-    assert!(stretches.iter().any(|stretch| stretch.chunk > 160 && stretch.chunk < 310), "tokens so far are prompt again");
+    assert!(
+        stretches.iter().any(|stretch| stretch.chunk > 160 && stretch.chunk < 310),
+        "tokens so far are prompt again"
+    );
     assert_eq!(done.iter().map(|done| done.job.produced).collect::<Vec<_>>(), [150, 150]);
     assert_jumping_equals_stepping(&rules, &requests);
 }
