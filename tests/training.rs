@@ -217,18 +217,18 @@ fn renewal_theory_is_met() {
     for m in [60.0, 185.52, 720.0] {
         for (t, d, r) in [(5.0, 0.5, 8.0), (10.0, 2.0 / 60.0, 8.0), (30.0, 1.0, 20.0)] {
             let plan = JobPlan {
-                failures: failing_every(minutes(m), 16),
+                failures: failing_every(minutes(m), 64),
                 checkpoint: saving(minutes(t), minutes(d), Span::ZERO),
                 recovery: stalling(minutes(r), FailureClock::Wall),
-                ..plan(16, days(1e4))
+                ..plan(64, days(1e4))
             };
-            let (mean, error) = mean_ettr(&plan, 40, days(100.0));
+            let (mean, error) = mean_ettr(&plan, 20, days(60.0));
             let expected = renewal(m, t, d, r);
             assert!(
                 (mean - expected).abs() < 3.0 * error,
                 "M {m} t {t} d {d} R {r}: {mean} +- {error}, not {expected}"
             );
-            assert!(error < 0.003, "enough replications to tell");
+            assert!(error < 0.006, "enough replications to tell");
         }
     }
 }
@@ -239,10 +239,10 @@ fn the_three_failure_clocks_differ_as_published() {
     for (clock, expected) in [(FailureClock::Serial, 0.444), (FailureClock::Wall, 0.574), (FailureClock::Uptime, 0.643)]
     {
         let plan = JobPlan {
-            failures: failing_every(minutes(18.0), 16),
+            failures: failing_every(minutes(18.0), 1_024),
             checkpoint: saving(Span::from_nanos(1_000_000), Span::ZERO, Span::ZERO),
             recovery: stalling(minutes(10.0), clock),
-            ..plan(16, days(1e4))
+            ..plan(1_024, days(1e4))
         };
         let horizon = days(1_600.0);
         let outcome = run(plan, 1, horizon);
@@ -273,11 +273,12 @@ fn llama_3_is_interrupted_and_progresses_as_published() {
     assert!((failures - 419.1).abs() < 13.8, "{failures} failures");
     let planned = mean(|outcome| outcome.facts.planned as f64);
     assert!((planned - 47.0).abs() < 4.6, "{planned} planned stops");
+    // 0.929 by renewal theory, less 47 stops of 7 min; the published case asks for 0.92 +- 0.01.
+    let ettr = mean(|outcome| outcome.ettr(SimTime::ZERO + Span::DAY * 54));
+    assert!((ettr - 0.925).abs() < 0.003, "ETTR {ettr}");
     for outcome in &outcomes {
-        // 95 % of runs lie in the published band of 379 to 459; all lie in one of four standard deviations.
+        // 95 % of runs lie in the published band of 379 to 459, and all within four standard deviations.
         assert!((337..=501).contains(&outcome.facts.interruptions));
-        let ettr = outcome.ettr(SimTime::ZERO + horizon);
-        assert!((ettr - 0.92).abs() < 0.01, "ETTR {ettr}");
         assert_eq!(outcome.rows(EventKind::Failure) as u64, outcome.facts.interruptions);
         assert_eq!(outcome.rows(EventKind::Maintenance) as u64, outcome.facts.planned);
     }
@@ -356,7 +357,7 @@ fn every_gpu_nanosecond_lies_in_one_use() {
 }
 
 #[test]
-fn the_finish_foreseen_only_moves_later() {
+fn the_finish_foreseen_is_never_later_than_the_finish() {
     let mut plan = JobPlan { tokens: Tokens::new(1_000_000), ..llama3() };
     plan.nodes = 256;
     plan.progress = Progress::Ideal(days(6.0));
@@ -368,18 +369,17 @@ fn the_finish_foreseen_only_moves_later() {
     let mut job = Job::new(plan, Seed { seed: 5, replication: 0 }, grid);
     assert_eq!(job.earliest_finish(), SimTime::NEVER);
     job.start(SimTime::ZERO, NodeSet::first(258));
-    let mut foreseen = job.earliest_finish();
-    let mut looks = 0;
+    let mut foreseen = vec![job.earliest_finish()];
     while job.finished().is_none() {
         let now = job.next_time();
         job.run_until(now);
-        assert!(job.earliest_finish() >= foreseen, "at {now:?}");
-        foreseen = job.earliest_finish();
-        assert!(foreseen > now || job.finished() == Some(now));
-        looks += 1;
+        assert!(job.earliest_finish() > now || job.finished() == Some(now), "control moves on from {now:?}");
+        foreseen.push(job.earliest_finish());
     }
-    assert!(looks > 200);
-    assert_eq!(job.finished(), Some(foreseen));
+    let finish = job.finished().expect("the loop ended");
+    assert!(foreseen.len() > 200);
+    assert!(foreseen.iter().all(|&foreseen| foreseen <= finish));
+    assert_eq!(foreseen[foreseen.len() - 2..], [finish, finish], "exact in the last stretch");
 }
 
 /// The first failure of a two-node job, so that other tests can aim at it.

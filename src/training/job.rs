@@ -274,7 +274,7 @@ impl Job {
         let node = roster.repaired();
         self.faults.renew(node, clock);
         if waiting {
-            roster.take_place();
+            roster.take_place(at);
             self.faults.join(node, clock);
         } else {
             roster.stand_by(node);

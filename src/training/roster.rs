@@ -21,7 +21,7 @@ pub(super) struct Roster {
     cold: VecDeque<u32>,
     shop: RepairShop,
     attach_cold: Span,
-    /// When the last cold spare that was called is up.
+    /// When the last node that took a place is up.
     attached: SimTime,
     per_node: PerNode,
     /// Until when spares and repairs are in the book.
@@ -111,10 +111,11 @@ impl Roster {
         node
     }
 
-    /// `node` takes the place of a lost one.
-    pub(super) fn take_place(&mut self) {
+    /// A node that is up at `up` takes the place of a lost one.
+    pub(super) fn take_place(&mut self, up: SimTime) {
         assert!(self.is_short(), "a place is free");
         self.computing += 1;
+        self.attached = self.attached.max(up);
     }
 
     /// `node` stands by, hot where a slot is free.
@@ -125,15 +126,12 @@ impl Roster {
 
     /// A spare to take a lost node's place, hot before cold; a cold one is up after its start.
     pub(super) fn call_spare(&mut self, at: SimTime) -> Option<u32> {
-        let node = match self.hot.pop_front() {
-            Some(hot) => hot,
-            None => {
-                let cold = self.cold.pop_front()?;
-                self.attached = self.attached.max(at + self.attach_cold);
-                cold
-            }
-        };
-        self.take_place();
+        if let Some(node) = self.hot.pop_front() {
+            self.take_place(at);
+            return Some(node);
+        }
+        let node = self.cold.pop_front()?;
+        self.take_place(at + self.attach_cold);
         Some(node)
     }
 
