@@ -62,6 +62,19 @@ pub struct Scenario {
     pub manifest: String,
     /// The files read.
     pub inputs: Vec<Input>,
+    /// What the reader of a figure should know: which model a subject runs, where its step time comes from.
+    pub notes: Vec<Note>,
+}
+
+/// One thing to know about a subject.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Note {
+    /// Whom it is about, as in `summary.csv`.
+    pub subject: String,
+    /// What it is about: `model`, `fidelity`, `step_source`, `power_source` or `dropped_rows`.
+    pub key: &'static str,
+    /// What there is to know.
+    pub value: String,
 }
 
 /// A published figure that a scenario should give.
@@ -74,7 +87,7 @@ pub struct Published {
     /// Metric in `summary.csv`.
     pub metric: String,
     /// Boundary in `summary.csv`, `B1` to `B4`; empty where the metric has none.
-    pub boundary: &'static str,
+    pub boundary: String,
     /// The published value.
     pub value: f64,
     /// Its unit.

@@ -1,8 +1,7 @@
 //! Devices, and published figures.
 
 use super::Check;
-use super::names::noun;
-use super::services::sheet_name;
+use super::names::{noun, sheet_name};
 use crate::catalog::{DEVICES, DeviceSheet};
 use crate::scenario::Published;
 use crate::scenario::file::PublishedSection;
@@ -40,6 +39,7 @@ impl Check<'_> {
             self.refuse(&at("model"), message, "use a smaller model, such as \"llama-3.1-8b\"".to_owned());
             return None;
         }
+        self.note("device", name, "model", sheet_name(&section.model));
         Some(DevicePlan {
             name: name.to_owned(),
             sheet,
@@ -103,15 +103,12 @@ impl Check<'_> {
             section.value != 0.0 || self.no(&at("value"), "is zero: a band in percent of it has no width"),
             section.band_pct >= 0.0 || self.no(&at("band_pct"), "must not be negative"),
         ];
-        let boundary = match section.boundary.as_deref() {
-            None => Some(""),
-            Some(name) => BOUNDARIES.iter().find(|known| **known == name).copied(),
-        };
-        if let (None, Some(name)) = (boundary, &section.boundary) {
-            self.refuse(&at("boundary"), format!("{name:?} is no boundary"), "one of B1, B2, B3, B4".to_owned());
+        let boundary = section.boundary.clone().unwrap_or_default();
+        let known = boundary.is_empty() || BOUNDARIES.contains(&boundary.as_str());
+        if !known {
+            self.refuse(&at("boundary"), format!("{boundary:?} is no boundary"), "one of B1, B2, B3, B4".to_owned());
         }
-        let boundary = boundary?;
-        (!fine.contains(&false)).then(|| Published {
+        (known && !fine.contains(&false)).then(|| Published {
             id: id.to_owned(),
             subject: section.subject.clone(),
             metric: section.metric.clone(),

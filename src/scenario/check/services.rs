@@ -2,7 +2,8 @@
 
 use super::Check;
 use super::header::Header;
-use crate::catalog::{ModelSheet, Named, power_row, roofline_row, step_row};
+use super::names::sheet_name;
+use crate::catalog::{ModelSheet, power_row, roofline_row, step_row};
 use crate::fault::FailureLaw;
 use crate::power::{NodePower, Roofline, ServingPower};
 use crate::serving::{
@@ -63,6 +64,15 @@ impl Check<'_> {
         }
         let node = NodePower::new(&cluster.node, &cluster.gpu);
         let (step, step_source) = step_model(section.replica.step.as_ref(), &on);
+        let (power, power_source) = power(&on, &node, &step, mean_lengths(&arrivals), section.replica.max_batch);
+        let fidelity = match section.fidelity {
+            Fidelity::Requests {} => "requests",
+            Fidelity::Fluid {} => "fluid",
+        };
+        self.note("service", name, "model", sheet_name(&section.model));
+        self.note("service", name, "fidelity", fidelity);
+        self.note("service", name, "step_source", &step_source);
+        self.note("service", name, "power_source", power_source);
         Some(ServicePlan {
             name: name.to_owned(),
             cluster: index,
@@ -79,7 +89,7 @@ impl Check<'_> {
             max_batch: section.replica.max_batch,
             kv_tokens,
             start_up: on.start_up(section.replica.load_bandwidth, section.replica.warm_up),
-            power: power(&on, &node, &step, mean_lengths(&arrivals), section.replica.max_batch),
+            power,
             scale: section.scale,
             tick: tick(section.scale.policy, header),
             router: section.router,
@@ -100,6 +110,8 @@ impl Check<'_> {
             ArrivalsSection::Trace(TraceSection::Azure2023(file)) => {
                 let path = ["service", name, "arrivals", "trace", "azure2023", "path"];
                 let loaded = self.data(&path, &file.path, trace::azure2023, |loaded| loaded.hash)?;
+                let dropped = format!("{} of {}", loaded.dropped.total(), loaded.rows_read);
+                self.note("service", name, "dropped_rows", dropped);
                 Some(ArrivalPlan::Trace(loaded.requests))
             }
         }
@@ -326,14 +338,6 @@ fn deployment<'a>(section: &'a ServiceSection, cluster: &'a ClusterPlan, model: 
     }
 }
 
-/// The catalog name, `custom` for an inline sheet.
-pub(super) fn sheet_name<T>(named: &Named<T>) -> &str {
-    match named {
-        Named::Name(name) => name,
-        Named::Inline(_) => "custom",
-    }
-}
-
 fn tick(policy: ScalePolicy, header: &Header) -> Span {
     let given = match policy {
         ScalePolicy::TargetLoad(target) => target.tick,
@@ -371,19 +375,23 @@ fn step_model(own: Option<&StepSection>, on: &Deployment<'_>) -> (StepModel, Str
     }
 }
 
-/// Power of a replica by batch: a measured curve of this deployment, else the two-term roofline.
+/// Power of a replica by batch, and its source: a measured curve of this deployment, else the two-term roofline.
 fn power(
     on: &Deployment<'_>,
     node: &NodePower,
     step: &StepModel,
     lengths: MeanLengths,
     max_batch: u32,
-) -> ServingPower {
+) -> (ServingPower, String) {
     if let Some(row) = power_row(on.gpu_name, on.model_name, on.gpus) {
-        return ServingPower::measured(node, on.gpu, row, max_batch);
+        return (ServingPower::measured(node, on.gpu, row, max_batch), format!("measured, {}", row.source));
     }
+    let row = roofline_row(on.gpu_name);
+    let experts = on.model.active_parameters < on.model.parameters;
+    let outside = if experts { "; dense curve used for a mixture of experts" } else { "" };
+    let source = format!("roofline fitted on {}{outside}", row.gpu);
     let roofline = Roofline {
-        row: roofline_row(on.gpu_name),
+        row,
         gpu: on.gpu,
         gpus: on.gpus,
         model: on.model,
@@ -391,7 +399,7 @@ fn power(
         prompt: lengths.prompt,
         output: lengths.output.max(1.0),
     };
-    ServingPower::roofline(node, &roofline, max_batch, |batch| {
+    let power = ServingPower::roofline(node, &roofline, max_batch, |batch| {
         let batch = f64::from(batch);
         let load = StepLoad {
             batch,
@@ -400,5 +408,6 @@ fn power(
             attended: 0.0,
         };
         PerSecond::new(batch / step.time(load).as_secs_f64())
-    })
+    });
+    (power, source)
 }
