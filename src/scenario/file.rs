@@ -3,10 +3,11 @@
 use crate::catalog::{Named, NodeSheet};
 use crate::facility::Facility;
 use crate::fault::FailureSection;
+use crate::market::{GridSection, TariffSection};
 use crate::scheduler::Scheduler;
 use crate::serving::{DeviceSection, ServiceSection};
 use crate::training::TrainingSection;
-use crate::units::{DollarsPerHour, DollarsPerKwh, GramsPerKwh, Span, Watts};
+use crate::units::{DollarsPerHour, Span, Watts};
 use crate::world::{Domains, Ownership};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -74,9 +75,9 @@ impl Default for TimelineSection {
 #[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct SiteSection {
-    /// Carbon by the hour: a catalog grid, or given.
-    pub grid: Named<GridSection>,
-    /// Price by the hour.
+    /// Carbon and water of its electricity: a catalog grid, or `{ flat = "380 gCO2e/kWh" }`.
+    pub grid: GridSection,
+    /// Price of its electricity: a catalog tariff, or `{ flat = "$0.0826/kWh" }`.
     pub tariff: TariffSection,
     /// Losses and cooling.
     #[serde(default = "default_facility")]
@@ -87,21 +88,6 @@ pub(super) struct SiteSection {
 
 fn default_facility() -> Facility {
     Facility::Constant(crate::facility::Constant::default())
-}
-
-/// Temporary.
-#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case", deny_unknown_fields)]
-pub(super) enum GridSection {
-    /// Flat.
-    Flat(GramsPerKwh),
-}
-/// Temporary.
-#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case", deny_unknown_fields)]
-pub(super) enum TariffSection {
-    /// Flat.
-    Flat(DollarsPerKwh),
 }
 
 /// `[cluster.<name>]`

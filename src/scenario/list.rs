@@ -1,25 +1,26 @@
 //! `tollway list`: what a scenario can name, each with its source.
 
-use crate::catalog::{DEVICES, Entry, GPUS, MODELS, NODES};
+use crate::catalog::{DEVICES, ENGINES, Entry, FAILURES, GPUS, GRIDS, MODELS, NODES, POWERS, TARIFFS};
 
 /// One thing that a scenario can name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Row {
     /// Which list it is on.
     pub kind: &'static str,
-    /// What a scenario writes.
-    pub name: &'static str,
+    /// What a scenario writes; of a measured row, the deployment that it applies to.
+    pub name: String,
     /// Where its figures were read; of a policy, the section that takes it and the file it lives in.
     pub source: &'static str,
 }
 
 /// The lists there are.
-pub const LISTS: &[&str] = &["gpus", "nodes", "models", "devices", "policies"];
+pub const LISTS: &[&str] =
+    &["gpus", "nodes", "models", "engines", "powers", "grids", "tariffs", "failures", "devices", "policies"];
 
 /// Every policy: its name, the key that takes it, and the file it lives in.
 const POLICIES: &[(&str, &str)] = &[
-    ("flat", "site.<name>.grid and site.<name>.tariff, src/market"),
-    ("constant", "site.<name>.facility, src/facility/mod.rs"),
+    ("flat", "site.<name>.grid and site.<name>.tariff, src/market/mod.rs"),
+    ("constant", "site.<name>.grid and site.<name>.facility, src/market/mod.rs and src/facility/constant.rs"),
     ("none", "cluster.<name>.failures, src/fault/law.rs"),
     ("preset", "cluster.<name>.failures, src/fault/law.rs"),
     ("exponential", "cluster.<name>.failures, src/fault/law.rs"),
@@ -48,14 +49,25 @@ pub fn list(kind: Option<&str>) -> Vec<Row> {
     rows.extend(of("gpus", GPUS));
     rows.extend(of("nodes", NODES));
     rows.extend(of("models", MODELS));
+    rows.extend(ENGINES.iter().map(|row| {
+        let name = format!("{} {} {} {:?} tp{} {}", row.model, row.gpu, row.engine, row.precision, row.tp, row.version);
+        Row { kind: "engines", name: name.trim_end().to_lowercase(), source: row.source }
+    }));
+    rows.extend(POWERS.iter().map(|row| {
+        let name = format!("{} {} tp{}", row.model, row.gpu, row.tp);
+        Row { kind: "powers", name, source: row.source }
+    }));
+    rows.extend(of("grids", GRIDS));
+    rows.extend(of("tariffs", TARIFFS));
+    rows.extend(of("failures", FAILURES));
     rows.extend(of("devices", DEVICES));
-    rows.extend(POLICIES.iter().map(|&(name, source)| Row { kind: "policies", name, source }));
+    rows.extend(POLICIES.iter().map(|&(name, source)| Row { kind: "policies", name: name.to_owned(), source }));
     rows.retain(|row| kind.is_none_or(|kind| kind == row.kind));
     rows
 }
 
 fn of<T>(kind: &'static str, entries: &'static [Entry<T>]) -> impl Iterator<Item = Row> {
-    entries.iter().map(move |entry| Row { kind, name: entry.name, source: entry.source })
+    entries.iter().map(move |entry| Row { kind, name: entry.name.to_owned(), source: entry.source })
 }
 
 #[cfg(test)]
@@ -82,7 +94,7 @@ mod tests {
     fn every_choice_that_a_scenario_has_is_listed_and_no_other() {
         let mut of_schema = BTreeSet::new();
         choices(&schema(), &mut of_schema);
-        let listed: BTreeSet<String> = list(Some("policies")).iter().map(|row| row.name.to_owned()).collect();
+        let listed: BTreeSet<String> = list(Some("policies")).iter().map(|row| row.name.clone()).collect();
         assert_eq!(listed, of_schema);
     }
 }

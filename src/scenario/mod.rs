@@ -62,6 +62,19 @@ pub struct Scenario {
     pub manifest: String,
     /// The files read.
     pub inputs: Vec<Input>,
+    /// What the reader of a figure should know: which model a subject runs, where its step time comes from.
+    pub notes: Vec<Note>,
+}
+
+/// One thing to know about a subject.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Note {
+    /// Whom it is about, as in `summary.csv`.
+    pub subject: String,
+    /// What it is about: `model`, `fidelity`, `step_source`, `power_source` or `dropped_rows`.
+    pub key: &'static str,
+    /// What there is to know.
+    pub value: String,
 }
 
 /// A published figure that a scenario should give.
@@ -73,7 +86,7 @@ pub struct Published {
     pub subject: String,
     /// Metric in `summary.csv`.
     pub metric: String,
-    /// Boundary in `summary.csv`; empty where the metric has none.
+    /// Boundary in `summary.csv`, `B1` to `B4`; empty where the metric has none.
     pub boundary: String,
     /// The published value.
     pub value: f64,
@@ -97,12 +110,12 @@ pub fn load(file: &Path, sets: &[String]) -> Result<Scenario, Complaints> {
     build(file, content, sets, complaints)
 }
 
-/// Checks a scenario whose text is already at hand, called `file` in messages; paths in it start from that file's folder.
+/// Checks a scenario whose text is at hand, called `name` in messages; files that it names start from the working directory.
 ///
 /// # Errors
 /// As [`load`].
-pub fn parse(file: &Path, text: &str, sets: &[String]) -> Result<Scenario, Complaints> {
-    build(file, Some(text.as_bytes().to_vec()), sets, Complaints::default())
+pub fn parse(name: &str, text: &str) -> Result<Scenario, Complaints> {
+    build(Path::new(name), Some(text.as_bytes().to_vec()), &[], Complaints::default())
 }
 
 fn build(

@@ -29,6 +29,13 @@ impl Scenario {
         Grid { horizon: self.horizon, bin: self.step.min(Span::HOUR) }
     }
 
+    /// The model that each subject (`training.pretrain`, `device.laptop`) runs.
+    #[must_use]
+    pub fn models(&self) -> Vec<(String, String)> {
+        let models = self.notes.iter().filter(|note| note.key == "model");
+        models.map(|note| (note.subject.clone(), note.value.clone())).collect()
+    }
+
     /// What the ledger knows of each cluster.
     #[must_use]
     pub fn cluster_books(&self) -> Vec<ClusterBooks> {

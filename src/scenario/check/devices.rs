@@ -1,13 +1,15 @@
 //! Devices, and published figures.
 
 use super::Check;
-use super::names::noun;
-use super::services::sheet_name;
+use super::names::{noun, sheet_name};
 use crate::catalog::{DEVICES, DeviceSheet};
 use crate::scenario::Published;
 use crate::scenario::file::PublishedSection;
 use crate::serving::{DevicePlan, DeviceSection};
 use crate::world::ClusterPlan;
+
+/// The boundaries of the ledger.
+const BOUNDARIES: [&str; 4] = ["B1", "B2", "B3", "B4"];
 
 impl Check<'_> {
     /// The checked devices; one that is wrong is `None`.
@@ -37,6 +39,7 @@ impl Check<'_> {
             self.refuse(&at("model"), message, "use a smaller model, such as \"llama-3.1-8b\"".to_owned());
             return None;
         }
+        self.note("device", name, "model", sheet_name(&section.model));
         Some(DevicePlan {
             name: name.to_owned(),
             sheet,
@@ -101,7 +104,7 @@ impl Check<'_> {
             section.band_pct >= 0.0 || self.no(&at("band_pct"), "must not be negative"),
         ];
         let boundary = section.boundary.clone().unwrap_or_default();
-        let known = boundary.is_empty() || ["B1", "B2", "B3", "B4"].contains(&boundary.as_str());
+        let known = boundary.is_empty() || BOUNDARIES.contains(&boundary.as_str());
         if !known {
             self.refuse(&at("boundary"), format!("{boundary:?} is no boundary"), "one of B1, B2, B3, B4".to_owned());
         }

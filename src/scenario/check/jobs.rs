@@ -2,6 +2,7 @@
 
 use super::Check;
 use super::header::Header;
+use super::names::sheet_name;
 use super::places::MOST_FAILURES;
 use crate::catalog::{MODELS, ModelSheet, Named};
 use crate::fault::FailureLaw;
@@ -55,6 +56,7 @@ impl Check<'_> {
         if !self.is_within_peak(name, section, plan, &model, progress) {
             return None;
         }
+        self.note("training", name, "model", sheet_name(&section.model));
         Some(JobPlan {
             name: name.to_owned(),
             cluster: index,

@@ -8,11 +8,11 @@ mod names;
 mod places;
 mod services;
 
-use super::Scenario;
 use super::complaint::{Complaint, Complaints};
 use super::node::portable;
 use super::read::{Input, unreadable};
 use super::typed::Typed;
+use super::{Note, Scenario};
 use crate::trace::TraceError;
 use std::path::Path;
 use std::sync::Arc;
@@ -22,11 +22,12 @@ struct Check<'a> {
     typed: &'a Typed,
     complaints: &'a mut Complaints,
     inputs: Vec<Input>,
+    notes: Vec<Note>,
 }
 
 /// The scenario that `typed` describes; `None` where something is wrong, which `complaints` then hold.
 pub(super) fn check(typed: &Typed, inputs: Vec<Input>, complaints: &mut Complaints) -> Option<Scenario> {
-    let mut check = Check { typed, complaints, inputs };
+    let mut check = Check { typed, complaints, inputs, notes: Vec::new() };
     let header = check.header();
     check.has_something_to_run();
     let clusters = check.clusters();
@@ -37,7 +38,7 @@ pub(super) fn check(typed: &Typed, inputs: Vec<Input>, complaints: &mut Complain
     check.tenants_fit(&clusters);
     let devices = check.devices(&clusters);
     let published = check.published();
-    let (header, inputs) = (header?, check.inputs);
+    let (header, inputs, notes) = (header?, check.inputs, check.notes);
     Some(Scenario {
         name: header.name,
         seed: typed.file.seed,
@@ -54,6 +55,7 @@ pub(super) fn check(typed: &Typed, inputs: Vec<Input>, complaints: &mut Complain
         published: all(published)?,
         manifest: typed.tree.canonical(),
         inputs,
+        notes,
     })
 }
 
@@ -98,6 +100,10 @@ impl Check<'_> {
                 None
             }
         }
+    }
+
+    fn note(&mut self, kind: &str, name: &str, key: &'static str, value: impl Into<String>) {
+        self.notes.push(Note { subject: format!("{kind}.{name}"), key, value: value.into() });
     }
 
     /// Complains about `path`.

@@ -64,6 +64,14 @@ impl Check<'_> {
     }
 }
 
+/// The catalog name, `custom` for an inline sheet.
+pub(super) fn sheet_name<T>(named: &Named<T>) -> &str {
+    match named {
+        Named::Name(name) => name,
+        Named::Inline(_) => "custom",
+    }
+}
+
 /// What a message calls a section of this kind.
 pub(super) fn noun(kind: &str) -> &str {
     match kind {

@@ -2,14 +2,13 @@
 
 use super::Check;
 use super::header::Header;
-use crate::catalog::{GPUS, GpuSheet, NODES, Named, NodeSheet};
+use crate::catalog::{FAILURES, GPUS, GRIDS, GpuSheet, NODES, NodeSheet, TARIFFS};
 use crate::facility::Facility;
 use crate::fault::{FailureLaw, FailureSection, InitialAge};
 use crate::ledger::SitePlan;
 use crate::market::Market;
-use crate::scenario::complaint::instead;
-use crate::scenario::file::{ClusterSection, CostSection, GridSection, SiteSection, TariffSection};
-use crate::units::{Bytes, PerSecond, Watts};
+use crate::scenario::file::{ClusterSection, CostSection, SiteSection};
+use crate::units::{Bytes, PerSecond, Span, Watts};
 use crate::world::{ClusterPlan, Cost};
 
 /// More than any operator has; with 256 GPUs each the count of GPUs stays inside 32 bits.
@@ -102,15 +101,10 @@ impl Check<'_> {
         let at = |law, key| ["cluster", cluster, "failures", law, key];
         match section {
             FailureSection::None {} => Some(FailureLaw::None),
-            FailureSection::Preset(name) if name == "llama3-h100" => Some(FailureLaw::Weibull {
-                rate: PerSecond::per_day(0.00379),
-                shape: 1.0,
-                initial_age: InitialAge::default(),
-            }),
             FailureSection::Preset(name) => {
-                let help = instead(name, &["llama3-h100"], "the catalog has");
-                self.refuse(&at("preset", "")[..4], format!("{name:?} is not in the catalog"), help);
-                None
+                let preset = self.entry(&["cluster", cluster, "failures", "preset"], name, FAILURES, "failures")?;
+                let (rate, shape, initial_age) = (preset.rate, preset.shape, InitialAge::default());
+                Some(FailureLaw::Weibull { rate, shape, initial_age })
             }
             FailureSection::Exponential { rate } => {
                 let initial_age = InitialAge::default();
@@ -158,19 +152,12 @@ impl Check<'_> {
     }
 
     fn market(&mut self, name: &str, section: &SiteSection, header: Option<&Header>) -> Option<Market> {
-        let _ = header;
-        let TariffSection::Flat(price) = section.tariff;
-        match &section.grid {
-            Named::Inline(GridSection::Flat(direct)) => Some(Market::flat(price, *direct)),
-            Named::Name(grid) if grid == "erco" => {
-                Some(Market::flat(price, crate::units::GramsPerKwh::from_f64(400.0)))
-            }
-            Named::Name(grid) => {
-                let help = instead(grid, &["erco"], "the catalog has");
-                self.refuse(&["site", name, "grid"], format!("{grid:?} is not in the catalog"), help);
-                None
-            }
-        }
+        let tariff = self.sheet(&["site", name, "tariff"], &section.tariff, TARIFFS, "tariffs");
+        let grid = self.sheet(&["site", name, "grid"], &section.grid, GRIDS, "grids");
+        let (tariff, grid, header) = (tariff?, grid?, header?);
+        let hours = header.horizon.nanos().div_ceil(Span::HOUR.nanos());
+        let hours = usize::try_from(hours).expect("a century has fewer than 2^32 hours");
+        Some(Market::compile(header.start, hours, &tariff, &grid))
     }
 
     fn facility_is_sound(&mut self, site: &str, facility: &Facility) -> bool {

@@ -2,15 +2,16 @@
 
 use super::Check;
 use super::header::Header;
-use crate::catalog::{ModelSheet, Named};
+use super::names::sheet_name;
+use crate::catalog::{ModelSheet, power_row, roofline_row, step_row};
 use crate::fault::FailureLaw;
-use crate::power::{NodePower, ServingPower};
+use crate::power::{NodePower, Roofline, ServingPower};
 use crate::serving::{
-    ArrivalPlan, ArrivalsSection, Deployment, Fidelity, Opens, Precision, ReplicaSection, ScalePolicy, ServicePlan,
-    ServiceSection, StepModel, StepSection, TraceSection,
+    ArrivalPlan, ArrivalsSection, Deployment, Fidelity, MeanLengths, Opens, Precision, ReplicaSection, ScalePolicy,
+    ServicePlan, ServiceSection, StepLoad, StepModel, StepSection, TraceSection, mean_lengths,
 };
 use crate::trace;
-use crate::units::{Bytes, PerSecond, SimTime, Span, Watts};
+use crate::units::{Bytes, PerSecond, SimTime, Span};
 use crate::world::ClusterPlan;
 
 /// More requests than mankind sends; keeps gaps between them far above the clock's nanosecond.
@@ -55,13 +56,23 @@ impl Check<'_> {
         if !sound || !fits || !self.typed.sound(&["service", name]) {
             return None;
         }
-        let (index, cluster, nodes, model, header) = (index?, cluster?, nodes?, model?, header?);
+        let (index, cluster, nodes, model, header, arrivals) = (index?, cluster?, nodes?, model?, header?, arrivals?);
         let on = deployment(section, cluster, &model);
         let kv_tokens = self.cache(name, section, &on)?;
         if !self.requests_fit(name, &section.arrivals, kv_tokens) {
             return None;
         }
-        let (step, step_source) = StepModel::resolve(section.replica.step.as_ref(), &on);
+        let node = NodePower::new(&cluster.node, &cluster.gpu);
+        let (step, step_source) = step_model(section.replica.step.as_ref(), &on);
+        let (power, power_source) = power(&on, &node, &step, mean_lengths(&arrivals), section.replica.max_batch);
+        let fidelity = match section.fidelity {
+            Fidelity::Requests {} => "requests",
+            Fidelity::Fluid {} => "fluid",
+        };
+        self.note("service", name, "model", sheet_name(&section.model));
+        self.note("service", name, "fidelity", fidelity);
+        self.note("service", name, "step_source", &step_source);
+        self.note("service", name, "power_source", power_source);
         Some(ServicePlan {
             name: name.to_owned(),
             cluster: index,
@@ -78,11 +89,11 @@ impl Check<'_> {
             max_batch: section.replica.max_batch,
             kv_tokens,
             start_up: on.start_up(section.replica.load_bandwidth, section.replica.warm_up),
-            power: power(cluster, section.replica.max_batch),
+            power,
             scale: section.scale,
             tick: tick(section.scale.policy, header),
             router: section.router,
-            arrivals: arrivals?,
+            arrivals,
             fidelity: section.fidelity,
             slo: section.slo,
             queue: section.queue,
@@ -99,6 +110,8 @@ impl Check<'_> {
             ArrivalsSection::Trace(TraceSection::Azure2023(file)) => {
                 let path = ["service", name, "arrivals", "trace", "azure2023", "path"];
                 let loaded = self.data(&path, &file.path, trace::azure2023, |loaded| loaded.hash)?;
+                let dropped = format!("{} of {}", loaded.dropped.total(), loaded.rows_read);
+                self.note("service", name, "dropped_rows", dropped);
                 Some(ArrivalPlan::Trace(loaded.requests))
             }
         }
@@ -325,14 +338,6 @@ fn deployment<'a>(section: &'a ServiceSection, cluster: &'a ClusterPlan, model: 
     }
 }
 
-/// The catalog name, `custom` for an inline sheet.
-pub(super) fn sheet_name<T>(named: &Named<T>) -> &str {
-    match named {
-        Named::Name(name) => name,
-        Named::Inline(_) => "custom",
-    }
-}
-
 fn tick(policy: ScalePolicy, header: &Header) -> Span {
     let given = match policy {
         ScalePolicy::TargetLoad(target) => target.tick,
@@ -359,11 +364,50 @@ fn always_open(service: &ServiceSection, cluster: &str) -> bool {
     from_the_start && service.cluster == cluster
 }
 
-fn power(cluster: &ClusterPlan, max_batch: u32) -> ServingPower {
-    let node = NodePower::new(&cluster.node, &cluster.gpu);
-    let (low, high) = (cluster.gpu.decode.as_f64(), cluster.gpu.prefill.as_f64());
-    ServingPower::compile(&node, max_batch, cluster.gpu.resident, cluster.gpu.prefill, |batch| {
-        let position = (libm::log2(f64::from(batch.max(1))) - 6.2) / 0.95;
-        Watts::from_f64(low + (high - low) / (1.0 + libm::exp(-position)))
-    })
+/// Step time: the scenario's own coefficients, else a catalog row fitted to this deployment, else first principles.
+fn step_model(own: Option<&StepSection>, on: &Deployment<'_>) -> (StepModel, String) {
+    match step_row(on.gpu_name, on.engine, on.precision, on.model_name, on.gpus) {
+        Some(row) if own.is_none() => {
+            let (p0_ms, d_ms, t0, b_ms, c_ms, e_ms) = (row.p0_ms, row.d_ms, row.t0, row.b_ms, row.c_ms, row.e_ms);
+            (StepModel { p0_ms, d_ms, t0, b_ms, c_ms, e_ms }, format!("catalog, {}", row.source))
+        }
+        _ => StepModel::resolve(own, on),
+    }
+}
+
+/// Power of a replica by batch, and its source: a measured curve of this deployment, else the two-term roofline.
+fn power(
+    on: &Deployment<'_>,
+    node: &NodePower,
+    step: &StepModel,
+    lengths: MeanLengths,
+    max_batch: u32,
+) -> (ServingPower, String) {
+    if let Some(row) = power_row(on.gpu_name, on.model_name, on.gpus) {
+        return (ServingPower::measured(node, on.gpu, row, max_batch), format!("measured, {}", row.source));
+    }
+    let row = roofline_row(on.gpu_name);
+    let experts = on.model.active_parameters < on.model.parameters;
+    let outside = if experts { "; dense curve used for a mixture of experts" } else { "" };
+    let source = format!("roofline fitted on {}{outside}", row.gpu);
+    let roofline = Roofline {
+        row,
+        gpu: on.gpu,
+        gpus: on.gpus,
+        model: on.model,
+        precision: on.precision,
+        prompt: lengths.prompt,
+        output: lengths.output.max(1.0),
+    };
+    let power = ServingPower::roofline(node, &roofline, max_batch, |batch| {
+        let batch = f64::from(batch);
+        let load = StepLoad {
+            batch,
+            cached: batch * (lengths.prompt + lengths.output / 2.0),
+            prompt: batch * lengths.prompt / lengths.output.max(1.0),
+            attended: 0.0,
+        };
+        PerSecond::new(batch / step.time(load).as_secs_f64())
+    });
+    (power, source)
 }
