@@ -273,14 +273,14 @@ fn skipped_length(rest: &str) -> usize {
         rest.find('\n').unwrap_or(rest.len())
     } else if rest.starts_with("/*") {
         block_comment(rest)
-    } else if rest.starts_with('"') {
+    } else if let Some(text) = rest.strip_prefix('"') {
         let mut escaped = false;
         let closes = |c: char| {
             let closes = c == '"' && !escaped;
             escaped = c == '\\' && !escaped;
             closes
         };
-        rest[1..].find(closes).map_or(rest.len(), |at| at + 2)
+        text.find(closes).map_or(rest.len(), |at| at + 2)
     } else if let Some(hashes) = raw_string_hashes(rest) {
         until(&format!("\"{}", "#".repeat(hashes)), hashes + 2)
     } else if rest.starts_with("'\\") {
