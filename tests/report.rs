@@ -315,3 +315,24 @@ fn the_printed_table() {
     "#]]
     .assert_eq(&table);
 }
+
+#[test]
+fn json_says_what_the_files_say() {
+    let json: serde_json::Value = serde_json::from_str(&report::json(&small_world(1.0))).expect("one JSON object");
+    with_results(|dir| {
+        for (key, file) in [("summary", "summary.csv"), ("comparison", "comparison.csv")] {
+            let (said, written) = (json[key].as_array().expect("rows"), rows(dir, file));
+            assert_eq!(said.len(), written.len(), "{file}");
+            for (said, written) in said.iter().zip(written) {
+                for (column, cell) in written {
+                    let same = match &said[&column] {
+                        serde_json::Value::Null => cell.is_empty(),
+                        serde_json::Value::Number(number) => number.as_f64() == cell.parse().ok(),
+                        value => value.as_str() == Some(&cell),
+                    };
+                    assert!(same, "{file} {column}: {} against {cell}", said[&column]);
+                }
+            }
+        }
+    });
+}
