@@ -1,9 +1,14 @@
 //! All tests from outside, in one binary: one link instead of ten.
 
+mod catalog;
 mod cli;
 mod engine;
+mod fluid;
 mod layers;
+mod ledger;
+mod report;
 mod run;
 mod scenario;
+mod serving;
 mod trace;
 mod training;

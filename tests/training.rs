@@ -132,7 +132,7 @@ impl Outcome {
 
 fn run(plan: JobPlan, seed: u64, horizon: Span) -> Outcome {
     let horizon = SimTime::ZERO + horizon;
-    let granted = plan.granted();
+    let granted = plan.granted_nodes();
     let mut jobs = [Job::new(plan, Seed { seed, replication: 0 }, Grid { horizon, bin: Span::HOUR })];
     let mut starter = Starter { free: Some(NodeSet::first(granted)), returned: None, looks: 0 };
     engine::run(&mut starter, &mut jobs, horizon, |_| {});

@@ -64,14 +64,11 @@ mod tests {
 
     #[test]
     fn gives_the_worked_value() {
-        let mut model = find(MODELS, "llama-3.1-70b").unwrap().clone();
-        // The document's N.
-        model.active_parameters = 70e9;
         let roofline = Roofline {
             row: roofline_row("h100-sxm"),
             gpu: find(GPUS, "h100-sxm").unwrap(),
             gpus: 4,
-            model: &model,
+            model: find(MODELS, "llama-3.1-70b").unwrap(),
             precision: Precision::Bf16,
             prompt: 150.0,
             output: 358.9,

@@ -34,6 +34,11 @@ pub(super) fn people(value: f64) -> String {
     thousands(&format!("{value:.places$}"))
 }
 
+/// A count for people: no fraction, thousands apart.
+pub(super) fn whole(value: f64) -> String {
+    thousands(&format!("{value:.0}"))
+}
+
 /// Commas between thousands.
 fn thousands(text: &str) -> String {
     let (sign, digits) = text.strip_prefix('-').map_or(("", text), |rest| ("-", rest));

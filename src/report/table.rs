@@ -1,12 +1,14 @@
 //! The printed table: the road against the drives, in words that need no background. At most 100 columns wide.
 
-use super::number::people;
-use crate::ledger::{Accounts, Axis, Boundary, Comparison, Count, Facts, Row, Tenant};
+use super::number::{people, whole};
+use crate::ledger::{Accounts, Axis, Boundary, Comparison, Count, Facts, JobFacts, Row, Tenant};
+use crate::units::{SimTime, Span};
 use std::fmt::Write;
 
-/// An axis as it is printed: name, unit for totals, factor to it, and unit and factor for one request.
+/// An axis as it is printed: its totals and its figures for one request, each with a factor from the axis's own unit.
 struct Printed {
     axis: Axis,
+    name: &'static str,
     total: &'static str,
     total_factor: f64,
     single: &'static str,
@@ -16,13 +18,15 @@ struct Printed {
 const PRINTED: [Printed; 5] = [
     Printed {
         axis: Axis::GpuHours,
-        total: "GPU-hours",
+        name: "GPU time",
+        total: "GPU time, GPU-hours",
         total_factor: 1.0,
-        single: "GPU-seconds",
+        single: "GPU time, GPU-seconds",
         single_factor: 3_600.0,
     },
     Printed {
         axis: Axis::Kwh,
+        name: "electricity",
         total: "electricity, MWh",
         total_factor: 1e-3,
         single: "electricity, Wh",
@@ -30,13 +34,15 @@ const PRINTED: [Printed; 5] = [
     },
     Printed {
         axis: Axis::Usd,
-        total: "money, thousand $",
-        total_factor: 1e-3,
-        single: "money, cents",
+        name: "money",
+        total: "money, US dollars",
+        total_factor: 1.0,
+        single: "money, US cents",
         single_factor: 100.0,
     },
     Printed {
         axis: Axis::Kgco2e,
+        name: "CO2e",
         total: "CO2e, tonnes",
         total_factor: 1e-3,
         single: "CO2e, grams",
@@ -44,6 +50,7 @@ const PRINTED: [Printed; 5] = [
     },
     Printed {
         axis: Axis::Litres,
+        name: "water",
         total: "water, cubic metres",
         total_factor: 1e-3,
         single: "water, millilitres",
@@ -61,19 +68,19 @@ const HOME_YEAR_KWH: f64 = 10_715.0;
 pub fn table(accounts: &Accounts, models: &[(String, String)]) -> String {
     let mut text = String::new();
     let has = |holds: fn(&Facts) -> bool| accounts.tenants().iter().any(|tenant| holds(&tenant.facts));
-    let (road, drives) = (has(|facts| matches!(facts, Facts::Job(_))), has(|facts| matches!(facts, Facts::Service(_))));
+    let (trains, serves) = (has(|facts| matches!(facts, Facts::Job(_))), has(|facts| matches!(facts, Facts::Service(_))));
     subjects(&mut text, accounts, models);
-    if road || drives {
-        totals(&mut text, accounts.comparison(), road, drives);
+    if trains || serves {
+        totals(&mut text, accounts.comparison(), trains, serves);
     }
-    if drives {
+    if serves {
         singles(&mut text, accounts.comparison());
     }
-    if road && drives {
+    if trains && serves {
         crossings(&mut text, accounts);
     }
     devices(&mut text, accounts, models);
-    if road {
+    if trains {
         equivalents(&mut text, accounts.comparison());
     }
     text
@@ -87,93 +94,113 @@ macro_rules! line {
 /// One line for each job and service.
 fn subjects(text: &mut String, accounts: &Accounts, models: &[(String, String)]) {
     for tenant in accounts.tenants() {
-        let figure = |metric: &str| accounts.figure(&tenant.subject, metric, "");
         let name = labelled(tenant, models);
         match &tenant.facts {
-            Facts::Job(facts) => {
-                let days = figure("elapsed").map_or(0.0, |seconds| seconds / 86_400.0);
-                let (gpus, hits) = (people(f64::from(facts.gpus)), facts.interruptions);
-                let state = match (facts.started, facts.finished) {
-                    (None, _) => "never started",
-                    (_, None) => "not finished",
-                    _ => "finished",
-                };
-                line!(text, "The road   {name}: {gpus} GPUs, {} days, {hits} interruptions, {state}", people(days));
-            }
-            Facts::Service(_) => {
-                let (requests, open) = (figure("completed").unwrap_or(0.0), figure("opened"));
-                let horizon = accounts.grid().horizon.as_secs_f64();
-                let days = open.map_or(0.0, |opened| (horizon - opened) / 86_400.0);
-                let gpus = figure("mean_gpus").map_or("0".to_owned(), people);
-                line!(text, "The drives {name}: {} requests in {} days on {gpus} GPUs", people(requests), people(days));
-            }
+            Facts::Job(facts) => line!(text, "The road:   {name}, {}", road(accounts, tenant, facts)),
+            Facts::Service(_) => line!(text, "The drives: {name}, {}", drives(accounts, tenant)),
             Facts::Device(_) => {}
         }
     }
 }
 
+/// How training went.
+fn road(accounts: &Accounts, tenant: &Tenant, facts: &JobFacts) -> String {
+    let days = accounts.figure(&tenant.subject, "elapsed", "").unwrap_or(0.0) / 86_400.0;
+    let (gpus, hits) = (whole(f64::from(facts.gpus)), facts.interruptions);
+    let state = match (facts.started, facts.finished) {
+        (None, _) => ", never started",
+        (_, None) => ", not finished",
+        _ => "",
+    };
+    let plural = if hits == 1 { "" } else { "s" };
+    format!("{gpus} GPUs for {} days, interrupted {} time{plural}{state}", people(days), whole(hits as f64))
+}
+
+/// How serving went; requests turned away or lost are told from one in a thousand on.
+fn drives(accounts: &Accounts, tenant: &Tenant) -> String {
+    let figure = |metric| accounts.figure(&tenant.subject, metric, "").unwrap_or(0.0);
+    let open = tenant_opened(tenant).map_or(Span::ZERO, |opened| accounts.grid().horizon.since(opened));
+    let lost = (figure("rejected") + figure("failed")) / figure("requests").max(1.0);
+    let lost = if lost >= 1e-3 { format!(", {} % turned away or lost", people(lost * 100.0)) } else { String::new() };
+    let (requests, gpus) = (whole(figure("completed")), whole(figure("mean_gpus")));
+    format!("{requests} requests answered in {} days on {gpus} GPUs{lost}", people(open.days()))
+}
+
+fn tenant_opened(tenant: &Tenant) -> Option<SimTime> {
+    match &tenant.facts {
+        Facts::Service(facts) | Facts::Device(facts) => facts.opened,
+        Facts::Job(_) => None,
+    }
+}
+
 fn totals(text: &mut String, comparison: &Comparison, road: bool, drives: bool) {
     line!(text, "");
-    line!(text, "{:<28}{:>18}{:>18}{:>18}", "Everything counted", "the road", "the drives", "drives : road");
+    let title = "All that they held and drew";
+    line!(text, "{title:<30}{:>19}{:>21}{:>16}", "road (training)", "drives (inference)", "drives : road");
     for printed in &PRINTED {
         let row = row(comparison, printed.axis);
         let total = |known: bool, value: f64| if known { people(value * printed.total_factor) } else { "-".to_owned() };
         let ratio = row.ratio.filter(|_| drives).map_or("-".to_owned(), |ratio| format!("{} : 1", people(ratio)));
         let (training, inference) = (total(road, row.training), total(drives, row.inference));
-        line!(text, "  {:<26}{training:>18}{inference:>18}{ratio:>18}", printed.total);
+        line!(text, "  {:<28}{training:>19}{inference:>21}{ratio:>16}", printed.total);
     }
 }
 
 fn singles(text: &mut String, comparison: &Comparison) {
     line!(text, "");
-    line!(text, "{:<28}{:>18}{:>18}", "A single drive", "one request", "1,000 tokens out");
+    line!(text, "{:<30}{:>19}{:>21}", "A single drive", "one request", "1,000 tokens out");
     for printed in &PRINTED {
         let row = row(comparison, printed.axis);
         let single = |value: Option<f64>| value.map_or("-".to_owned(), |value| people(value * printed.single_factor));
-        line!(text, "  {:<26}{:>18}{:>18}", printed.single, single(row.per_request), single(row.per_1k_tokens));
+        line!(text, "  {:<28}{:>19}{:>21}", printed.single, single(row.per_request), single(row.per_1k_tokens));
     }
 }
 
 fn crossings(text: &mut String, accounts: &Accounts) {
     line!(text, "");
-    line!(text, "When have the drives used more than the road{}?", research(accounts));
+    line!(text, "When had all drives together used more than the road{}?", research(accounts.comparison()));
     for printed in &PRINTED {
-        let name = printed.total.split(',').next().unwrap_or(printed.total);
-        match row(accounts.comparison(), printed.axis).crossing {
-            Some(crossing) => line!(
-                text,
-                "  {name:<26}day {} = {} days after opening, {} requests",
+        let when = match row(accounts.comparison(), printed.axis).crossing {
+            Some(crossing) => format!(
+                "day {}, {} days after opening, after {} requests",
                 people(crossing.day),
                 people(crossing.days_open),
-                people(crossing.requests)
+                whole(crossing.requests)
             ),
-            None => line!(text, "  {name:<26}never within horizon"),
-        }
+            None => "never within horizon".to_owned(),
+        };
+        line!(text, "  {:<28}{when}", printed.name);
     }
 }
 
-/// The factor that stands for development, where the jobs agree on one.
-fn research(accounts: &Accounts) -> String {
-    let row = row(accounts.comparison(), Axis::GpuHours);
+/// The factor that stands for development, weighted by GPU time where jobs differ.
+fn research(comparison: &Comparison) -> String {
+    let row = row(comparison, Axis::GpuHours);
     let factor = if row.training > 0.0 { row.threshold / row.training } else { 1.0 };
-    if factor == 1.0 { String::new() } else { format!(", its research included (x {})", people(factor)) }
+    if factor == 1.0 { String::new() } else { format!(" and the research behind it (road x {})", people(factor)) }
 }
 
 /// The same prompt on each device.
 fn devices(text: &mut String, accounts: &Accounts, models: &[(String, String)]) {
-    for tenant in accounts.tenants().iter().filter(|tenant| matches!(tenant.facts, Facts::Device(_))) {
-        if tenant.book.counted(Count::Completed) == 0 {
-            continue;
-        }
+    let answers =
+        |tenant: &&Tenant| matches!(tenant.facts, Facts::Device(_)) && tenant.book.counted(Count::Completed) > 0;
+    for tenant in accounts.tenants().iter().filter(answers) {
         let of = |metric: &str, boundary: &str, factor: f64| {
             accounts.figure(&tenant.subject, metric, boundary).map_or("-".to_owned(), |value| people(value * factor))
         };
         let (energy, cost) = (of("energy_per_request", "B4", 1e3), of("cost_per_request", "B4", 100.0));
         let (first, all) = (of("ttft_mean", "", 1e-3), of("e2e_mean", "", 1e-3));
         line!(text, "");
-        line!(text, "The same prompt on {} (another, smaller model)", labelled(tenant, models));
-        line!(text, "  {energy} Wh, {cost} cents of electricity, first word after {first} s, all of it after {all} s");
+        line!(text, "The same prompt on your own: {}{}", labelled(tenant, models), stranger(accounts, tenant, models));
+        line!(text, "  {energy} Wh, {cost} cents of electricity, first word after {first} s, all after {all} s");
     }
+}
+
+/// A warning where no service runs the device's model.
+fn stranger(accounts: &Accounts, device: &Tenant, models: &[(String, String)]) -> &'static str {
+    let mut services = accounts.tenants().iter().filter(|tenant| matches!(tenant.facts, Facts::Service(_)));
+    let mine = model(device, models);
+    if services.any(|service| model(service, models) == mine) { "" } else { " - another model, other answers" }
 }
 
 /// Training in things that a person knows.
@@ -190,11 +217,13 @@ fn row(comparison: &Comparison, axis: Axis) -> &Row {
     comparison.row(Boundary::B4, axis)
 }
 
+/// The model that a tenant runs, where known.
+fn model<'a>(tenant: &Tenant, models: &'a [(String, String)]) -> Option<&'a str> {
+    models.iter().find(|(subject, _)| *subject == tenant.subject).map(|(_, model)| model.as_str())
+}
+
 /// The name of a tenant and of its model.
 fn labelled(tenant: &Tenant, models: &[(String, String)]) -> String {
     let name = tenant.subject.split_once('.').map_or(tenant.subject.as_str(), |(_, name)| name);
-    match models.iter().find(|(subject, _)| *subject == tenant.subject) {
-        Some((_, model)) => format!("{name} ({model})"),
-        None => name.to_owned(),
-    }
+    model(tenant, models).map_or(name.to_owned(), |model| format!("{name} ({model})"))
 }

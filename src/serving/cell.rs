@@ -134,7 +134,7 @@ impl Cell {
         if self.facts.opened.is_none() {
             self.facts.opened = Some(at);
             if self.index == 0 {
-                self.log(at, EventKind::Opened, String::new(), format!("service {} opens", self.plan.name));
+                self.log(at, EventKind::Opened, String::new(), "doors open".to_owned());
             }
         }
         self.source.open(at);
@@ -354,12 +354,7 @@ impl Cell {
         self.facts.replica_failures += 1;
         self.events += 1;
         let nodes = self.places[index].nodes.to_string();
-        self.log(
-            at,
-            EventKind::Failure,
-            nodes,
-            format!("service {}: {} requests start over", self.plan.name, jobs.len()),
-        );
+        self.log(at, EventKind::Failure, nodes, format!("{} requests start over", jobs.len()));
         for job in jobs.into_iter().rev() {
             match self.routing.choose(&self.loads) {
                 Some(index) => {
@@ -420,7 +415,7 @@ impl Process for Cell {
         loop {
             let arrival = self.arriving.map_or(SimTime::NEVER, |request| request.at);
             let at = arrival.min(self.rare);
-            if at > edge {
+            if at > edge || at == SimTime::NEVER {
                 break;
             }
             self.bring_to(at.nanos());

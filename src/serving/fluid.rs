@@ -183,7 +183,7 @@ impl Fluid {
             let nodes = self.ready.remove(victim);
             self.facts.replica_failures += 1;
             let lost = self.inside / (self.ready.len() + 1) as f64;
-            let detail = format!("service {}: {lost:.0} requests start over", self.plan.name);
+            let detail = format!("{lost:.0} requests start over");
             self.log(EventKind::Failure, nodes.to_string(), detail);
             self.unready.push(Unready { what: Use::Detect, until: self.now + DETECT, nodes });
         }

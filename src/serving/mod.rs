@@ -7,6 +7,7 @@ mod cell;
 mod chat;
 mod fluid;
 mod hazard;
+mod laptop;
 mod lengths;
 #[cfg(test)]
 mod oracle;
@@ -24,6 +25,7 @@ pub(crate) use autoscaler::mean_lengths;
 pub use cell::Cell;
 pub use chat::{RateCurve, weekly};
 pub use fluid::Fluid;
+pub use laptop::Laptop;
 pub use plan::{ArrivalPlan, DevicePlan, ServicePlan, Telemetry};
 pub use section::*;
 pub use step::{BatchLimits, Deployment, MeanLengths, StepLoad, StepModel};

@@ -90,7 +90,7 @@ fn step(rules: &Rules, running: &mut Vec<Running>, now: &mut u128, done: &mut Ve
             let take = sequence.behind().min(budget);
             budget -= take;
             chunk += take;
-            attended += take * sequence.cached;
+            attended += (sequence.cached..sequence.cached + take).sum::<u64>();
             take
         };
         sequence.cached += take;

@@ -490,7 +490,7 @@ struct Step {
     budget: u64,
     /// Prompt tokens taken.
     prompt: u64,
-    /// Sum over these of the context before their chunk.
+    /// Sum over these of the tokens of their prompt before them.
     attended: u64,
     /// Growth of `attended` a step.
     deepening: u64,
@@ -504,7 +504,7 @@ impl Step {
     fn take(&mut self, chunk: u64, done: u64) -> u64 {
         self.budget -= chunk;
         self.prompt += chunk;
-        self.attended += chunk * done;
+        self.attended += chunk * done + chunk * (chunk - u64::from(chunk > 0)) / 2;
         chunk
     }
 }

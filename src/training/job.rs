@@ -522,7 +522,7 @@ impl Job {
     fn assert_time_is_whole(&self, horizon: SimTime) {
         let Some(started) = self.tally.started else { return };
         let held = self.finished().unwrap_or(horizon).min(horizon).since(started);
-        let granted = u128::from(self.plan.granted() * self.plan.gpus_per_node) * u128::from(held.nanos());
+        let granted = u128::from(self.plan.granted_nodes() * self.plan.gpus_per_node) * u128::from(held.nanos());
         let booked: u128 = Use::ALL.iter().map(|&what| self.book.spent(what).time.nanos()).sum();
         assert!(booked == granted, "each GPU-nanosecond of a job lies in exactly one use");
     }

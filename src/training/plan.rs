@@ -54,7 +54,7 @@ impl JobPlan {
 
     /// Nodes that it is granted: those that compute, and its spares.
     #[must_use]
-    pub fn granted(&self) -> u32 {
+    pub fn granted_nodes(&self) -> u32 {
         self.nodes + self.spares.hot + self.spares.cold
     }
 

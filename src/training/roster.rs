@@ -50,7 +50,7 @@ impl PerNode {
 impl Roster {
     /// Takes `granted` over at `at`: the first nodes compute, the next stand by hot, the last cold.
     pub(super) fn new(plan: &JobPlan, granted: NodeSet, at: SimTime, seed: Seed) -> Roster {
-        assert!(granted.len() == plan.granted(), "a job is granted exactly the nodes that it asked for");
+        assert!(granted.len() == plan.granted_nodes(), "a job is granted exactly the nodes that it asked for");
         let mut spares = granted.iter().skip(plan.nodes as usize);
         let hot = spares.by_ref().take(plan.spares.hot as usize).collect();
         let cold = spares.collect();
