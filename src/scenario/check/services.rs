@@ -117,8 +117,12 @@ impl Check<'_> {
         }
     }
 
-    /// Key-value capacity of a replica; `None`, with a complaint, where its memory holds no model and one request.
+    /// Key-value capacity of a replica: as given, for measured replicas whose weights lie elsewhere too, else what memory
+    /// leaves; `None`, with a complaint, where it leaves nothing.
     fn cache(&mut self, name: &str, section: &ServiceSection, on: &Deployment<'_>) -> Option<u64> {
+        if section.replica.kv_tokens.is_some() {
+            return section.replica.kv_tokens;
+        }
         let usable = on.kv_tokens();
         if usable == 0 {
             let memory = Bytes::new(on.gpu.memory.count().saturating_mul(u64::from(on.gpus)));
@@ -134,7 +138,7 @@ impl Check<'_> {
             self.refuse(&["service", name, "model"], message, help.to_owned());
             return None;
         }
-        Some(section.replica.kv_tokens.unwrap_or(usable))
+        Some(usable)
     }
 
     /// True where what the service section says stands on its own; else complains.
