@@ -1,7 +1,6 @@
 //! `tollway validate`: published against simulated.
 
 use super::{BAD_INPUT, DONE, OUTSIDE, print};
-use std::path::Path;
 use tollway::evidence::{self, CASES, Case, Finding, Standing};
 use tollway::{scenario, simulate};
 
@@ -25,7 +24,7 @@ pub fn validate(names: &[String]) -> u8 {
 
 /// One case through the ordinary engine.
 fn replay(case: &Case) -> Vec<Finding> {
-    let scenario = scenario::parse(Path::new(case.name), case.text, &[]).unwrap_or_else(|complaints| panic!("{}: {complaints}", case.name));
+    let scenario = scenario::parse(case.name, case.text).unwrap_or_else(|complaints| panic!("{}: {complaints}", case.name));
     evidence::compare(&scenario, &simulate(&scenario, |_| ()).accounts)
 }
 
