@@ -7,7 +7,7 @@ use tollway::scenario;
 
 /// What to check.
 #[derive(Debug, Args)]
-pub struct CheckArguments {
+pub(crate) struct CheckArguments {
     /// Scenario files.
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
@@ -17,7 +17,7 @@ pub struct CheckArguments {
 }
 
 /// Says all that is wrong with each file.
-pub fn check(arguments: &CheckArguments) -> u8 {
+pub(crate) fn check(arguments: &CheckArguments) -> u8 {
     let mut outcome = DONE;
     for file in &arguments.files {
         outcome = outcome.max(match scenario::load(file, &arguments.sets) {
@@ -29,7 +29,7 @@ pub fn check(arguments: &CheckArguments) -> u8 {
 }
 
 /// Prints the catalog and the policies, each entry with its source.
-pub fn list(kind: Option<&str>) -> u8 {
+pub(crate) fn list(kind: Option<&str>) -> u8 {
     let rows = scenario::list(kind);
     let width = |kind| rows.iter().filter(|row| row.kind == kind).map(|row| row.name.len()).max().unwrap_or(0);
     let mut text = String::new();
@@ -46,6 +46,6 @@ pub fn list(kind: Option<&str>) -> u8 {
 }
 
 /// Prints the JSON schema of scenario files.
-pub fn schema() -> u8 {
+pub(crate) fn schema() -> u8 {
     print(&format!("{:#}\n", scenario::schema()))
 }

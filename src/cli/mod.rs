@@ -5,24 +5,24 @@ mod run;
 mod usage;
 mod validate;
 
-pub use check::{CheckArguments, check, list, schema};
-pub use run::{RunArguments, run};
-pub use validate::validate;
+pub(crate) use check::{CheckArguments, check, list, schema};
+pub(crate) use run::{RunArguments, run};
+pub(crate) use validate::validate;
 
 use std::io::{ErrorKind, IsTerminal, Write};
 use tollway::scenario::Complaints;
 
 /// All went well.
-pub const DONE: u8 = 0;
+pub(crate) const DONE: u8 = 0;
 /// The fault is ours.
-pub const OUR_FAULT: u8 = 1;
+pub(crate) const OUR_FAULT: u8 = 1;
 /// The input is wrong; nothing was written.
-pub const BAD_INPUT: u8 = 2;
+pub(crate) const BAD_INPUT: u8 = 2;
 /// A published case lies outside its band.
-pub const OUTSIDE: u8 = 3;
+pub(crate) const OUTSIDE: u8 = 3;
 
 /// Says all that is wrong with the input, in colour on a terminal.
-pub fn complain(complaints: &Complaints) -> u8 {
+pub(crate) fn complain(complaints: &Complaints) -> u8 {
     let colour = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
     let text = if colour { complaints.coloured() } else { complaints.to_string() };
     eprintln!("{text}");
@@ -30,7 +30,7 @@ pub fn complain(complaints: &Complaints) -> u8 {
 }
 
 /// Writes to standard output; a reader that has seen enough is no fault.
-pub fn print(text: &str) -> u8 {
+pub(crate) fn print(text: &str) -> u8 {
     match std::io::stdout().write_all(text.as_bytes()) {
         Ok(()) => DONE,
         Err(error) if error.kind() == ErrorKind::BrokenPipe => DONE,
@@ -42,7 +42,7 @@ pub fn print(text: &str) -> u8 {
 }
 
 /// Says on a panic whose fault it is, and ends with the exit code for it.
-pub fn own_up_to_panics() {
+pub(crate) fn own_up_to_panics() {
     let tell = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
         tell(panic);

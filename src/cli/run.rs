@@ -13,7 +13,7 @@ use tollway::{Outcome, simulate};
 
 /// What to run and where to.
 #[derive(Debug, Args)]
-pub struct RunArguments {
+pub(crate) struct RunArguments {
     /// Scenario files.
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
@@ -35,7 +35,7 @@ pub struct RunArguments {
 }
 
 /// Runs each scenario in turn.
-pub fn run(arguments: &RunArguments) -> u8 {
+pub(crate) fn run(arguments: &RunArguments) -> u8 {
     if arguments.out.is_some() && arguments.files.len() > 1 {
         eprintln!("error: --out names one folder and there are {} scenarios", arguments.files.len());
         return BAD_INPUT;

@@ -5,7 +5,7 @@ use tollway::evidence::{self, CASES, Case, Finding, Standing};
 use tollway::{scenario, simulate};
 
 /// Replays the named cases, or all, and prints published, simulated, difference, band and source.
-pub fn validate(names: &[String]) -> u8 {
+pub(crate) fn validate(names: &[String]) -> u8 {
     if let Some(unknown) = names.iter().find(|name| CASES.iter().all(|case| case.name != **name)) {
         let known: Vec<_> = CASES.iter().map(|case| case.name).collect();
         eprintln!("error: no published case is named {unknown:?}; there are {}", known.join(", "));
@@ -18,13 +18,18 @@ pub fn validate(names: &[String]) -> u8 {
         text.push_str(&standings());
     }
     let outside = findings.iter().filter(|finding| !finding.passes()).count();
-    text.push_str(&format!("\n{} figures of {} cases, {outside} outside their band\n", findings.len(), CASES.iter().filter(asked).count()));
+    text.push_str(&format!(
+        "\n{} figures of {} cases, {outside} outside their band\n",
+        findings.len(),
+        CASES.iter().filter(asked).count()
+    ));
     print(&text).max(if outside == 0 { DONE } else { OUTSIDE })
 }
 
 /// One case through the ordinary engine.
 fn replay(case: &Case) -> Vec<Finding> {
-    let scenario = scenario::parse(case.name, case.text).unwrap_or_else(|complaints| panic!("{}: {complaints}", case.name));
+    let scenario =
+        scenario::parse(case.name, case.text).unwrap_or_else(|complaints| panic!("{}: {complaints}", case.name));
     evidence::compare(&scenario, &simulate(&scenario, |_| ()).accounts)
 }
 

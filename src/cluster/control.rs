@@ -77,12 +77,8 @@ pub fn build(parts: Parts<'_>) -> (Control<'_>, Vec<Lp>) {
 
 fn service_process(plan: &Arc<ServicePlan>, cell: u32, parts: Parts<'_>) -> Lp {
     match plan.fidelity {
-        Fidelity::Fluid {} => {
-            Lp::Fluid(Box::new(Fluid::new(Arc::clone(plan), parts.seed, parts.grid)))
-        }
-        Fidelity::Requests {} => {
-            Lp::Cell(Box::new(Cell::new(Arc::clone(plan), cell, parts.seed, parts.grid)))
-        }
+        Fidelity::Fluid {} => Lp::Fluid(Box::new(Fluid::new(Arc::clone(plan), parts.seed, parts.grid))),
+        Fidelity::Requests {} => Lp::Cell(Box::new(Cell::new(Arc::clone(plan), cell, parts.seed, parts.grid))),
     }
 }
 
@@ -142,9 +138,7 @@ impl Control<'_> {
 
     fn waits(&self, index: usize, cluster: usize) -> bool {
         let plan = &self.parts.jobs[index];
-        plan.cluster == cluster
-            && self.stages[index] == Stage::Submitted
-            && SimTime::ZERO + plan.submit <= self.now
+        plan.cluster == cluster && self.stages[index] == Stage::Submitted && SimTime::ZERO + plan.submit <= self.now
     }
 
     /// All tenants with their books, in process order.
@@ -156,14 +150,26 @@ impl Control<'_> {
         for (plan, process) in jobs.iter().zip(processes.by_ref()) {
             let (book, facts) = process.into_job().close(grid.horizon);
             let (subject, facts) = (format!("training.{}", plan.name), Facts::Job(facts));
-            tenants.push(Tenant { subject, cluster: Some(plan.cluster), site: clusters[plan.cluster].site, book, facts });
+            tenants.push(Tenant {
+                subject,
+                cluster: Some(plan.cluster),
+                site: clusters[plan.cluster].site,
+                book,
+                facts,
+            });
         }
         for (plan, service) in services.iter().zip(self.services) {
             let count = service.processes().len();
             let books = processes.by_ref().take(count).map(|process| process.close_service(grid.horizon));
             let (book, facts) = service.close(books);
             let (subject, facts) = (format!("service.{}", plan.name), Facts::Service(facts));
-            tenants.push(Tenant { subject, cluster: Some(plan.cluster), site: clusters[plan.cluster].site, book, facts });
+            tenants.push(Tenant {
+                subject,
+                cluster: Some(plan.cluster),
+                site: clusters[plan.cluster].site,
+                book,
+                facts,
+            });
         }
         for (plan, process) in devices.iter().zip(processes) {
             let (book, facts) = process.close_service(grid.horizon);

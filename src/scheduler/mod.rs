@@ -45,8 +45,7 @@ mod tests {
 
     #[test]
     fn first_in_first_out_never_overtakes() {
-        for (waiting, free, expected) in
-            [(vec![4, 4], 8, 2), (vec![4, 5, 1], 8, 1), (vec![9, 1], 8, 0), (vec![], 8, 0)]
+        for (waiting, free, expected) in [(vec![4, 4], 8, 2), (vec![4, 5, 1], 8, 1), (vec![9, 1], 8, 0), (vec![], 8, 0)]
         {
             assert_eq!(Scheduler::default().starts(&waiting, free), expected, "{waiting:?} on {free}");
         }

@@ -3,8 +3,7 @@
 //! most that was asked for over `down_after`, as the Kubernetes autoscaler stabilises.
 
 use super::{
-    ArrivalPlan, BatchLimits, MeanLengths, RateCurve, ScalePolicy, ServicePlan, StepLoad, TargetLoad, Telemetry,
-    lengths,
+    ArrivalPlan, BatchLimits, MeanLengths, ScalePolicy, ServicePlan, StepLoad, TargetLoad, Telemetry, lengths,
 };
 use crate::units::{SimTime, Span};
 use std::collections::VecDeque;
