@@ -1,7 +1,10 @@
-//! What an event, a window and a draw cost. BENCHMARKS.md holds the figures and their commands.
+//! What an event, a window and a draw cost, in CPU time of the measuring thread (Linux only), so that a busy machine spoils
+//! little. BENCHMARKS.md holds the figures and their commands.
 
+use criterion::measurement::{Measurement, ValueFormatter, WallTime};
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use std::hint::black_box;
+use std::time::Duration;
 use tollway::engine::variate::gamma_quantile;
 use tollway::engine::{
     Calendar, Control, Entity, EventKey, Process, QuantileTable, RadixHeap, Seed, Slots, Stream, run,
@@ -20,7 +23,7 @@ fn next_key(now: SimTime, entity: u32, delays: &mut Stream) -> EventKey {
 }
 
 /// The hold model: one pending event per entity; the next is taken and its entity plans another, exponential, mean 1 s.
-fn hold(criterion: &mut Criterion) {
+fn hold(criterion: &mut Criterion<CpuTime>) {
     let mut group = criterion.benchmark_group("hold");
     group.throughput(Throughput::Elements(1));
     for pending in PENDING {
@@ -113,25 +116,33 @@ fn phold_run(processes: &mut [Phold], seconds: u64) -> u64 {
     run(&mut Post(SimTime::ZERO), processes, SimTime::ZERO + Span::from_secs(seconds), |_| ()).events
 }
 
-/// PHOLD through the window loop: 16 processes, windows of a second, about two million events.
-fn phold(criterion: &mut Criterion) {
-    let mut group = criterion.benchmark_group("phold");
+fn phold_on<M: Measurement>(pool: &rayon::ThreadPool, criterion: &mut Criterion<M>, name: &str) {
+    let mut group = criterion.benchmark_group(name);
     group.sample_size(10);
-    for threads in [1, 2] {
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("a pool of threads starts");
-        for pending in PENDING {
-            let seconds = 2_000_000 / u64::from(pending);
-            group.throughput(Throughput::Elements(phold_run(&mut phold_processes(pending), seconds)));
-            group.bench_function(BenchmarkId::new(format!("{threads} threads"), pending), |bencher| {
-                let setup = || phold_processes(pending);
-                let routine = |processes: &mut Vec<Phold>| pool.install(|| phold_run(processes, seconds));
-                bencher.iter_batched_ref(setup, routine, BatchSize::PerIteration);
-            });
-        }
+    for pending in PENDING {
+        let seconds = 2_000_000 / u64::from(pending);
+        group.throughput(Throughput::Elements(phold_run(&mut phold_processes(pending), seconds)));
+        group.bench_function(BenchmarkId::from_parameter(pending), |bencher| {
+            let setup = || phold_processes(pending);
+            let routine = |processes: &mut Vec<Phold>| pool.install(|| phold_run(processes, seconds));
+            bencher.iter_batched_ref(setup, routine, BatchSize::PerIteration);
+        });
     }
 }
 
-fn streams(criterion: &mut Criterion) {
+/// PHOLD through the window loop on one thread: 16 processes, windows of a second, about two million events.
+fn phold(criterion: &mut Criterion<CpuTime>) {
+    let measuring_thread = rayon::ThreadPoolBuilder::new().num_threads(1).use_current_thread().build();
+    phold_on(&measuring_thread.expect("the measuring thread joins no other pool"), criterion, "phold/1 thread");
+}
+
+/// The same on two threads, in wall-clock time: only a quiet machine tells.
+fn phold_two_threads(criterion: &mut Criterion<WallTime>) {
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(2).build().expect("a pool of threads starts");
+    phold_on(&pool, criterion, "phold/2 threads");
+}
+
+fn streams(criterion: &mut Criterion<CpuTime>) {
     let mut group = criterion.benchmark_group("stream");
     group.throughput(Throughput::Elements(1));
     let node = Entity::named("cluster.main");
@@ -155,5 +166,46 @@ fn streams(criterion: &mut Criterion) {
     });
 }
 
-criterion_group!(benches, hold, phold, streams);
-criterion_main!(benches);
+/// Time on the processor of the calling thread, from the kernel's scheduler statistics.
+struct CpuTime;
+
+impl CpuTime {
+    fn now() -> Duration {
+        // Yielding brings the kernel's account of this thread up to date.
+        std::thread::yield_now();
+        let statistics = std::fs::read_to_string("/proc/thread-self/schedstat").expect("Linux keeps statistics");
+        let nanos = statistics.split(' ').next().and_then(|field| field.parse().ok());
+        Duration::from_nanos(nanos.expect("the first field is nanoseconds on the processor"))
+    }
+}
+
+impl Measurement for CpuTime {
+    type Intermediate = Duration;
+    type Value = Duration;
+    fn start(&self) -> Duration {
+        CpuTime::now()
+    }
+    fn end(&self, start: Duration) -> Duration {
+        CpuTime::now() - start
+    }
+    fn add(&self, a: &Duration, b: &Duration) -> Duration {
+        *a + *b
+    }
+    fn zero(&self) -> Duration {
+        Duration::ZERO
+    }
+    fn to_f64(&self, value: &Duration) -> f64 {
+        WallTime.to_f64(value)
+    }
+    fn formatter(&self) -> &dyn ValueFormatter {
+        WallTime.formatter()
+    }
+}
+
+fn cpu_time() -> Criterion<CpuTime> {
+    Criterion::default().with_measurement(CpuTime)
+}
+
+criterion_group!(name = cpu; config = cpu_time(); targets = hold, phold, streams);
+criterion_group!(wall, phold_two_threads);
+criterion_main!(cpu, wall);

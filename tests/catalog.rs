@@ -3,10 +3,12 @@
 
 use std::collections::BTreeSet;
 use tollway::catalog::{
-    DEVICES, ENGINES, Entry, FAILURES, GPUS, GRIDS, GridSheet, MODELS, NODES, Named, POWERS, Precision, ROOFLINES,
-    TARIFFS, TariffSheet, find, power_row, step_row,
+    DEVICES, ENGINES, Entry, FAILURES, GPUS, GRIDS, GridSheet, MODELS, NODES, Named, NodeSheet, POWERS, Precision,
+    ROOFLINES, TARIFFS, TariffSheet, find, power_row, step_row,
 };
-use tollway::units::{Bytes, Watts};
+use tollway::facility::{Constant, Facility};
+use tollway::units::{Bytes, Dollars, Ratio, Span, Watts};
+use tollway::world::Ownership;
 
 /// Names and sources of one list.
 fn entries<T>(list: &'static str, entries: &'static [Entry<T>]) -> Vec<(&'static str, &'static str, &'static str)> {
@@ -194,6 +196,27 @@ fn a_grid_or_tariff_is_a_name_or_one_inline_sheet() {
         let message = read(text).expect_err(text);
         assert!(message.contains(wrong), "{text}: {message}");
     }
+}
+
+#[test]
+fn an_owned_gpu_hour_costs_what_the_document_works_out() {
+    let node = find(NODES, "dgx-h100").unwrap();
+    let Some(TariffSheet::Flat(price)) = find(TARIFFS, "us-industrial-2025") else { panic!("a flat tariff") };
+    let facility = Facility::Constant(Constant::default());
+    // 7.75 kW of 8 GPUs for an hour at PUE 1.15.
+    let it = Watts::new(7_750) * Span::HOUR;
+    let energy = (*price * (it + facility.overhead(it))).as_f64() / 8.0;
+    let own = Ownership::default();
+    let hour = own.hourly(node).as_f64() + energy;
+    // models/energy.md section 6: 1.191 + 0.204 + 0.143 + 0.092 = 1.630, of which energy is 5.6 %.
+    assert!((energy - 0.092).abs() < 5e-4 && (hour - 1.630).abs() < 5e-4, "{energy} of {hour}");
+    assert!((energy / hour - 0.056).abs() < 5e-4);
+    // At a utilisation of 0.7, and a dearer server paid off sooner.
+    assert!((hour / 0.7 - 2.329).abs() < 1e-3, "{}", hour / 0.7);
+    let dear = NodeSheet { price: Dollars::from_f64(330_000.0), ..node.clone() };
+    let sooner = Ownership { server_years: Ratio::new(4.0), ..own };
+    let hour = sooner.hourly(&dear).as_f64() + energy;
+    assert!((hour - 2.226).abs() < 1e-3, "{hour}");
 }
 
 /// Days of each month of 2022.

@@ -5,8 +5,7 @@ use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Each room and the rooms it may use, in the order in which they build on each other. `lib.rs` and `main.rs` join the
-/// rooms and may use them all.
+/// Each room and the rooms it may use, in the order in which they build on each other.
 const ROOMS: [(&str, &[&str]); 18] = [
     ("units", &[]),
     ("engine", &["units"]),
@@ -63,12 +62,15 @@ const ROOMS: [(&str, &[&str]); 18] = [
     ("sweep", &["units", "ledger", "scenario", "report", "simulate"]),
 ];
 
+/// What joins the rooms and may use them all; no room may use it, `lib.rs::simulate` apart where the table says so.
+const JOINERS: [&str; 3] = ["lib", "main", "cli"];
+
 /// What a logical process may use: not the scheduler, which decides about it, and not its fellow.
 const PROCESS: &[&str] = &["units", "engine", "catalog", "trace", "world", "fault", "power", "ledger"];
 
-/// Single items that a room may not use although it may use the room they stand in, each with the reason.
-const WITHHELD: [(&str, &str, &str); 1] =
-    [("scenario", "ledger::close", "a scenario knows what is counted, not what it adds up to")];
+/// Items that a room may not use although it may use the room they stand in: a scenario knows what is counted, not what
+/// it adds up to.
+const WITHHELD: [(&str, &str); 1] = [("scenario", "ledger::close")];
 
 /// A use of one room by another that the table does not have.
 #[derive(Debug, PartialEq, Eq)]
@@ -113,7 +115,7 @@ fn the_table_has_no_circle() {
 }
 
 /// Each way to write an arrow, planted in a file of one room: (room, source, the arrows to find as "line to").
-const PLANTED: [(&str, &str, &[&str]); 15] = [
+const PLANTED: [(&str, &str, &[&str]); 16] = [
     ("engine", "use crate::units::SimTime;\n", &[]),
     ("engine", "\nuse crate::power::NodePower;\n", &["2 power"]),
     ("power", "use crate::{catalog::Gpu, engine, units::{Watts, Span},\n ledger::Book};", &["1 engine", "2 ledger"]),
@@ -133,6 +135,7 @@ const PLANTED: [(&str, &str, &[&str]); 15] = [
     ("units", "#[cfg(test)]\nuse crate::fault::Law;\nuse crate::market::Price;", &["3 market"]),
     ("scenario", "use crate::ledger::{SitePlan, close};", &["1 ledger::close"]),
     ("report", "use crate::{ledger::close, simulate};", &["1 simulate"]),
+    ("evidence", "use crate::{cli, simulate};", &["1 cli"]),
 ];
 
 #[test]
@@ -155,27 +158,26 @@ fn rust_files(folder: &Path) -> Vec<PathBuf> {
     entries.into_iter().flat_map(below).filter(|path| path.extension().is_some_and(|ending| ending == "rs")).collect()
 }
 
-/// The room of a file: its first folder or its own name; none for the two that join the rooms.
+/// The room of a file: its first folder or its own name; none for what joins the rooms.
 fn room_of(inside: &Path) -> Option<String> {
     let first = Path::new(inside.components().next()?.as_os_str());
     let room = first.file_stem()?.to_str()?.to_owned();
-    (room != "lib" && room != "main").then_some(room)
+    (!JOINERS.contains(&room.as_str())).then_some(room)
 }
 
 /// The arrows from `room` in `text` that the table does not have.
 fn forbidden(room: &str, file: &Path, text: &str) -> Vec<Arrow> {
     let row = ROOMS.iter().find(|(name, _)| *name == room).map_or(&[][..], |(_, may_use)| may_use);
-    let withheld = |path: &str| WITHHELD.iter().find(|(from, item, _)| *from == room && path.starts_with(item));
+    let withheld = |path: &str| WITHHELD.contains(&(room, path));
     let mut arrows = Vec::new();
     for (line, path) in crate_paths(&code_only(text), module_depth(file)) {
         let first = path.split("::").next().unwrap_or_default();
-        let known = first == "simulate" || ROOMS.iter().any(|(name, _)| *name == first);
-        let to = match withheld(&path) {
-            Some((_, item, _)) => (*item).to_owned(),
-            None if known && first != room && !row.contains(&first) => first.to_owned(),
-            None => continue,
-        };
-        arrows.push(Arrow { file: file.to_owned(), line, from: room.to_owned(), to });
+        let known = first == "simulate" || JOINERS.contains(&first) || ROOMS.iter().any(|(name, _)| *name == first);
+        let outside = known && first != room && !row.contains(&first);
+        if outside || withheld(&path) {
+            let to = if outside { first.to_owned() } else { path };
+            arrows.push(Arrow { file: file.to_owned(), line, from: room.to_owned(), to });
+        }
     }
     arrows
 }
@@ -273,14 +275,14 @@ fn skipped_length(rest: &str) -> usize {
         rest.find('\n').unwrap_or(rest.len())
     } else if rest.starts_with("/*") {
         block_comment(rest)
-    } else if rest.starts_with('"') {
+    } else if let Some(text) = rest.strip_prefix('"') {
         let mut escaped = false;
         let closes = |c: char| {
             let closes = c == '"' && !escaped;
             escaped = c == '\\' && !escaped;
             closes
         };
-        rest[1..].find(closes).map_or(rest.len(), |at| at + 2)
+        text.find(closes).map_or(rest.len(), |at| at + 2)
     } else if let Some(hashes) = raw_string_hashes(rest) {
         until(&format!("\"{}", "#".repeat(hashes)), hashes + 2)
     } else if rest.starts_with("'\\") {

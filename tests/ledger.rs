@@ -1,6 +1,7 @@
 //! Known answers and conservation of the closed books. [`small_world`] is small enough to be added up by hand.
 
 use proptest::prelude::*;
+use tollway::catalog::{ConstantGrid, GridSheet, TariffSheet};
 use tollway::facility::{Constant, Facility};
 use tollway::ledger::{
     Accounts, Axis, Book, Boundary, ClusterBooks, Count, Draw, Event, EventKind, Facts, Grid, Holding, JobFacts, Part,
@@ -11,12 +12,15 @@ use tollway::units::{
     DollarsPerHour, DollarsPerKwh, FlopsPerSecond, GramsPerKwh, LitresPerKwh, Ratio, SimTime, Span, Tokens, Watts,
 };
 
-/// A market with the price (in nanodollars) and carbon intensity (in grams) of each hour.
-fn market(nanodollars: &[i64], grams: &[u64]) -> Market {
-    Market::new(
-        nanodollars.iter().map(|&price| DollarsPerKwh::from_nano(price)).collect(),
-        grams.iter().map(|&grams| GramsPerKwh::from_micro(grams * 1_000_000)).collect(),
-    )
+/// A market with one price (in nanodollars), and direct and upstream intensities (in grams).
+fn market(nanodollars: i64, direct: u64, upstream: u64) -> Market {
+    let grams = |grams: u64| GramsPerKwh::from_micro(grams * 1_000_000);
+    // US mean of 2023 (models/energy.md section 7).
+    let water = LitresPerKwh::from_micro(4_520_000);
+    let grid = ConstantGrid { direct: grams(direct), upstream: grams(upstream), water };
+    let start = "2026-01-01T00:00:00Z".parse().expect("an instant");
+    let tariff = TariffSheet::Flat(DollarsPerKwh::from_nano(nanodollars));
+    Market::compile(start, 1, &tariff, &GridSheet::Constant(grid))
 }
 
 fn hour(hours: u64) -> SimTime {
@@ -27,13 +31,13 @@ fn ten_hours() -> Grid {
     Grid { horizon: hour(10), bin: Span::HOUR }
 }
 
-/// $0.10/kWh, 400 g/kWh, PUE 1.2 and 0.36 L/kWh.
+/// $0.10/kWh, 400 and 50 g/kWh, PUE 1.2 and 0.36 L/kWh.
 fn hall() -> SitePlan {
     let constant = Constant { pue: Ratio::new(1.2), wue: LitresPerKwh::from_micro(360_000) };
     SitePlan {
         name: "hall".to_owned(),
         facility: Facility::Constant(constant),
-        market: market(&[100_000_000], &[400]),
+        market: market(100_000_000, 400, 50),
         power_limit: None,
     }
 }
@@ -178,6 +182,7 @@ fn money_gas_and_water() {
             ("training.pretrain", "cost", "B3", 32.0 * 1.5 + 2.32),
             ("training.pretrain", "cost", "B4", 32.0 * 1.5 + 2.784),
             ("training.pretrain", "carbon", "B4", 11.136),
+            ("training.pretrain", "carbon_upstream", "B4", 1.392),
             ("training.pretrain", "carbon_embodied", "B4", 0.64),
             ("training.pretrain", "water", "B4", 8.352),
             // On site and off site together: 5.784 L for each kWh of nodes (models/energy.md section 1, rule 10).
@@ -318,12 +323,12 @@ fn tenant(index: usize, cluster: usize, stretches: &[Stretch], grid: Grid) -> Te
 }
 
 proptest! {
-    /// Three clusters at two sites, six tenants, prices that go negative, an hour that the horizon cuts.
+    /// Three clusters at two sites, six tenants, a price that may be negative, an hour that the horizon cuts.
     #[test]
     fn random_worlds_add_up(
         tenants in prop::collection::vec(stretches(), 6),
-        prices in prop::collection::vec(-2_000_000_000_i64..4_000_000_000, 1..5),
-        grams in prop::collection::vec(0_u64..1_000, 1..5),
+        price in -2_000_000_000_i64..4_000_000_000,
+        (direct, upstream) in (0_u64..1_000, 0_u64..300),
         pue in 1.0_f64..2.0,
         rented in prop::collection::vec(any::<bool>(), 3),
         minutes in 1_u64..2_000,
@@ -331,7 +336,7 @@ proptest! {
         let grid = Grid { horizon: SimTime::ZERO + Span::MINUTE * minutes, bin: Span::from_secs(900) };
         let site = |name: &str| SitePlan {
             facility: Facility::Constant(Constant { pue: Ratio::new(pue), wue: LitresPerKwh::from_micro(123_457) }),
-            market: market(&prices, &grams),
+            market: market(price, direct, upstream),
             ..SitePlan { name: name.to_owned(), ..hall() }
         };
         let clusters: Vec<ClusterBooks> = rented.iter().enumerate().map(|(index, &rented)| {

@@ -72,7 +72,7 @@ fn headers() {
             power: time_s,time_utc,site,cluster,tenant,part,accelerator_kw,host_kw,facility_kw,power_kw,energy_kwh,meter_kw
             utilisation: time_s,time_utc,site,cluster,tenant,part,gpus_count,gpus_fraction,arrived_count,completed_count,rejected_count,failed_count,prompt_tokens,output_tokens
             cost: time_s,time_utc,site,cluster,tenant,part,holding_usd,energy_usd,cost_usd
-            carbon: time_s,time_utc,site,cluster,tenant,part,carbon_kgco2e,embodied_kgco2e,water_l,water_offsite_l
+            carbon: time_s,time_utc,site,cluster,tenant,part,carbon_kgco2e,upstream_kgco2e,embodied_kgco2e,water_l,water_offsite_l
             events: time_s,time_utc,subject,event,nodes,detail
         "#]].assert_eq(&headers);
     });
@@ -286,19 +286,19 @@ fn the_printed_table() {
         The road:   pretrain (llama-3.1-405b), 8 GPUs for 0.0833 days, interrupted 1 time
         The drives: chat (llama-3.1-405b), 400 requests answered in 0.333 days on 8 GPUs
 
-        All that they held and drew       road (training) drives (inference)   drives : road
-          GPU time, GPU-hours                        32.0               64.0        2.00 : 1
-          electricity, MWh                         0.0278             0.0317        1.14 : 1
-          money, US dollars                          50.8               99.2        1.95 : 1
-          CO2e, tonnes                             0.0111             0.0127        1.14 : 1
-          water, cubic metres                       0.134              0.153        1.14 : 1
+        All that they held and drew       road (training)   drives (inference)   drives : road
+          GPU time, GPU-hours                        32.0                 64.0        2.00 : 1
+          electricity, MWh                         0.0278               0.0317        1.14 : 1
+          money, US dollars                          50.8                 99.2        1.95 : 1
+          CO2e, tonnes                             0.0111               0.0127        1.14 : 1
+          water, cubic metres                       0.134                0.153        1.14 : 1
 
-        A single drive                        one request   1,000 tokens out
-          GPU time, GPU-seconds                       576             28,800
-          electricity, Wh                            79.2              3,960
-          money, US cents                            24.8              1,240
-          CO2e, grams                                31.7              1,584
-          water, millilitres                          382             19,087
+        A single drive                        one request     1,000 tokens out
+          GPU time, GPU-seconds                       576               28,800
+          electricity, Wh                            79.2                3,960
+          money, US cents                            24.8                1,240
+          CO2e, grams                                31.7                1,584
+          water, millilitres                          382               19,087
 
         When had all drives together used more than the road?
           GPU time                    day 0.250, 0.167 days after opening, after 400 requests
@@ -314,4 +314,25 @@ fn the_printed_table() {
         and used as much electricity as 0.00260 US homes in a year.
     "#]]
     .assert_eq(&table);
+}
+
+#[test]
+fn json_says_what_the_files_say() {
+    let json: serde_json::Value = serde_json::from_str(&report::json(&small_world(1.0))).expect("one JSON object");
+    with_results(|dir| {
+        for (key, file) in [("summary", "summary.csv"), ("comparison", "comparison.csv")] {
+            let (said, written) = (json[key].as_array().expect("rows"), rows(dir, file));
+            assert_eq!(said.len(), written.len(), "{file}");
+            for (said, written) in said.iter().zip(written) {
+                for (column, cell) in written {
+                    let same = match &said[&column] {
+                        serde_json::Value::Null => cell.is_empty(),
+                        serde_json::Value::Number(number) => number.as_f64() == cell.parse().ok(),
+                        value => value.as_str() == Some(&cell),
+                    };
+                    assert!(same, "{file} {column}: {} against {cell}", said[&column]);
+                }
+            }
+        }
+    });
 }

@@ -28,7 +28,7 @@ pub static TARIFFS: &[Entry<TariffSheet>] = &[
     flat(
         "us-residential-2024",
         164_800_000,
-        "US residential mean of 2024, EIA Electric Power Monthly Table 5.3 (assumed: from memory of the table)",
+        "US residential mean of 2024, EIA Electric Power Monthly Table 5.3 (not read again: assumed)",
     ),
     // 79.6, 70.6, 50.1 and 35.8 EUR/MWh at $1.082 a euro, the ECB's mean of 2024 (assumed).
     flat("de-lu-wholesale-2024", 86_127_200, DAY_AHEAD),

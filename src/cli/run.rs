@@ -7,7 +7,7 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 use tollway::ledger::{Accounts, Count};
-use tollway::report::{self, Manifest, RunRecord};
+use tollway::report::{self, InputFile, Manifest, Note, RunRecord};
 use tollway::scenario::{self, Scenario};
 use tollway::{Outcome, simulate};
 
@@ -65,7 +65,7 @@ fn run_one(file: &Path, arguments: &RunArguments) -> u8 {
     match arguments.json {
         true => print(&report::json(&outcome.accounts)),
         false => {
-            print(&format!("{}\nResults: {}\n", report::table(&outcome.accounts, &scenario.models()), out.display()))
+            print(&format!("{}\nResults: {}\n", report::table(&outcome.accounts, &models(&scenario)), out.display()))
         }
     }
 }
@@ -109,8 +109,22 @@ fn manifest(scenario: &Scenario) -> Manifest {
         start: scenario.start.to_string(),
         duration_s: scenario.horizon.as_secs_f64(),
         step_s: scenario.step.as_secs_f64(),
-        inputs: scenario.inputs.iter().map(|input| input.to_record()).collect(),
-        notes: scenario.notes(),
+        inputs: scenario.inputs.iter().map(input).collect(),
+        notes: scenario.notes.iter().map(note).collect(),
         scenario: scenario.manifest.lines().map(str::to_owned).collect(),
     }
+}
+
+fn input(input: &scenario::Input) -> InputFile {
+    InputFile { path: input.path.clone(), blake3: input.blake3.clone() }
+}
+
+fn note(note: &scenario::Note) -> Note {
+    Note { subject: note.subject.clone(), key: note.key.to_owned(), value: note.value.clone() }
+}
+
+/// Which model each subject runs.
+fn models(scenario: &Scenario) -> Vec<(String, String)> {
+    let models = scenario.notes.iter().filter(|note| note.key == "model");
+    models.map(|note| (note.subject.clone(), note.value.clone())).collect()
 }

@@ -6,7 +6,7 @@ use super::service::{Service, processes_of};
 use crate::engine::{self, Seed};
 use crate::ledger::{Facts, Grid, Tenant};
 use crate::scheduler::Scheduler;
-use crate::serving::{Cell, DevicePlan, Fidelity, Fluid, ServicePlan, laptop};
+use crate::serving::{Cell, DevicePlan, Fidelity, Fluid, Laptop, ServicePlan};
 use crate::training::{Job, JobPlan};
 use crate::units::{SimTime, Span};
 use crate::world::ClusterPlan;
@@ -63,7 +63,7 @@ pub fn build(parts: Parts<'_>) -> (Control<'_>, Vec<Lp>) {
     }
     processes.extend(parts.devices.iter().map(|device| {
         let owner = &parts.services[device.service];
-        Lp::Cell(Box::new(laptop(device, owner, parts.seed, parts.grid)))
+        Lp::Device(Box::new(Laptop::new(device, owner, parts.seed, parts.grid)))
     }));
     let control = Control {
         parts,

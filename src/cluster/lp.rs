@@ -2,11 +2,11 @@
 
 use crate::engine::Process;
 use crate::ledger::{Book, ServiceFacts};
-use crate::serving::{Cell, Fluid};
+use crate::serving::{Cell, Fluid, Laptop};
 use crate::training::Job;
 use crate::units::SimTime;
 
-/// One logical process: a training job, an exact service cell (a device is the smallest), or a fluid service.
+/// One logical process: a training job, an exact service cell, a fluid service, or a device.
 #[derive(Debug)]
 pub enum Lp {
     /// A training job.
@@ -15,6 +15,8 @@ pub enum Lp {
     Cell(Box<Cell>),
     /// A whole service by response tables.
     Fluid(Box<Fluid>),
+    /// A device, the smallest service.
+    Device(Box<Laptop>),
 }
 
 impl Process for Lp {
@@ -23,6 +25,7 @@ impl Process for Lp {
             Lp::Job(job) => job.next_time(),
             Lp::Cell(cell) => cell.next_time(),
             Lp::Fluid(fluid) => fluid.next_time(),
+            Lp::Device(device) => device.next_time(),
         }
     }
 
@@ -31,6 +34,7 @@ impl Process for Lp {
             Lp::Job(job) => job.run_until(edge),
             Lp::Cell(cell) => cell.run_until(edge),
             Lp::Fluid(fluid) => fluid.run_until(edge),
+            Lp::Device(device) => device.run_until(edge),
         }
     }
 }
@@ -40,7 +44,7 @@ impl Lp {
     pub(super) fn into_job(self) -> Job {
         match self {
             Lp::Job(job) => *job,
-            Lp::Cell(_) | Lp::Fluid(_) => unreachable!("jobs come first"),
+            _ => unreachable!("jobs come first"),
         }
     }
 
@@ -49,6 +53,7 @@ impl Lp {
         match self {
             Lp::Cell(cell) => cell.close(horizon),
             Lp::Fluid(fluid) => fluid.close(horizon),
+            Lp::Device(device) => device.close(horizon),
             Lp::Job(_) => unreachable!("jobs come first and are closed"),
         }
     }

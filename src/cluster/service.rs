@@ -3,7 +3,7 @@
 use super::Lp;
 use super::halls::Hall;
 use crate::ledger::{Book, Event, EventKind, ServiceFacts};
-use crate::serving::{Autoscaler, Fidelity, ServicePlan, Telemetry};
+use crate::serving::{Autoscaler, Fidelity, ServicePlan, Telemetry, cells};
 use crate::units::SimTime;
 use crate::world::NodeSet;
 use std::ops::Range;
@@ -122,9 +122,13 @@ impl Service {
     fn share(&self, processes: &mut [Lp]) {
         let ready: Vec<u32> = processes.iter().map(|process| process.telemetry().ready).collect();
         let total: u32 = ready.iter().sum();
-        for (process, ready) in processes.iter_mut().zip(ready) {
-            let share = if total == 0 { 1.0 / self.replicas.len() as f64 } else { f64::from(ready) / f64::from(total) };
-            process.set_share(share);
+        // With none ready, all alike.
+        let (weights, whole) = if total == 0 { (vec![1; ready.len()], ready.len() as u32) } else { (ready, total) };
+        let mut before = 0;
+        for (process, weight) in processes.iter_mut().zip(weights) {
+            let edge = |sum: u32| f64::from(sum) / f64::from(whole);
+            process.set_slice(edge(before)..edge(before + weight));
+            before += weight;
         }
     }
 
@@ -160,7 +164,7 @@ impl Service {
 pub(super) fn processes_of(plan: &ServicePlan) -> u32 {
     match plan.fidelity {
         Fidelity::Fluid {} => 1,
-        Fidelity::Requests {} => plan.cells(),
+        Fidelity::Requests {} => cells(plan.scale.max),
     }
 }
 
@@ -185,7 +189,7 @@ impl Lp {
         match self {
             Lp::Cell(cell) => cell.open(at),
             Lp::Fluid(fluid) => fluid.open(at),
-            Lp::Job(_) => unreachable!("a service has no job among its processes"),
+            Lp::Job(_) | Lp::Device(_) => unreachable!("a service's processes are cells or fluid"),
         }
     }
 
@@ -193,7 +197,7 @@ impl Lp {
         match self {
             Lp::Cell(cell) => cell.add_replica(at, ready, nodes),
             Lp::Fluid(fluid) => fluid.add_replica(at, ready, nodes),
-            Lp::Job(_) => unreachable!("a service has no job among its processes"),
+            Lp::Job(_) | Lp::Device(_) => unreachable!("a service's processes are cells or fluid"),
         }
     }
 
@@ -201,7 +205,7 @@ impl Lp {
         match self {
             Lp::Cell(cell) => cell.remove_replica(at),
             Lp::Fluid(fluid) => fluid.remove_replica(at),
-            Lp::Job(_) => unreachable!("a service has no job among its processes"),
+            Lp::Job(_) | Lp::Device(_) => unreachable!("a service's processes are cells or fluid"),
         }
     }
 
@@ -209,13 +213,13 @@ impl Lp {
         match self {
             Lp::Cell(cell) => cell.released(),
             Lp::Fluid(fluid) => fluid.released(),
-            Lp::Job(_) => unreachable!("a service has no job among its processes"),
+            Lp::Job(_) | Lp::Device(_) => unreachable!("a service's processes are cells or fluid"),
         }
     }
 
-    fn set_share(&mut self, share: f64) {
+    fn set_slice(&mut self, slice: Range<f64>) {
         if let Lp::Cell(cell) = self {
-            cell.set_share(share);
+            cell.set_slice(slice);
         }
     }
 
@@ -223,7 +227,7 @@ impl Lp {
         match self {
             Lp::Cell(cell) => cell.telemetry(),
             Lp::Fluid(fluid) => fluid.telemetry(),
-            Lp::Job(_) => unreachable!("a service has no job among its processes"),
+            Lp::Job(_) | Lp::Device(_) => unreachable!("a service's processes are cells or fluid"),
         }
     }
 }

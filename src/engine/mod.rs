@@ -1,6 +1,6 @@
 //! Time, order, logical processes, windows and random streams. Knows no GPU, watt or dollar.
 //!
-//! Control decides at instants; logical processes advance in between, in parallel. Start reading at [`run`]; a process keeps
+//! Control decides at instants; logical processes advance in between, in parallel. Start reading at [`run()`]; a process keeps
 //! its events in a [`Calendar`] (or in [`Slots`], where each entity has one) in the order of their [`EventKey`], and draws
 //! from a [`Stream`].
 

@@ -47,9 +47,7 @@ impl Finding {
 /// What `scenario` publishes beside what `accounts` say.
 #[must_use]
 pub fn compare(scenario: &Scenario, accounts: &Accounts) -> Vec<Finding> {
-    let figure = |published: &Published| {
-        accounts.figure(&published.subject, &published.metric, published.boundary)
-    };
+    let figure = |published: &Published| accounts.figure(&published.subject, &published.metric, &published.boundary);
     scenario
         .published
         .iter()

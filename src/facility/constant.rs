@@ -31,10 +31,6 @@ impl Constant {
     pub(super) fn water(&self, it: Joules) -> Litres {
         self.wue * it
     }
-
-    pub(super) fn problem(&self) -> Option<(&'static str, &'static str)> {
-        (self.pue.as_f64() < 1.0).then_some(("pue", "is below 1: a facility uses at least what its servers do"))
-    }
 }
 
 #[cfg(test)]
@@ -48,7 +44,5 @@ mod tests {
         let constant = Constant { pue: Ratio::new(1.2), wue: LitresPerKwh::from_micro(360_000) };
         assert!((constant.overhead(it).kwh() - 0.2).abs() < 1e-12);
         assert_eq!(constant.water(it), Litres::from_micro(360_000));
-        assert_eq!(constant.problem(), None);
-        assert_eq!(Constant { pue: Ratio::new(0.9), ..constant }.problem().map(|(key, _)| key), Some("pue"));
     }
 }

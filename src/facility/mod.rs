@@ -41,12 +41,4 @@ impl Facility {
             Facility::Constant(constant) => constant.water(it),
         }
     }
-
-    /// What makes it impossible, if anything does: a sentence about the key it names.
-    #[must_use]
-    pub fn problem(&self) -> Option<(&'static str, &'static str)> {
-        match self {
-            Facility::Constant(constant) => constant.problem(),
-        }
-    }
 }

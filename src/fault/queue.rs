@@ -120,13 +120,14 @@ mod tests {
 
     #[test]
     fn an_aged_fleet_fails_as_often_whatever_its_shape_and_a_new_one_does_not() {
+        // 40 seeds: three standard errors of a Poisson mean of 419 are 9.7; 846 +- 2 %.
         for (shape, age, expected, tolerance) in [
-            (0.7, InitialAge::Stationary, 419.0, 6.5),
-            (1.0, InitialAge::Stationary, 419.0, 6.5),
-            (1.5, InitialAge::Stationary, 419.0, 6.5),
+            (0.7, InitialAge::Stationary, 419.0, 10.0),
+            (1.0, InitialAge::Stationary, 419.0, 10.0),
+            (1.5, InitialAge::Stationary, 419.0, 10.0),
             (0.7, InitialAge::New, 846.0, 17.0),
         ] {
-            let seeds = 100;
+            let seeds = 40;
             let count = (0..seeds).map(|seed| failures(queue(shape, age, seed, 2_048)).len()).sum::<usize>();
             let mean = count as f64 / seeds as f64;
             assert!((mean - expected).abs() < tolerance, "shape {shape}, {age:?}: {mean} failures, not {expected}");

@@ -172,7 +172,9 @@ pub struct Sum {
     pub cost: Dollars,
     /// Location-based stack CO2 (scope 2).
     pub carbon: GramsCo2e,
-    /// Making the hardware.
+    /// Fuel upstream of the power plants (scope 3); never netted with the rest.
+    pub upstream: GramsCo2e,
+    /// Making the hardware (scope 3).
     pub embodied: GramsCo2e,
     /// Water that the site evaporates.
     pub water: Litres,
@@ -186,6 +188,7 @@ impl std::ops::AddAssign for Sum {
         self.energy += other.energy;
         self.cost += other.cost;
         self.carbon += other.carbon;
+        self.upstream += other.upstream;
         self.embodied += other.embodied;
         self.water += other.water;
         self.water_offsite += other.water_offsite;
@@ -199,6 +202,7 @@ impl Sum {
             energy: charge.energy,
             cost: entry.holding + charge.bill,
             carbon: charge.carbon,
+            upstream: charge.upstream,
             embodied: entry.embodied,
             water: charge.water,
             water_offsite: charge.water_offsite,

@@ -81,6 +81,7 @@ impl Rows<'_> {
         self.bounded("energy", "kWh", sums, |sum| Some(sum.energy.kwh()));
         self.bounded("cost", "USD", sums, |sum| Some(sum.cost.as_f64()));
         self.bounded("carbon", "kgCO2e", sums, |sum| Some(sum.carbon.kg()));
+        self.bounded("carbon_upstream", "kgCO2e", sums, |sum| Some(sum.upstream.kg()));
         self.bounded("carbon_embodied", "kgCO2e", sums, |sum| Some(sum.embodied.kg()));
         self.bounded("water", "L", sums, |sum| Some(sum.water.as_f64()));
         self.bounded("water_offsite", "L", sums, |sum| Some(sum.water_offsite.as_f64()));
@@ -91,6 +92,7 @@ impl Rows<'_> {
         self.metered("energy", sum.energy.kwh(), "kWh");
         self.metered("cost", sum.cost.as_f64(), "USD");
         self.metered("carbon", sum.carbon.kg(), "kgCO2e");
+        self.metered("carbon_upstream", sum.upstream.kg(), "kgCO2e");
         self.metered("carbon_embodied", sum.embodied.kg(), "kgCO2e");
         self.metered("water", sum.water.as_f64(), "L");
         self.metered("water_offsite", sum.water_offsite.as_f64(), "L");

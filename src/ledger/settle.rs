@@ -3,10 +3,7 @@
 
 use super::Spent;
 use super::accounts::{Accounts, Line, Meter, Part, Pays};
-use crate::units::{Dollars, GpuTime, GramsCo2e, Joules, Litres, LitresPerKwh};
-
-/// Water that power plants evaporate for a kilowatt-hour: US mean 2023, hydro included (LBNL 2024; models/energy.md section 7).
-const OFFSITE_WATER: LitresPerKwh = LitresPerKwh::from_micro(4_520_000);
+use crate::units::{Dollars, GpuTime, GramsCo2e, Joules, Litres};
 
 /// Energy at the meter and what follows from it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -17,6 +14,8 @@ pub struct Charge {
     pub bill: Dollars,
     /// Location-based stack CO2 of the hour (scope 2).
     pub carbon: GramsCo2e,
+    /// Fuel upstream of the power plants (scope 3).
+    pub upstream: GramsCo2e,
     /// Water that the site evaporates.
     pub water: Litres,
     /// Water that power plants evaporate for it.
@@ -28,6 +27,7 @@ impl std::ops::AddAssign for Charge {
         self.energy += other.energy;
         self.bill += other.bill;
         self.carbon += other.carbon;
+        self.upstream += other.upstream;
         self.water += other.water;
         self.water_offsite += other.water_offsite;
     }
@@ -41,6 +41,7 @@ impl Charge {
             energy: spent.accelerator,
             bill: self.bill.split(&weights)[0],
             carbon: self.carbon.split(&weights)[0],
+            upstream: self.upstream.split(&weights)[0],
             water: self.water.split(&weights)[0],
             water_offsite: self.water_offsite.split(&weights)[0],
         }
@@ -124,18 +125,22 @@ impl Accounts {
         each(entries, overhead.split(&nodes), |entry, part| entry.share.energy = part);
         each(entries, water.split(&nodes), |entry, part| entry.own.water = part);
 
+        let (energy, hour) = (it + overhead, self.grid.hour(bin));
         let metered: Vec<u128> = entries.iter().map(|entry| entry.own.energy.pico()).collect();
-        let carbon = plan.market.direct(self.grid.hour(bin)) * (it + overhead);
+        let carbon = plan.market.direct(hour) * energy;
         each(entries, carbon.split(&metered), |entry, part| entry.own.carbon = part);
         each(entries, entries[facility].own.carbon.split(&nodes), |entry, part| entry.share.carbon = part);
-        let offsite = OFFSITE_WATER * (it + overhead);
-        each(entries, offsite.split(&metered), |entry, part| entry.own.water_offsite = part);
+        let upstream = plan.market.upstream(hour) * energy;
+        each(entries, upstream.split(&metered), |entry, part| entry.own.upstream = part);
+        each(entries, entries[facility].own.upstream.split(&nodes), |entry, part| entry.share.upstream = part);
+        let water_offsite = plan.market.offsite_water() * energy;
+        each(entries, water_offsite.split(&metered), |entry, part| entry.own.water_offsite = part);
         each(entries, entries[facility].own.water_offsite.split(&nodes), |entry, part| {
             entry.share.water_offsite = part
         });
 
         let bill = self.bill(meter, bin, entries);
-        let whole = Charge { energy: it + overhead, bill, carbon, water, water_offsite: offsite };
+        let whole = Charge { energy, bill, carbon, upstream, water, water_offsite };
         assert_conserved(whole, entries);
     }
 

@@ -3,7 +3,7 @@
 //! A tariff and a grid are compiled to one value for each hour of the run. A monthly profile is aligned by month and UTC hour of
 //! each simulated hour, never by row number, so any year can be paired with it.
 
-use crate::catalog::{GridSheet, Named, Profile, TariffSheet};
+use crate::catalog::{GridSheet, Named, Profile, TariffSheet, US_WATER};
 use crate::units::{DollarsPerKwh, GramsPerKwh, LitresPerKwh};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
@@ -28,6 +28,12 @@ pub struct Market {
 }
 
 impl Market {
+    /// One price and intensity in every hour, no upstream known, water of the US mean.
+    #[must_use]
+    pub fn flat(price: DollarsPerKwh, direct: GramsPerKwh) -> Market {
+        Market { price: vec![price], direct: vec![direct], upstream: vec![GramsPerKwh::default()], water: US_WATER }
+    }
+
     /// Compiles `hours` hours from `start`, which stands on a whole hour; at least one.
     #[must_use]
     pub fn compile(start: Timestamp, hours: usize, tariff: &TariffSheet, grid: &GridSheet) -> Market {
@@ -88,7 +94,7 @@ fn grams(grams: u16) -> GramsPerKwh {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::catalog::{GRIDS, TARIFFS, US_WATER, find};
+    use crate::catalog::{GRIDS, TARIFFS, find};
     use crate::facility::{Constant, Facility};
     use crate::units::{Ratio, Span, Watts};
 

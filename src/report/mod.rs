@@ -2,6 +2,7 @@
 //! is written aside and renamed when complete, so that one that exists is whole.
 
 mod folder;
+mod json;
 mod number;
 mod sheets;
 mod table;
@@ -9,6 +10,7 @@ mod tables;
 mod timelines;
 
 pub use folder::{OutputError, check};
+pub use json::json;
 pub use table::table;
 pub use timelines::ROWS_MAX;
 

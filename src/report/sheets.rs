@@ -216,6 +216,7 @@ pub(super) const CARBON: Sheet = Sheet {
         TENANT,
         PART,
         column("carbon_kgco2e", "number", "kgCO2e", "stack CO2 of the energy, location-based, hourly (scope 2)"),
+        column("upstream_kgco2e", "number", "kgCO2e", "fuel upstream of the power plants (scope 3)"),
         column(
             "embodied_kgco2e",
             "number",

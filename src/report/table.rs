@@ -68,7 +68,8 @@ const HOME_YEAR_KWH: f64 = 10_715.0;
 pub fn table(accounts: &Accounts, models: &[(String, String)]) -> String {
     let mut text = String::new();
     let has = |holds: fn(&Facts) -> bool| accounts.tenants().iter().any(|tenant| holds(&tenant.facts));
-    let (trains, serves) = (has(|facts| matches!(facts, Facts::Job(_))), has(|facts| matches!(facts, Facts::Service(_))));
+    let (trains, serves) =
+        (has(|facts| matches!(facts, Facts::Job(_))), has(|facts| matches!(facts, Facts::Service(_))));
     subjects(&mut text, accounts, models);
     if trains || serves {
         totals(&mut text, accounts.comparison(), trains, serves);

@@ -105,6 +105,7 @@ fn cost_cells<W: Write>(row: &mut Timeline<W>, entry: &Entry) -> csv::Result<()>
 
 fn carbon_cells<W: Write>(row: &mut Timeline<W>, entry: &Entry) -> csv::Result<()> {
     row.number(entry.own.carbon.kg(), 9)?;
+    row.number(entry.own.upstream.kg(), 9)?;
     row.number(entry.embodied.kg(), 9)?;
     row.number(entry.own.water.as_f64(), 6)?;
     row.number(entry.own.water_offsite.as_f64(), 6)

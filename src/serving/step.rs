@@ -370,7 +370,8 @@ mod tests {
 
     #[test]
     fn coefficients_say_where_they_come_from() {
-        let section = StepSection { p0: Span::from_nanos(2_500_000), d_ms: 0.02, t0: 9, b_ms: 0.1, c_ms: 0.2, e_ms: 0.0 };
+        let section =
+            StepSection { p0: Span::from_nanos(2_500_000), d_ms: 0.02, t0: 9, b_ms: 0.1, c_ms: 0.2, e_ms: 0.0 };
         let eight = deployment("llama-3.1-8b", Precision::Bf16, 1);
         let (own, source) = StepModel::resolve(Some(&section), &eight);
         assert_eq!((own.p0_ms, own.t0, source.as_str()), (2.5, 9, "scenario"));
@@ -410,7 +411,11 @@ mod tests {
             (1_000_000, limits(256, 1_000_000), 1),
         ];
         for (nanos, limits, expected) in cases {
-            assert_eq!(model.batch_within(Span::from_nanos(nanos), lengths, limits), expected, "{nanos} ns, {limits:?}");
+            assert_eq!(
+                model.batch_within(Span::from_nanos(nanos), lengths, limits),
+                expected,
+                "{nanos} ns, {limits:?}"
+            );
         }
         // Prompts ride along: 5 tokens a sequence and step at 0.1 ms.
         let prefill = StepModel { d_ms: 0.1, ..model };
