@@ -3,6 +3,7 @@
 mod catalog;
 mod cli;
 mod engine;
+mod evidence;
 mod fluid;
 mod layers;
 mod ledger;

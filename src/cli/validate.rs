@@ -12,12 +12,12 @@ pub(crate) fn validate(names: &[String]) -> u8 {
         return BAD_INPUT;
     }
     let asked = |case: &&Case| names.is_empty() || names.iter().any(|name| name == case.name);
-    let findings: Vec<Finding> = CASES.iter().filter(asked).flat_map(replay).collect();
+    let findings: Vec<(&str, Finding)> = CASES.iter().filter(asked).flat_map(replay).collect();
     let mut text = table(&findings);
     if names.is_empty() {
         text.push_str(&standings());
     }
-    let outside = findings.iter().filter(|finding| !finding.passes()).count();
+    let outside = findings.iter().filter(|(_, finding)| !finding.passes()).count();
     text.push_str(&format!(
         "\n{} figures of {} cases, {outside} outside their band\n",
         findings.len(),
@@ -27,34 +27,34 @@ pub(crate) fn validate(names: &[String]) -> u8 {
 }
 
 /// One case through the ordinary engine.
-fn replay(case: &Case) -> Vec<Finding> {
+fn replay(case: &'static Case) -> impl Iterator<Item = (&'static str, Finding)> {
     let scenario =
         scenario::parse(case.name, case.text).unwrap_or_else(|complaints| panic!("{}: {complaints}", case.name));
-    evidence::compare(&scenario, &simulate(&scenario, |_| ()).accounts)
+    evidence::compare(&scenario, &simulate(&scenario, |_| ()).accounts).into_iter().map(|finding| (case.name, finding))
 }
 
-fn table(findings: &[Finding]) -> String {
-    let mut text = format!(
-        "{:<22} {:<31} {:>14} {:>14} {:<7} {:>8} {:>7}  {:<10} {}\n",
-        "id", "figure", "published", "simulated", "unit", "differs", "band", "kind", "source"
-    );
-    for finding in findings {
+fn table(findings: &[(&str, Finding)]) -> String {
+    let row = |cells: [&str; 9]| {
+        let [case, figure, published, simulated, unit, differs, band, kind, source] = cells;
+        format!(
+            "{case:<20} {figure:<37} {published:>11} {simulated:>11} {unit:<8} {differs:>9} {band:>7}  {kind:<10} {source}\n"
+        )
+    };
+    let mut text = row(["case", "figure", "published", "simulated", "unit", "differs", "band", "kind", "source"]);
+    for (case, finding) in findings {
         let published = &finding.published;
-        let simulated = finding.simulated.map_or("none".to_owned(), |value| figure(value));
-        let differs = finding.difference_pct().map_or(String::new(), |difference| format!("{difference:+.2} %"));
-        let verdict = if finding.passes() { "" } else { "  OUTSIDE" };
-        text.push_str(&format!(
-            "{:<22} {:<31} {:>14} {:>14} {:<7} {:>8} {:>7}  {:<10} {}{verdict}\n",
-            published.id,
-            [published.subject.as_str(), published.metric.as_str(), published.boundary.as_str()].join(" ").trim_end(),
-            figure(published.value),
-            simulated,
-            published.unit,
-            differs,
-            format!("{} %", published.band_pct),
+        let subject = published.subject.split_once('.').map_or(published.subject.as_str(), |(kind, _)| kind);
+        text.push_str(&row([
+            case,
+            format!("{subject} {} {}", published.metric, published.boundary).trim_end(),
+            &figure(published.value),
+            &finding.simulated.map_or("none".to_owned(), figure),
+            &published.unit,
+            &finding.difference_pct().map_or(String::new(), |difference| format!("{difference:+.2} %")),
+            &format!("{} %", published.band_pct),
             finding.kind(),
-            published.source,
-        ));
+            &format!("{}{}", if finding.passes() { "" } else { "OUTSIDE ITS BAND: " }, published.source),
+        ]));
     }
     text
 }
