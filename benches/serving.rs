@@ -15,7 +15,7 @@ use tollway::units::{PerSecond, Ratio, SimTime, Span, Watts};
 use tollway::world::NodeSet;
 
 /// Requests a second of one replica: a mean batch of about 23 at conversation lengths.
-const RATE: f64 = 9.0;
+const RATE: f64 = 10.0;
 
 fn plan(replicas: u32, router: Router) -> ServicePlan {
     let node = NodePower::new(&NODES[0].sheet, &GPUS[0].sheet);
@@ -62,7 +62,7 @@ fn open(plan: ServicePlan, horizon: SimTime) -> Cell {
     cell
 }
 
-/// Serves about `requests` and returns how many completed, and the mean batch.
+/// Serves to `horizon` and returns how many requests completed.
 fn serve(mut cell: Cell, horizon: SimTime) -> u64 {
     cell.run_until(horizon);
     cell.close(horizon).0.counted(Count::Completed)

@@ -97,10 +97,8 @@ fn one_server_waits_as_queueing_theory_says() {
     // 1 + rho / (2 (1 - rho)) = 1.5 s. Four standard errors of a mean over correlated waits (Daley 1968: variance of M/M/1's
     // is rho (2 + 5 rho - 4 rho^2 + rho^3) / (1 - rho)^4 = 29 s^2 a request): 0.048 s; M/D/1 varies less.
     type Draw = fn(&mut Stream) -> u32;
-    let cases: [(&str, Draw, f64); 2] = [
-        ("M/M/1", |stream| (1_000.0 * stream.exponential()).ceil() as u32, 2.000_5),
-        ("M/D/1", |_| 1_000, 1.5),
-    ];
+    let cases: [(&str, Draw, f64); 2] =
+        [("M/M/1", |stream| (1_000.0 * stream.exponential()).ceil() as u32, 2.000_5), ("M/D/1", |_| 1_000, 1.5)];
     for (name, output, expected) in cases {
         let requests = poisson(REQUESTS, Span::from_secs(2), output);
         let (book, facts) = run(plan(MILLISECOND, 1, requests), 1, 1_000_000);
@@ -125,7 +123,10 @@ fn a_decode_step_takes_what_was_measured() {
     // 33.716 - 3 ms of serving; the rest of the minute the replica stands warm.
     assert_eq!(book.spent(Use::Serving).time.nanos() / 1_000, 30_715);
     assert_eq!(book.spent(Use::Serving).time + book.spent(Use::WarmIdle).time, GpuTime::new(1, Span::MINUTE));
-    assert_eq!(book.spent(Use::WarmIdle).accelerator, Watts::new(122) * Span::from_nanos(book.spent(Use::WarmIdle).time.nanos() as u64));
+    assert_eq!(
+        book.spent(Use::WarmIdle).accelerator,
+        Watts::new(122) * Span::from_nanos(book.spent(Use::WarmIdle).time.nanos() as u64)
+    );
 }
 
 /// A busy cell of 8 whose replicas fail every 20 minutes.
@@ -139,7 +140,8 @@ fn failing() -> ServicePlan {
 #[test]
 fn nothing_is_lost_when_replicas_fail() {
     let (book, facts) = run(failing(), 8, 3_600);
-    let settled = [Count::Completed, Count::Rejected, Count::Failed].map(|count| book.counted(count)).iter().sum::<u64>();
+    let settled =
+        [Count::Completed, Count::Rejected, Count::Failed].map(|count| book.counted(count)).iter().sum::<u64>();
     assert_eq!(book.counted(Count::Arrived), settled + facts.in_flight);
     let failures = book.events().iter().filter(|event| event.kind == EventKind::Failure).count() as u64;
     assert_eq!(facts.replica_failures, failures);
@@ -191,7 +193,8 @@ fn overload_is_turned_away_and_stays_bounded() {
 #[test]
 fn replicas_come_and_go() {
     let at = |seconds: u64| SimTime::ZERO + Span::from_secs(seconds);
-    let requests = vec![Request { at: at(1), prompt: 1, output: 30_000 }, Request { at: at(2), prompt: 1, output: 1_000 }];
+    let requests =
+        vec![Request { at: at(1), prompt: 1, output: 30_000 }, Request { at: at(2), prompt: 1, output: 1_000 }];
     let plan = plan(MILLISECOND, 4, requests);
     let mut cell = Cell::new(Arc::new(plan), 0, SEED, Grid { horizon: at(100), bin: Span::from_secs(10) });
     cell.add_replica(at(0), at(5), node(0));
@@ -248,8 +251,8 @@ fn a_laptop_answers_at_its_memory_bandwidth() {
 
 /// Mean and quantiles in milliseconds, less `api`.
 fn milliseconds(histogram: &tollway::ledger::Histogram, api: Span) -> [f64; 4] {
-    let quantile = |p: f64| histogram.quantile(Share::new(p)).unwrap();
-    let spans = [histogram.mean().unwrap(), quantile(0.5), quantile(0.9), quantile(0.99)];
+    let quantile = |p: f64| histogram.quantile(Share::new(p)).expect("requests completed");
+    let spans = [histogram.mean().expect("requests completed"), quantile(0.5), quantile(0.9), quantile(0.99)];
     spans.map(|span| span.saturating_sub(api).as_secs_f64() * 1e3)
 }
 

@@ -2,13 +2,27 @@
 //! A scenario names an entry or writes the same fields inline.
 
 mod devices;
+mod engines;
+mod failures;
 mod gpus;
+mod grids;
 mod models;
 mod named;
 mod nodes;
+mod powers;
+mod precision;
+mod profiles;
+mod tariffs;
 
 pub use devices::{DEVICES, DeviceSheet};
+pub use engines::{ENGINES, EngineRow, step_row};
+pub use failures::{FAILURES, FailurePreset};
 pub use gpus::{GPUS, GpuSheet};
+pub use grids::{ConstantGrid, GRIDS, GridSheet, US_WATER};
 pub use models::{MODELS, ModelSheet};
-pub use named::{Entry, Named, find};
+pub use named::{Entry, Named, find, names};
 pub use nodes::{NODES, NodeSheet};
+pub use powers::{POWERS, PowerRow, ROOFLINES, RooflineRow, power_row, roofline_row};
+pub use precision::Precision;
+pub use profiles::Profile;
+pub use tariffs::{TARIFFS, TariffSheet};

@@ -24,6 +24,12 @@ pub fn find<T>(entries: &'static [Entry<T>], name: &str) -> Option<&'static T> {
     entries.iter().find(|entry| entry.name == name).map(|entry| &entry.sheet)
 }
 
+/// The names of `entries`, in catalog order: what a wrong name is compared with.
+#[must_use]
+pub fn names<T>(entries: &'static [Entry<T>]) -> Vec<&'static str> {
+    entries.iter().map(|entry| entry.name).collect()
+}
+
 /// A catalog name or an inline sheet.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Named<T> {
@@ -44,8 +50,13 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Named<T> {
             fn visit_str<E: de::Error>(self, name: &str) -> Result<Named<T>, E> {
                 Ok(Named::Name(Cow::Owned(name.to_owned())))
             }
-            fn visit_map<A: de::MapAccess<'de>>(self, map: A) -> Result<Named<T>, A::Error> {
-                T::deserialize(MapAccessDeserializer::new(map)).map(Named::Inline)
+            fn visit_map<A: de::MapAccess<'de>>(self, mut map: A) -> Result<Named<T>, A::Error> {
+                let sheet = T::deserialize(MapAccessDeserializer::new(&mut map))?;
+                // An externally tagged sheet reads one key and would leave others unseen.
+                match map.next_key::<String>()? {
+                    Some(key) => Err(de::Error::custom(format!("unexpected key `{key}`: the sheet takes one key"))),
+                    None => Ok(Named::Inline(sheet)),
+                }
             }
         }
         deserializer.deserialize_any(Visitor(PhantomData))

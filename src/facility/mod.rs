@@ -1,6 +1,13 @@
 //! IT watts to conversion losses, cooling, PUE and WUE.
+//!
+//! Site water = WUE x IT energy; water at the power plants belongs to the grid (`market`) and goes with facility energy. Worked
+//! value: 1 kWh of IT, PUE 1.2, WUE 0.36 L/kWh and 4.52 L/kWh of the grid take 0.36 + 5.424 = 5.784 L.
 
-use crate::units::{Joules, Litres, LitresPerKwh, Ratio};
+mod constant;
+
+pub use constant::Constant;
+
+use crate::units::{Joules, Litres};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -12,20 +19,9 @@ pub enum Facility {
     Constant(Constant),
 }
 
-/// `facility = { constant = { pue = 1.15, wue = "0.30 L/kWh" } }`
-#[derive(Debug, Clone, Copy, PartialEq, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct Constant {
-    /// Facility energy over IT energy.
-    pub pue: Ratio,
-    /// Site water over IT energy.
-    pub wue: LitresPerKwh,
-}
-
-impl Default for Constant {
-    fn default() -> Constant {
-        // Hyperscale, models/energy.md section 4 (Microsoft FY25 1.17 / 0.27, AWS 2025 1.14 / 0.12, Google 1.09).
-        Constant { pue: Ratio::new(1.15), wue: LitresPerKwh::from_micro(300_000) }
+impl Default for Facility {
+    fn default() -> Facility {
+        Facility::Constant(Constant::default())
     }
 }
 
@@ -34,7 +30,7 @@ impl Facility {
     #[must_use]
     pub fn overhead(&self, it: Joules) -> Joules {
         match self {
-            Facility::Constant(constant) => it.scale(constant.pue.as_f64()).saturating_sub(it),
+            Facility::Constant(constant) => constant.overhead(it),
         }
     }
 
@@ -42,7 +38,7 @@ impl Facility {
     #[must_use]
     pub fn water(&self, it: Joules) -> Litres {
         match self {
-            Facility::Constant(constant) => constant.wue * it,
+            Facility::Constant(constant) => constant.water(it),
         }
     }
 }

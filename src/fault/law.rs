@@ -55,3 +55,14 @@ pub enum FailureLaw {
         initial_age: InitialAge,
     },
 }
+
+impl FailureLaw {
+    /// Long-run failures of one node.
+    #[must_use]
+    pub fn rate(&self) -> PerSecond {
+        match *self {
+            FailureLaw::None => PerSecond::new(0.0),
+            FailureLaw::Weibull { rate, .. } => rate,
+        }
+    }
+}

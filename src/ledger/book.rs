@@ -104,6 +104,12 @@ impl Draw {
         Draw { gpus, accelerator: accelerator_each * count, host: host_each * count }
     }
 
+    /// What `time` of GPUs costs, each drawing like one of these.
+    pub(super) fn for_gpu_time(self, time: GpuTime) -> Spent {
+        let energy = |watts: Watts| Joules::from_pico(u128::from(watts.milli()) * time.nanos() / u128::from(self.gpus));
+        Spent { time, accelerator: energy(self.accelerator), host: energy(self.host) }
+    }
+
     /// What it spends in `span`.
     #[must_use]
     pub fn over(self, span: Span) -> Spent {
@@ -380,6 +386,12 @@ impl Book {
     #[must_use]
     pub fn spent(&self, what: Use) -> Spent {
         self.uses[what as usize].iter().copied().sum()
+    }
+
+    /// Accelerator time held in the `index`-th bin, for whatever use.
+    #[must_use]
+    pub fn held_in(&self, index: usize) -> GpuTime {
+        Use::ALL.iter().map(|&what| self.spent_in(what, index).time).sum()
     }
 
     /// How many of `what` were counted in the `index`-th bin.

@@ -78,3 +78,28 @@ impl NodePower {
         PerGpu { accelerator, host: Watts::from_milli(host / u64::from(self.gpus)) }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::catalog::{GPUS, NODES, find};
+
+    #[test]
+    fn a_training_node_of_eight_h100_draws_7_6_kilowatts() {
+        let node = find(NODES, "dgx-h100").unwrap();
+        let power = NodePower::new(node, find(GPUS, "h100-sxm").unwrap());
+        // (state, accelerators W, host W) of a whole node: models/energy.md sections 2 and 3.
+        for (state, accelerators, host) in [
+            (State::Off, 0.0, 0.0),
+            (State::Idle, 576.0, 1_300.0),
+            (State::Resident, 976.0, 1_300.0 + 1_500.0 * 50.0 / 528.0),
+            (State::Checkpoint, 840.0, 1_300.0 + 1_500.0 * 33.0 / 528.0),
+            (State::Training, 4_800.0, 2_800.0),
+        ] {
+            let draw = power.draw(state);
+            assert!((8.0 * draw.accelerator.as_f64() - accelerators).abs() < 0.01, "{state:?}: {draw:?}");
+            assert!((8.0 * draw.host.as_f64() - host).abs() < 0.02, "{state:?}: {draw:?}");
+        }
+        assert_eq!(power.at(Watts::new(700)).host, power.draw(State::Training).host, "busy is the host's most");
+    }
+}

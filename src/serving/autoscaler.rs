@@ -136,7 +136,7 @@ fn opening_rate(plan: &ServicePlan) -> f64 {
 }
 
 /// Mean lengths of a service's requests.
-pub(super) fn mean_lengths(arrivals: &ArrivalPlan) -> MeanLengths {
+pub(crate) fn mean_lengths(arrivals: &ArrivalPlan) -> MeanLengths {
     match arrivals {
         ArrivalPlan::Chat(_) => MeanLengths {
             prompt: lengths::conversation_prompts().mean(),

@@ -6,9 +6,9 @@
 //! cheaper than an ordered queue up to several hundred replicas). Failures and replicas that become ready are rare, and
 //! stop the scan at their own instants, before arrivals.
 
-use super::account::Account;
+use super::account::{Account, Tally};
 use super::hazard::Hazard;
-use super::replica::{Job, Replica, Rules};
+use super::replica::{BLOCK, Done, Job, Replica, Rules};
 use super::router::{CLOSED, Routing};
 use super::step::Pace;
 use super::{ServicePlan, Source, Telemetry};
@@ -72,7 +72,7 @@ pub struct Cell {
     /// The next arrival.
     arriving: Option<Request>,
     account: Account,
-    done: Vec<super::replica::Done>,
+    done: Vec<Done>,
     /// When the next replica fails or becomes ready.
     rare: SimTime,
     hazard: Hazard,
@@ -96,14 +96,7 @@ impl Cell {
     }
 
     /// A cell whose requests come from `source`, each of which spends `api` outside the replicas.
-    pub(super) fn fed(
-        plan: Arc<ServicePlan>,
-        index: u32,
-        seed: Seed,
-        grid: Grid,
-        source: Source,
-        api: Span,
-    ) -> Cell {
+    pub(super) fn fed(plan: Arc<ServicePlan>, index: u32, seed: Seed, grid: Grid, source: Source, api: Span) -> Cell {
         let entity = Entity::named(&format!("service.{}", plan.name)).part(index);
         Cell {
             rules: rules(&plan),
@@ -221,10 +214,13 @@ impl Cell {
         for index in 0..self.places.len() {
             self.spend_to(index, horizon);
         }
-        let mut inside = super::account::Tally::default();
+        let mut inside = Tally::default();
         self.replicas.iter().flat_map(Replica::held).chain(&self.door).for_each(|job| inside.add(job));
         let accounted = self.account.completed + self.account.rejected + inside;
-        assert!(self.account.arrived == accounted, "arrived = completed + rejected + in flight, in requests and tokens");
+        assert!(
+            self.account.arrived == accounted,
+            "arrived = completed + rejected + in flight, in requests and tokens"
+        );
         self.facts.in_flight = inside.requests;
         (self.account.book, self.facts)
     }
@@ -458,7 +454,7 @@ fn rules(plan: &ServicePlan) -> Rules {
         pace: Pace::new(&plan.step),
         budget: u64::from(plan.token_budget),
         max_batch: u64::from(plan.max_batch.min(plan.token_budget)),
-        blocks: plan.kv_tokens / super::replica::BLOCK,
+        blocks: plan.kv_tokens / BLOCK,
     }
 }
 

@@ -21,6 +21,7 @@ mod step;
 
 pub use arrivals::{CELL_REPLICAS, Source, cells};
 pub use autoscaler::Autoscaler;
+pub(crate) use autoscaler::mean_lengths;
 pub use cell::Cell;
 pub use chat::{RateCurve, weekly};
 pub use fluid::Fluid;

@@ -70,12 +70,12 @@ impl From<Request> for Job {
 
 impl Job {
     /// Tokens to compute before its next output token.
-    fn to_compute(&self) -> u64 {
+    fn to_compute(self) -> u64 {
         u64::from(self.prompt) + u64::from(self.produced)
     }
 
     /// Output tokens to go.
-    fn to_go(&self) -> u64 {
+    fn to_go(self) -> u64 {
         u64::from(self.output - self.produced)
     }
 }
@@ -352,7 +352,7 @@ impl Replica {
         self.continue_partial(&mut step);
         self.admit(rules, &mut step);
         self.chunk = step.prompt;
-        if self.batch == 0 && step.prompt == 0 {
+        if self.running() == 0 {
             assert!(self.waiting.is_empty(), "an empty replica admits any request that it can hold");
             self.steps = 0;
             self.next = SimTime::NEVER;

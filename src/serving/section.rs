@@ -1,5 +1,6 @@
 //! `[service.<name>]` and `[device.<name>]` as written: each policy's struct is its section and holds its own defaults.
 
+pub use crate::catalog::Precision;
 use crate::catalog::{DeviceSheet, ModelSheet, Named};
 use crate::units::{BytesPerSecond, PerSecond, Ratio, Share, Span};
 use schemars::JsonSchema;
@@ -97,17 +98,6 @@ fn default_load_bandwidth() -> BytesPerSecond {
 fn default_warm_up() -> Span {
     // Assumed: graph capture and warm-up requests.
     Span::from_secs(60)
-}
-
-/// Precision of the weights.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Precision {
-    /// 16 bits.
-    #[default]
-    Bf16,
-    /// 8 bits.
-    Fp8,
 }
 
 /// Coefficients of the step time `p0 + d max(T + B, T0) + b B + c K + e sum(T ctx)`.

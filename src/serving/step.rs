@@ -8,7 +8,7 @@
 //! 64 sequences of 1,024 tokens: 10.1 ms.
 
 use super::{Precision, StepSection};
-use crate::catalog::{GpuSheet, ModelSheet};
+use crate::catalog::{EngineRow, GpuSheet, ModelSheet, step_row};
 use crate::units::{Bytes, BytesPerSecond, Share, Span};
 
 /// Step time `p0 + d max(T + B, T0) + b B + c K + e sum(T ctx)`, coefficients in milliseconds.
@@ -60,11 +60,14 @@ impl StepModel {
     }
 
     /// The coefficients for a replica, and a text that says where they come from: `own` where the scenario gives them, else
-    /// first principles.
+    /// the catalog's row for this deployment, else first principles.
     #[must_use]
     pub fn resolve(own: Option<&StepSection>, on: &Deployment) -> (StepModel, String) {
-        match own {
-            Some(section) => (StepModel::from(section), "scenario".to_owned()),
+        if let Some(section) = own {
+            return (StepModel::from(section), "scenario".to_owned());
+        }
+        match step_row(on.gpu_name, on.engine, on.precision, on.model_name, on.gpus) {
+            Some(row) => (StepModel::from(row), format!("catalog {} {}: {}", row.engine, row.version, row.source)),
             None => on.first_principles(),
         }
     }
@@ -88,6 +91,13 @@ impl From<&StepSection> for StepModel {
             c_ms: section.c_ms,
             e_ms: section.e_ms,
         }
+    }
+}
+
+impl From<&EngineRow> for StepModel {
+    fn from(row: &EngineRow) -> StepModel {
+        let &EngineRow { p0_ms, d_ms, t0, b_ms, c_ms, e_ms, .. } = row;
+        StepModel { p0_ms, d_ms, t0, b_ms, c_ms, e_ms }
     }
 }
 
@@ -149,11 +159,7 @@ impl Deployment<'_> {
     /// The weights of one replica.
     #[must_use]
     pub fn weights(&self) -> Bytes {
-        let bytes = match self.precision {
-            Precision::Bf16 => 2.0,
-            Precision::Fp8 => 1.0,
-        };
-        Bytes::new((self.model.parameters * bytes) as u64)
+        Bytes::new((self.model.parameters * self.precision.bytes() as f64) as u64)
     }
 
     /// Key-value capacity of one replica: `(0.9 HBM - weights / TP) TP / bytes per token`; zero where the weights do not fit.
@@ -337,5 +343,92 @@ impl Series {
         let slope = self.first as f64 - growth / 2.0;
         let root = (slope * slope + 2.0 * growth * elapsed).sqrt();
         ((2.0 * elapsed / (slope + root)) as u64).max(1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::catalog::{GPUS, MODELS, find};
+    use proptest::prelude::*;
+
+    fn deployment<'a>(model_name: &'a str, precision: Precision, gpus: u32) -> Deployment<'a> {
+        let gpu = find(GPUS, "h100-sxm").unwrap();
+        let model = find(MODELS, model_name).unwrap();
+        Deployment { gpu_name: "h100-sxm", gpu, gpus, engine: "vllm", precision, model_name, model }
+    }
+
+    #[test]
+    fn memory_left_by_the_weights_holds_the_cache() {
+        // (0.9 x 80e9 x TP - weights) / bytes per token: 72e9 - 16.06e9 over 131,072; 576e9 - 405.853e9 over 516,096.
+        let cases = [("llama-3.1-8b", Precision::Bf16, 1, 426_788), ("llama-3.1-405b", Precision::Fp8, 8, 329_680)];
+        for (model, precision, gpus, expected) in cases {
+            assert_eq!(deployment(model, precision, gpus).kv_tokens(), expected, "{model}");
+        }
+        assert_eq!(deployment("llama-3.1-405b", Precision::Bf16, 8).kv_tokens(), 0, "the weights do not fit");
+    }
+
+    #[test]
+    fn coefficients_say_where_they_come_from() {
+        let section =
+            StepSection { p0: Span::from_nanos(2_500_000), d_ms: 0.02, t0: 9, b_ms: 0.1, c_ms: 0.2, e_ms: 0.0 };
+        let eight = deployment("llama-3.1-8b", Precision::Bf16, 1);
+        let (own, source) = StepModel::resolve(Some(&section), &eight);
+        assert_eq!((own.p0_ms, own.t0, source.as_str()), (2.5, 9, "scenario"));
+        let (row, source) = StepModel::resolve(None, &eight);
+        assert_eq!((row.p0_ms, row.t0), (2.69, 224));
+        assert!(source.starts_with("catalog vllm 0.24.0: "), "{source}");
+        let (_, source) = StepModel::resolve(None, &deployment("llama-3.1-405b", Precision::Fp8, 8));
+        assert_eq!(source, "first principles, efficiencies of h100-sxm with vllm");
+    }
+
+    #[test]
+    fn first_principles_come_near_the_measured_row() {
+        let eight = deployment("llama-3.1-8b", Precision::Bf16, 1);
+        let (row, guess) = (StepModel::resolve(None, &eight).0, eight.first_principles().0);
+        // Without host time, which kernel sums lack.
+        let guess = StepModel { b_ms: row.b_ms, ..guess };
+        let loads = [(1.0, 1_024.0), (64.0, 65_536.0), (256.0, 262_144.0)];
+        for (batch, cached) in loads {
+            let load = StepLoad { batch, cached, ..StepLoad::default() };
+            let off = guess.milliseconds(load) / row.milliseconds(load) - 1.0;
+            assert!(off.abs() < 0.12, "batch {batch}: off by {off:.3}");
+        }
+        let prompt = StepLoad { prompt: 2_048.0, attended: 2_048.0 * 1_024.0, ..StepLoad::default() };
+        assert!((guess.milliseconds(prompt) / row.milliseconds(prompt) - 1.0).abs() < 0.12);
+    }
+
+    #[test]
+    fn the_batch_within_a_limit_is_the_largest() {
+        let model = StepModel { p0_ms: 10.0, d_ms: 0.0, t0: 0, b_ms: 0.5, c_ms: 0.0, e_ms: 0.0 };
+        let lengths = MeanLengths { prompt: 1_000.0, output: 200.0 };
+        let limits = |max_batch, kv_tokens| BatchLimits { max_batch, kv_tokens };
+        let cases = [
+            (20_000_000, limits(256, 1_000_000), 20),
+            (19_999_999, limits(256, 1_000_000), 19),
+            (20_000_000, limits(12, 1_000_000), 12),
+            (20_000_000, limits(256, 5_500), 5),
+            (1_000_000, limits(256, 1_000_000), 1),
+        ];
+        for (nanos, limits, expected) in cases {
+            assert_eq!(
+                model.batch_within(Span::from_nanos(nanos), lengths, limits),
+                expected,
+                "{nanos} ns, {limits:?}"
+            );
+        }
+        // Prompts ride along: 5 tokens a sequence and step at 0.1 ms.
+        let prefill = StepModel { d_ms: 0.1, ..model };
+        assert_eq!(prefill.batch_within(Span::from_nanos(20_000_000), lengths, limits(256, 1_000_000)), 9);
+    }
+
+    proptest! {
+        #[test]
+        fn the_fewest_steps_are_found(first in 1_u64..1 << 45, growth in 0_u64..1 << 30, steps in 1_u64..100_000, part in 0.0..1.0) {
+            let series = Series { first, growth };
+            let (below, total) = (series.total(steps - 1), series.total(steps));
+            let elapsed = below + 1 + ((total - below - 1) as f64 * part) as u128;
+            prop_assert_eq!(series.steps_to(elapsed.min(total)), steps);
+        }
     }
 }

@@ -1,9 +1,14 @@
-//! A training job: progress, checkpoints, failures, recovery, spares.
+//! A training job: progress, checkpoints, failures, recovery, spares. Start reading at [`Job`].
 
+mod job;
 mod plan;
+mod roster;
+mod schedule;
 mod section;
 
+pub use job::Job;
 pub use plan::JobPlan;
+pub use schedule::{CheckpointError, Schedule, daly};
 pub use section::{
     Checkpoint, Every, FailureClock, Planned, Progress, Recovery, Spares, StepTime, Survives, TrainingSection,
 };

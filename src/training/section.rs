@@ -131,6 +131,18 @@ pub enum FailureClock {
     Uptime,
 }
 
+impl FailureClock {
+    /// Name in the scenario and the outputs.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            FailureClock::Serial => "serial",
+            FailureClock::Wall => "wall",
+            FailureClock::Uptime => "uptime",
+        }
+    }
+}
+
 /// One checkpoint tier.
 #[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]

@@ -98,9 +98,14 @@ impl std::fmt::Display for DollarsPerHour {
 /// A price of peak power, in integer nanodollars per kilowatt (and billing month).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct DollarsPerKw(i64);
-quantity!(DollarsPerKw, "a demand charge such as \"$20.7/kW\"", quantity::DEMAND_PRICE);
+quantity!(DollarsPerKw, "a price per kilowatt such as \"$20.7/kW\"", quantity::DEMAND_PRICE);
 
 impl DollarsPerKw {
+    /// A price from dollars per kilowatt, to the nearest nanodollar.
+    #[must_use]
+    pub fn from_f64(dollars: f64) -> DollarsPerKw {
+        DollarsPerKw((dollars * 1e9).round() as i64)
+    }
     /// The price in dollars per kilowatt.
     #[must_use]
     pub fn as_f64(self) -> f64 {

@@ -2,7 +2,9 @@
 //! spends time.
 
 mod cluster;
+mod cost;
 mod nodes;
 
 pub use cluster::{ClusterPlan, Cost, Domains};
+pub use cost::Ownership;
 pub use nodes::NodeSet;

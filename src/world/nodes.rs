@@ -16,6 +16,12 @@ impl NodeSet {
         NodeSet { ranges: if count == 0 { Vec::new() } else { vec![0..count] } }
     }
 
+    /// One node.
+    #[must_use]
+    pub fn single(node: u32) -> NodeSet {
+        NodeSet { ranges: vec![node..node + 1] }
+    }
+
     /// How many nodes.
     #[must_use]
     pub fn len(&self) -> u32 {

@@ -1,0 +1,130 @@
+//! `tollway run`: load, simulate, write, print.
+
+use super::{BAD_INPUT, DONE, OUR_FAULT, complain, print, usage};
+use clap::Args;
+use indicatif::{ProgressBar, ProgressStyle};
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+use tollway::ledger::{Accounts, Count};
+use tollway::report::{self, InputFile, Manifest, Note, RunRecord};
+use tollway::scenario::{self, Scenario};
+use tollway::{Outcome, simulate};
+
+/// What to run and where to.
+#[derive(Debug, Args)]
+pub(crate) struct RunArguments {
+    /// Scenario files.
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// Write the results to this folder instead of output/<scenario>.
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Change a value, such as training.pretrain.tokens=1e9; may be repeated.
+    #[arg(long = "set", value_name = "PATH=VALUE")]
+    sets: Vec<String>,
+    /// Seed of all chance, instead of the scenario's.
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
+    /// Threads; all cores by default. The results are the same on any number.
+    #[arg(long, value_name = "N")]
+    threads: Option<NonZeroUsize>,
+    /// Print the summary as one JSON object instead of the table.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs each scenario in turn.
+pub(crate) fn run(arguments: &RunArguments) -> u8 {
+    if arguments.out.is_some() && arguments.files.len() > 1 {
+        eprintln!("error: --out names one folder and there are {} scenarios", arguments.files.len());
+        return BAD_INPUT;
+    }
+    let threads = arguments.threads.map_or(0, NonZeroUsize::get);
+    rayon::ThreadPoolBuilder::new().num_threads(threads).build_global().expect("no pool was built before");
+    arguments.files.iter().map(|file| run_one(file, arguments)).find(|&outcome| outcome != DONE).unwrap_or(DONE)
+}
+
+fn run_one(file: &Path, arguments: &RunArguments) -> u8 {
+    let mut sets = arguments.sets.clone();
+    sets.extend(arguments.seed.map(|seed| format!("seed={seed}")));
+    let scenario = match scenario::load(file, &sets) {
+        Ok(scenario) => scenario,
+        Err(complaints) => return complain(&complaints),
+    };
+    let out = arguments.out.clone().unwrap_or_else(|| Path::new("output").join(&scenario.name));
+    if let Err(error) = report::check(&out) {
+        eprintln!("error: {error}");
+        return BAD_INPUT;
+    }
+    let (outcome, record) = timed(&scenario);
+    if let Err(error) = report::write(&out, &outcome.accounts, scenario.step, &manifest(&scenario), &record) {
+        eprintln!("error: {error}");
+        return OUR_FAULT;
+    }
+    match arguments.json {
+        true => print(&report::json(&outcome.accounts)),
+        false => {
+            print(&format!("{}\nResults: {}\n", report::table(&outcome.accounts, &models(&scenario)), out.display()))
+        }
+    }
+}
+
+/// Simulates under a progress bar, which only a terminal sees, and with a clock.
+#[expect(clippy::disallowed_methods, reason = "the run record is the one place for wall-clock facts")]
+fn timed(scenario: &Scenario) -> (Outcome, RunRecord) {
+    let began = Instant::now();
+    let bar = ProgressBar::new(scenario.horizon.nanos());
+    let style = ProgressStyle::with_template("{msg} {wide_bar} {percent} %, {eta} left").expect("the template is ours");
+    bar.set_style(style);
+    bar.set_message(scenario.name.clone());
+    let outcome = simulate(scenario, |now| bar.set_position(now.nanos()));
+    bar.finish_and_clear();
+    let (requests, cpu_s) = (requests(&outcome.accounts), usage::cpu_seconds());
+    let record = RunRecord {
+        wall_s: began.elapsed().as_secs_f64(),
+        cpu_s,
+        peak_memory_bytes: usage::peak_memory_bytes(),
+        threads: rayon::current_num_threads(),
+        events: outcome.stats.events,
+        windows: outcome.stats.windows,
+        requests,
+        requests_per_cpu_s: cpu_s.filter(|&seconds| seconds > 0.0).map(|seconds| requests as f64 / seconds),
+    };
+    (outcome, record)
+}
+
+/// Requests that arrived at any service or device.
+fn requests(accounts: &Accounts) -> u64 {
+    accounts.tenants().iter().map(|tenant| tenant.book.counted(Count::Arrived)).sum()
+}
+
+fn manifest(scenario: &Scenario) -> Manifest {
+    Manifest {
+        program: "tollway",
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        name: scenario.name.clone(),
+        seed: scenario.seed,
+        replication: scenario.replication,
+        start: scenario.start.to_string(),
+        duration_s: scenario.horizon.as_secs_f64(),
+        step_s: scenario.step.as_secs_f64(),
+        inputs: scenario.inputs.iter().map(input).collect(),
+        notes: scenario.notes.iter().map(note).collect(),
+        scenario: scenario.manifest.lines().map(str::to_owned).collect(),
+    }
+}
+
+fn input(input: &scenario::Input) -> InputFile {
+    InputFile { path: input.path.clone(), blake3: input.blake3.clone() }
+}
+
+fn note(note: &scenario::Note) -> Note {
+    Note { subject: note.subject.clone(), key: note.key.to_owned(), value: note.value.clone() }
+}
+
+/// Which model each subject runs.
+fn models(scenario: &Scenario) -> Vec<(String, String)> {
+    let models = scenario.notes.iter().filter(|note| note.key == "model");
+    models.map(|note| (note.subject.clone(), note.value.clone())).collect()
+}

@@ -1,0 +1,197 @@
+//! The sequential control process: at each window edge it sees all others, grants and takes back nodes, opens doors.
+
+use super::Lp;
+use super::halls::Hall;
+use super::service::{Service, processes_of};
+use crate::engine::{self, Seed};
+use crate::ledger::{Facts, Grid, Tenant};
+use crate::scheduler::Scheduler;
+use crate::serving::{Cell, DevicePlan, Fidelity, Fluid, Laptop, ServicePlan};
+use crate::training::{Job, JobPlan};
+use crate::units::{SimTime, Span};
+use crate::world::ClusterPlan;
+use std::sync::Arc;
+
+/// What stands and runs, once checked.
+#[derive(Debug, Clone, Copy)]
+pub struct Parts<'a> {
+    /// Clusters.
+    pub clusters: &'a [ClusterPlan],
+    /// Who decides on each cluster.
+    pub schedulers: &'a [Scheduler],
+    /// Training jobs.
+    pub jobs: &'a [JobPlan],
+    /// Services.
+    pub services: &'a [Arc<ServicePlan>],
+    /// Devices.
+    pub devices: &'a [DevicePlan],
+    /// The root of all chance.
+    pub seed: Seed,
+    /// The bins of all books.
+    pub grid: Grid,
+}
+
+/// Where a training job stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    Submitted,
+    Running,
+    Done,
+}
+
+/// The control process of a run.
+#[derive(Debug)]
+pub struct Control<'a> {
+    parts: Parts<'a>,
+    halls: Vec<Hall>,
+    /// Stages of the jobs; job `i` is process `i`.
+    stages: Vec<Stage>,
+    services: Vec<Service>,
+    now: SimTime,
+}
+
+/// The processes of a run, jobs first, then services, then devices; and the control that meets them.
+#[must_use]
+pub fn build(parts: Parts<'_>) -> (Control<'_>, Vec<Lp>) {
+    let mut processes: Vec<Lp> =
+        parts.jobs.iter().map(|plan| Lp::Job(Box::new(Job::new(plan.clone(), parts.seed, parts.grid)))).collect();
+    let mut services = Vec::with_capacity(parts.services.len());
+    for (index, plan) in parts.services.iter().enumerate() {
+        let first = processes.len();
+        processes.extend((0..processes_of(plan)).map(|cell| service_process(plan, cell, parts)));
+        services.push(Service::new(index, Arc::clone(plan), first..processes.len()));
+    }
+    processes.extend(parts.devices.iter().map(|device| {
+        let owner = &parts.services[device.service];
+        Lp::Device(Box::new(Laptop::new(device, owner, parts.seed, parts.grid)))
+    }));
+    let control = Control {
+        parts,
+        halls: parts.clusters.iter().map(|cluster| Hall::new(cluster.nodes, cluster.node.gpus)).collect(),
+        stages: vec![Stage::Submitted; parts.jobs.len()],
+        services,
+        now: SimTime::ZERO,
+    };
+    (control, processes)
+}
+
+fn service_process(plan: &Arc<ServicePlan>, cell: u32, parts: Parts<'_>) -> Lp {
+    match plan.fidelity {
+        Fidelity::Fluid {} => Lp::Fluid(Box::new(Fluid::new(Arc::clone(plan), parts.seed, parts.grid))),
+        Fidelity::Requests {} => Lp::Cell(Box::new(Cell::new(Arc::clone(plan), cell, parts.seed, parts.grid))),
+    }
+}
+
+impl engine::Control<Lp> for Control<'_> {
+    fn next_edge(&self, processes: &[Lp]) -> SimTime {
+        let jobs = self.parts.jobs.iter().enumerate().map(|(index, plan)| match self.stages[index] {
+            Stage::Submitted => match SimTime::ZERO + plan.submit {
+                submitted if submitted > self.now => submitted,
+                // Waits for nodes: another job's end is an edge of its own.
+                _ => SimTime::NEVER,
+            },
+            Stage::Running => job(processes, index).earliest_finish().max(self.now + Span::from_nanos(1)),
+            Stage::Done => SimTime::NEVER,
+        });
+        let services = self.services.iter().map(|service| service.next_edge(self.now));
+        jobs.chain(services).min().unwrap_or(SimTime::NEVER)
+    }
+
+    fn at_edge(&mut self, now: SimTime, processes: &mut [Lp]) {
+        self.now = now;
+        self.take_back_finished(processes);
+        for index in 0..self.services.len() {
+            let plan = &self.parts.services[index];
+            let job_done = plan.opens_after.is_none_or(|job| self.stages[job] == Stage::Done);
+            self.services[index].at_edge(now, job_done, &mut self.halls[plan.cluster], processes);
+        }
+        for cluster in 0..self.halls.len() {
+            self.start_jobs(cluster, processes);
+        }
+    }
+}
+
+impl Control<'_> {
+    /// Gives the nodes of finished jobs back to their halls.
+    fn take_back_finished(&mut self, processes: &mut [Lp]) {
+        for (index, stage) in self.stages.iter_mut().enumerate().filter(|(_, stage)| **stage == Stage::Running) {
+            let job = job_mut(processes, index);
+            if job.finished().is_some() {
+                *stage = Stage::Done;
+                self.halls[self.parts.jobs[index].cluster].release(job.release());
+            }
+        }
+    }
+
+    /// Starts the submitted jobs of `cluster` that its scheduler lets in.
+    fn start_jobs(&mut self, cluster: usize, processes: &mut [Lp]) {
+        let mut waiting: Vec<usize> = (0..self.stages.len()).filter(|&index| self.waits(index, cluster)).collect();
+        waiting.sort_by_key(|&index| (self.parts.jobs[index].submit, index));
+        let wanted: Vec<u32> = waiting.iter().map(|&index| self.parts.jobs[index].granted_nodes()).collect();
+        let starts = self.parts.schedulers[cluster].starts(&wanted, self.halls[cluster].free());
+        for (&index, &nodes) in waiting.iter().zip(&wanted).take(starts) {
+            let granted = self.halls[cluster].grant(nodes).expect("the scheduler counts free nodes");
+            job_mut(processes, index).start(self.now, granted);
+            self.stages[index] = Stage::Running;
+        }
+    }
+
+    fn waits(&self, index: usize, cluster: usize) -> bool {
+        let plan = &self.parts.jobs[index];
+        plan.cluster == cluster && self.stages[index] == Stage::Submitted && SimTime::ZERO + plan.submit <= self.now
+    }
+
+    /// All tenants with their books, in process order.
+    #[must_use]
+    pub fn close(self, processes: Vec<Lp>) -> Vec<Tenant> {
+        let Parts { clusters, jobs, services, devices, grid, .. } = self.parts;
+        let mut processes = processes.into_iter();
+        let mut tenants = Vec::new();
+        for (plan, process) in jobs.iter().zip(processes.by_ref()) {
+            let (book, facts) = process.into_job().close(grid.horizon);
+            let (subject, facts) = (format!("training.{}", plan.name), Facts::Job(facts));
+            tenants.push(Tenant {
+                subject,
+                cluster: Some(plan.cluster),
+                site: clusters[plan.cluster].site,
+                book,
+                facts,
+            });
+        }
+        for (plan, service) in services.iter().zip(self.services) {
+            let count = service.processes().len();
+            let books = processes.by_ref().take(count).map(|process| process.close_service(grid.horizon));
+            let (book, facts) = service.close(books);
+            let (subject, facts) = (format!("service.{}", plan.name), Facts::Service(facts));
+            tenants.push(Tenant {
+                subject,
+                cluster: Some(plan.cluster),
+                site: clusters[plan.cluster].site,
+                book,
+                facts,
+            });
+        }
+        for (plan, process) in devices.iter().zip(processes) {
+            let (book, facts) = process.close_service(grid.horizon);
+            let (subject, facts) = (format!("device.{}", plan.name), Facts::Device(facts));
+            tenants.push(Tenant { subject, cluster: None, site: plan.site, book, facts });
+        }
+        tenants
+    }
+}
+
+/// The job that is process `index`.
+fn job(processes: &[Lp], index: usize) -> &Job {
+    match &processes[index] {
+        Lp::Job(job) => job,
+        _ => unreachable!("jobs come first"),
+    }
+}
+
+/// The job that is process `index`, to command.
+fn job_mut(processes: &mut [Lp], index: usize) -> &mut Job {
+    match &mut processes[index] {
+        Lp::Job(job) => job,
+        _ => unreachable!("jobs come first"),
+    }
+}

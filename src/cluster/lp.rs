@@ -1,0 +1,60 @@
+//! The logical processes of a run.
+
+use crate::engine::Process;
+use crate::ledger::{Book, ServiceFacts};
+use crate::serving::{Cell, Fluid, Laptop};
+use crate::training::Job;
+use crate::units::SimTime;
+
+/// One logical process: a training job, an exact service cell, a fluid service, or a device.
+#[derive(Debug)]
+pub enum Lp {
+    /// A training job.
+    Job(Box<Job>),
+    /// A router and up to 64 replicas, every request.
+    Cell(Box<Cell>),
+    /// A whole service by response tables.
+    Fluid(Box<Fluid>),
+    /// A device, the smallest service.
+    Device(Box<Laptop>),
+}
+
+impl Process for Lp {
+    fn next_time(&self) -> SimTime {
+        match self {
+            Lp::Job(job) => job.next_time(),
+            Lp::Cell(cell) => cell.next_time(),
+            Lp::Fluid(fluid) => fluid.next_time(),
+            Lp::Device(device) => device.next_time(),
+        }
+    }
+
+    fn run_until(&mut self, edge: SimTime) -> u64 {
+        match self {
+            Lp::Job(job) => job.run_until(edge),
+            Lp::Cell(cell) => cell.run_until(edge),
+            Lp::Fluid(fluid) => fluid.run_until(edge),
+            Lp::Device(device) => device.run_until(edge),
+        }
+    }
+}
+
+impl Lp {
+    /// The training job that this process is.
+    pub(super) fn into_job(self) -> Job {
+        match self {
+            Lp::Job(job) => *job,
+            _ => unreachable!("jobs come first"),
+        }
+    }
+
+    /// Book and facts of a service's process.
+    pub(super) fn close_service(self, horizon: SimTime) -> (Book, ServiceFacts) {
+        match self {
+            Lp::Cell(cell) => cell.close(horizon),
+            Lp::Fluid(fluid) => fluid.close(horizon),
+            Lp::Device(device) => device.close(horizon),
+            Lp::Job(_) => unreachable!("jobs come first and are closed"),
+        }
+    }
+}

@@ -1,0 +1,11 @@
+//! Where rules meet: the control plane that joins scheduler, jobs, services and devices on the clusters' nodes.
+//!
+//! [`build`] makes the processes and the control that meets them at window edges; [`Control::close`] collects their books.
+
+mod control;
+mod halls;
+mod lp;
+mod service;
+
+pub use control::{Control, Parts, build};
+pub use lp::Lp;

@@ -1,0 +1,233 @@
+//! One service as control sees it: its processes, its doors, its autoscaler.
+
+use super::Lp;
+use super::halls::Hall;
+use crate::ledger::{Book, Event, EventKind, ServiceFacts};
+use crate::serving::{Autoscaler, Fidelity, ServicePlan, Telemetry, cells};
+use crate::units::SimTime;
+use crate::world::NodeSet;
+use std::ops::Range;
+use std::sync::Arc;
+
+/// Where a service stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Doors {
+    /// Waits for a job or for its time.
+    Closed,
+    /// Its first replicas load until then.
+    Opening(SimTime),
+    /// Takes requests since then.
+    Open(SimTime),
+}
+
+/// One service under control.
+#[derive(Debug)]
+pub(super) struct Service {
+    index: usize,
+    plan: Arc<ServicePlan>,
+    /// Its processes in the run's list.
+    processes: Range<usize>,
+    /// Replicas of each process, loading ones included.
+    replicas: Vec<u32>,
+    doors: Doors,
+    autoscaler: Autoscaler,
+    next_tick: SimTime,
+    events: Vec<Event>,
+}
+
+impl Service {
+    pub(super) fn new(index: usize, plan: Arc<ServicePlan>, processes: Range<usize>) -> Service {
+        Service {
+            index,
+            autoscaler: Autoscaler::new(&plan),
+            replicas: vec![0; processes.len()],
+            plan,
+            processes,
+            doors: Doors::Closed,
+            next_tick: SimTime::NEVER,
+            events: Vec::new(),
+        }
+    }
+
+    /// The next instant at which control must see this service, given whether what it waits for has come.
+    pub(super) fn next_edge(&self, now: SimTime) -> SimTime {
+        let opens = SimTime::ZERO + self.plan.opens_at;
+        match self.doors {
+            Doors::Closed if opens > now => opens,
+            Doors::Closed => SimTime::NEVER,
+            Doors::Opening(ready) => ready,
+            Doors::Open(_) => self.next_tick,
+        }
+    }
+
+    /// Takes back what has drained, opens the doors when it is time, and lets the autoscaler decide.
+    pub(super) fn at_edge(&mut self, now: SimTime, job_done: bool, hall: &mut Hall, processes: &mut [Lp]) {
+        let processes = &mut processes[self.processes.clone()];
+        self.take_back(hall, processes);
+        match self.doors {
+            Doors::Closed if job_done && SimTime::ZERO + self.plan.opens_at <= now => {
+                self.scale_to(self.autoscaler.initial(), now, hall, processes);
+                self.doors = Doors::Opening(now + self.plan.start_up);
+            }
+            Doors::Opening(ready) if ready <= now => {
+                self.doors = Doors::Open(now);
+                self.share(processes);
+                processes.iter_mut().for_each(|process| process.open(now));
+                self.log(now, EventKind::Opened, format!("{} replicas", self.replicas.iter().sum::<u32>()));
+                self.next_tick = now + self.plan.tick;
+            }
+            Doors::Open(_) if self.next_tick <= now => {
+                let desired = self.autoscaler.desired(now, telemetry(processes));
+                self.scale_to(desired, now, hall, processes);
+                self.share(processes);
+                self.next_tick = now + self.plan.tick;
+            }
+            _ => {}
+        }
+    }
+
+    /// Gives the nodes of replicas that have gone back to the hall.
+    fn take_back(&mut self, hall: &mut Hall, processes: &mut [Lp]) {
+        for process in processes {
+            for nodes in process.released() {
+                hall.release_replica(self.index, self.plan.gpus, nodes);
+            }
+        }
+    }
+
+    /// Adds replicas to the emptiest process, or drains them from the fullest, until there are `desired` or the hall is full.
+    fn scale_to(&mut self, desired: u32, now: SimTime, hall: &mut Hall, processes: &mut [Lp]) {
+        let before: u32 = self.replicas.iter().sum();
+        let mut count = before;
+        while count < desired {
+            let Some(nodes) = hall.grant_replica(self.index, self.plan.gpus) else { break };
+            let target = position_of_least(self.replicas.iter().map(|&replicas| i64::from(replicas)));
+            processes[target].add_replica(now, now + self.plan.start_up, nodes);
+            self.replicas[target] += 1;
+            count += 1;
+        }
+        while count > desired {
+            let target = position_of_least(self.replicas.iter().map(|&replicas| -i64::from(replicas)));
+            processes[target].remove_replica(now);
+            self.replicas[target] -= 1;
+            count -= 1;
+        }
+        if count != before {
+            let short = if count < desired { format!(", {desired} wanted") } else { String::new() };
+            self.log(now, EventKind::Scaled, format!("{before} to {count} replicas{short}"));
+        }
+    }
+
+    /// Splits arrivals among the processes in proportion to the replicas that are ready.
+    fn share(&self, processes: &mut [Lp]) {
+        let ready: Vec<u32> = processes.iter().map(|process| process.telemetry().ready).collect();
+        let total: u32 = ready.iter().sum();
+        // With none ready, all alike.
+        let (weights, whole) = if total == 0 { (vec![1; ready.len()], ready.len() as u32) } else { (ready, total) };
+        let mut before = 0;
+        for (process, weight) in processes.iter_mut().zip(weights) {
+            let edge = |sum: u32| f64::from(sum) / f64::from(whole);
+            process.set_slice(edge(before)..edge(before + weight));
+            before += weight;
+        }
+    }
+
+    fn log(&mut self, at: SimTime, kind: EventKind, detail: String) {
+        self.events.push(Event { at, kind, nodes: String::new(), detail });
+    }
+
+    /// The processes' books and facts as one, with control's own events.
+    pub(super) fn close(self, books: impl Iterator<Item = (Book, ServiceFacts)>) -> (Book, ServiceFacts) {
+        let (mut book, mut facts) = books
+            .reduce(|(mut book, mut facts), (other, more)| {
+                book.merge(other);
+                facts.in_flight += more.in_flight;
+                facts.replica_failures += more.replica_failures;
+                (book, facts)
+            })
+            .expect("a service has at least one process");
+        if let Doors::Open(since) = self.doors {
+            facts.opened = Some(since);
+        }
+        for event in self.events {
+            book.log(event);
+        }
+        (book, facts)
+    }
+
+    pub(super) fn processes(&self) -> Range<usize> {
+        self.processes.clone()
+    }
+}
+
+/// How many processes a service needs: one by response tables, else one for each 64 replicas.
+pub(super) fn processes_of(plan: &ServicePlan) -> u32 {
+    match plan.fidelity {
+        Fidelity::Fluid {} => 1,
+        Fidelity::Requests {} => cells(plan.scale.max),
+    }
+}
+
+fn telemetry(processes: &[Lp]) -> Telemetry {
+    processes.iter().map(Lp::telemetry).fold(Telemetry::default(), |sum, cell| Telemetry {
+        ready: sum.ready + cell.ready,
+        loading: sum.loading + cell.loading,
+        running: sum.running + cell.running,
+        queued: sum.queued + cell.queued,
+        output: sum.output + cell.output,
+    })
+}
+
+/// Index of the least; the first of equals.
+fn position_of_least(values: impl Iterator<Item = i64>) -> usize {
+    values.enumerate().min_by_key(|&(index, value)| (value, index)).expect("at least one").0
+}
+
+/// The commands that exact and fluid services share.
+impl Lp {
+    fn open(&mut self, at: SimTime) {
+        match self {
+            Lp::Cell(cell) => cell.open(at),
+            Lp::Fluid(fluid) => fluid.open(at),
+            Lp::Job(_) | Lp::Device(_) => unreachable!("a service's processes are cells or fluid"),
+        }
+    }
+
+    fn add_replica(&mut self, at: SimTime, ready: SimTime, nodes: NodeSet) {
+        match self {
+            Lp::Cell(cell) => cell.add_replica(at, ready, nodes),
+            Lp::Fluid(fluid) => fluid.add_replica(at, ready, nodes),
+            Lp::Job(_) | Lp::Device(_) => unreachable!("a service's processes are cells or fluid"),
+        }
+    }
+
+    fn remove_replica(&mut self, at: SimTime) {
+        match self {
+            Lp::Cell(cell) => cell.remove_replica(at),
+            Lp::Fluid(fluid) => fluid.remove_replica(at),
+            Lp::Job(_) | Lp::Device(_) => unreachable!("a service's processes are cells or fluid"),
+        }
+    }
+
+    fn released(&mut self) -> Vec<NodeSet> {
+        match self {
+            Lp::Cell(cell) => cell.released(),
+            Lp::Fluid(fluid) => fluid.released(),
+            Lp::Job(_) | Lp::Device(_) => unreachable!("a service's processes are cells or fluid"),
+        }
+    }
+
+    fn set_slice(&mut self, slice: Range<f64>) {
+        if let Lp::Cell(cell) = self {
+            cell.set_slice(slice);
+        }
+    }
+
+    fn telemetry(&self) -> Telemetry {
+        match self {
+            Lp::Cell(cell) => cell.telemetry(),
+            Lp::Fluid(fluid) => fluid.telemetry(),
+            Lp::Job(_) | Lp::Device(_) => unreachable!("a service's processes are cells or fluid"),
+        }
+    }
+}

@@ -1,0 +1,39 @@
+//! The n-th draw of a node, without keeping a generator for each of ten thousand nodes.
+
+use crate::engine::{Entity, Seed};
+
+/// One stream for each node of a cluster for one purpose, opened when drawn from and closed again. Keyed by the cluster's name
+/// and the node's index: who holds the node, and what else stands in the halls, moves no draw.
+#[derive(Debug, Clone)]
+pub(super) struct NodeDraws {
+    seed: Seed,
+    cluster: Entity,
+    purpose: &'static str,
+    /// Draws taken so far, by node; shorter than the cluster until its last nodes are met.
+    taken: Vec<u32>,
+}
+
+impl NodeDraws {
+    pub(super) fn new(seed: Seed, cluster: Entity, purpose: &'static str) -> NodeDraws {
+        NodeDraws { seed, cluster, purpose, taken: Vec::new() }
+    }
+
+    /// The next uniform draw of `node`. Costs one ChaCha block, and 3 ns for each earlier draw of a node: few nodes fail often.
+    pub(super) fn next(&mut self, node: u32) -> f64 {
+        let slot = node as usize;
+        if slot >= self.taken.len() {
+            self.taken.resize(slot + 1, 0);
+        }
+        let mut stream = self.seed.stream(self.cluster.part(node), self.purpose);
+        for _ in 0..self.taken[slot] {
+            stream.bits();
+        }
+        self.taken[slot] += 1;
+        stream.uniform()
+    }
+
+    /// True until the first draw of `node`.
+    pub(super) fn is_fresh(&self, node: u32) -> bool {
+        self.taken.get(node as usize).is_none_or(|&taken| taken == 0)
+    }
+}

@@ -1,0 +1,497 @@
+//! The books closed against the meters: who held what, behind which meter, and what each tenant's, cluster's and site's bins
+//! add up to. A bin is settled when it is read, so that a year of minutes needs no more memory than its books.
+
+use super::figures::{self, Figure};
+use super::settle::{Charge, Entry};
+use super::{Book, Comparison, Count, Draw, Facts, Grid, SitePlan, Spent, Tenant, Use};
+use crate::units::{Dollars, DollarsPerHour, GpuTime, GramsCo2e, Joules, Litres, Watts};
+use std::ops::Range;
+
+/// What holding a GPU of a cluster costs.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Holding {
+    /// A price for each GPU-hour held; energy is inside it.
+    Rented(DollarsPerHour),
+    /// Annuity and maintenance for each GPU-hour, held or not; energy is billed on top.
+    Owned(DollarsPerHour),
+}
+
+/// What the ledger knows of a cluster.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ClusterBooks {
+    /// Name in the scenario.
+    pub name: String,
+    /// Index of its site.
+    pub site: usize,
+    /// All its GPUs.
+    pub gpus: u32,
+    /// Draw of GPUs that nobody holds, and of their host: of one GPU, or of several together.
+    pub idle_gpu: Draw,
+    /// What holding a GPU costs.
+    pub holding: Holding,
+}
+
+/// Which GPUs and what around them a figure counts; each boundary contains the one before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+pub enum Boundary {
+    /// Accelerators at work.
+    B1,
+    /// And the hosts around them.
+    B2,
+    /// And what stands idle or reserved: spares, nodes in repair, warm replicas.
+    B3,
+    /// And the facility: losses and cooling.
+    B4,
+}
+
+impl Boundary {
+    /// All four, the narrowest first.
+    pub const ALL: [Boundary; 4] = [Boundary::B1, Boundary::B2, Boundary::B3, Boundary::B4];
+
+    /// Name in the outputs.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Boundary::B1 => "B1",
+            Boundary::B2 => "B2",
+            Boundary::B3 => "B3",
+            Boundary::B4 => "B4",
+        }
+    }
+}
+
+/// Part of what somebody held, as the timelines tell it apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Part {
+    /// At work, or recovering from a failure.
+    Active,
+    /// A spare that stands by.
+    Spare,
+    /// A node in repair.
+    Repair,
+    /// A replica that waits for requests.
+    WarmIdle,
+    /// Held by nobody.
+    Unallocated,
+    /// A site's conversion losses and cooling.
+    LossesAndCooling,
+}
+
+impl Part {
+    /// The parts that a tenant can hold.
+    const HELD: [Part; 4] = [Part::Active, Part::Spare, Part::Repair, Part::WarmIdle];
+
+    /// Name in the outputs.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Part::Active => "active",
+            Part::Spare => "spare",
+            Part::Repair => "repair",
+            Part::WarmIdle => "warm_idle",
+            Part::Unallocated => "unallocated",
+            Part::LossesAndCooling => "losses_and_cooling",
+        }
+    }
+
+    /// The part that a use belongs to.
+    const fn of(what: Use) -> Part {
+        match what {
+            Use::Spare => Part::Spare,
+            Use::Repair => Part::Repair,
+            Use::WarmIdle => Part::WarmIdle,
+            Use::Unallocated => Part::Unallocated,
+            _ => Part::Active,
+        }
+    }
+
+    fn uses(self) -> impl Iterator<Item = Use> {
+        Use::ALL.into_iter().filter(move |&what| Part::of(what) == self)
+    }
+
+    /// What `book` spent on this part in the `bin`-th bin.
+    pub(super) fn spent_in(self, book: &Book, bin: usize) -> Spent {
+        self.uses().map(|what| book.spent_in(what, bin)).sum()
+    }
+}
+
+/// How a line is paid for.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Pays {
+    /// A rent, energy inside.
+    Rent(DollarsPerHour),
+    /// Cost of ownership, and energy.
+    Ownership(DollarsPerHour),
+    /// Energy alone: a device.
+    Energy,
+    /// Nothing: what nobody rents.
+    Nothing,
+}
+
+impl Pays {
+    /// Whether energy is billed to it.
+    pub(super) const fn energy(self) -> bool {
+        matches!(self, Pays::Ownership(_) | Pays::Energy)
+    }
+}
+
+/// One line of the timelines: one part of one tenant, what a cluster leaves over, or a site's losses and cooling.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Line {
+    /// Index of its site; a device stands at none.
+    pub site: Option<usize>,
+    /// Index of its cluster.
+    pub cluster: Option<usize>,
+    /// Index of its tenant; nobody's lines have none.
+    pub tenant: Option<usize>,
+    /// Which part of it.
+    pub part: Part,
+    pub(super) pays: Pays,
+}
+
+/// Lines that are billed together: those of a site, or of a device.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Meter {
+    /// Index of the site whose market bills it.
+    pub(super) site: usize,
+    /// Whether the site's facility stands behind it, too.
+    pub(super) has_facility: bool,
+    /// Its lines; the last is its losses and cooling.
+    pub(super) lines: Range<usize>,
+}
+
+/// What a subject's share of the world adds up to, inside one boundary.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Sum {
+    /// Accelerator time.
+    pub time: GpuTime,
+    /// Energy.
+    pub energy: Joules,
+    /// Holding and energy.
+    pub cost: Dollars,
+    /// Location-based stack CO2 (scope 2).
+    pub carbon: GramsCo2e,
+    /// Fuel upstream of the power plants (scope 3); never netted with the rest.
+    pub upstream: GramsCo2e,
+    /// Making the hardware (scope 3).
+    pub embodied: GramsCo2e,
+    /// Water that the site evaporates.
+    pub water: Litres,
+    /// Water that power plants evaporate.
+    pub water_offsite: Litres,
+}
+
+impl std::ops::AddAssign for Sum {
+    fn add_assign(&mut self, other: Sum) {
+        self.time += other.time;
+        self.energy += other.energy;
+        self.cost += other.cost;
+        self.carbon += other.carbon;
+        self.upstream += other.upstream;
+        self.embodied += other.embodied;
+        self.water += other.water;
+        self.water_offsite += other.water_offsite;
+    }
+}
+
+impl Sum {
+    fn of(entry: &Entry, charge: Charge) -> Sum {
+        Sum {
+            time: entry.spent.time,
+            energy: charge.energy,
+            cost: entry.holding + charge.bill,
+            carbon: charge.carbon,
+            upstream: charge.upstream,
+            embodied: entry.embodied,
+            water: charge.water,
+            water_offsite: charge.water_offsite,
+        }
+    }
+}
+
+/// Sums inside each boundary.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Sums([Sum; 4]);
+
+impl Sums {
+    /// The sum inside `boundary`.
+    #[must_use]
+    pub fn within(&self, boundary: Boundary) -> &Sum {
+        &self.0[boundary as usize]
+    }
+
+    /// Enters one line of a bin.
+    pub(super) fn add(&mut self, part: Part, entry: &Entry) {
+        if part == Part::Active {
+            self.0[0] += Sum::of(entry, entry.own.accelerators(entry.spent));
+            self.0[1] += Sum::of(entry, entry.own);
+        }
+        let mut shared = entry.own;
+        shared += entry.share;
+        self.0[2] += Sum::of(entry, entry.own);
+        self.0[3] += Sum::of(entry, shared);
+    }
+}
+
+impl std::ops::AddAssign for Sums {
+    fn add_assign(&mut self, other: Sums) {
+        self.0.iter_mut().zip(other.0).for_each(|(mine, theirs)| *mine += theirs);
+    }
+}
+
+/// What a site's meter showed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct SiteSum {
+    /// Everything at the meter; accelerator time counts what nobody held, too.
+    pub sum: Sum,
+    /// Energy of the nodes.
+    pub it: Joules,
+    /// The highest mean over a bin.
+    pub peak: Watts,
+    /// Whether a cluster stands there.
+    pub has_cluster: bool,
+}
+
+/// The closed books of a run.
+#[derive(Debug)]
+pub struct Accounts {
+    pub(super) start: jiff::Timestamp,
+    pub(super) grid: Grid,
+    pub(super) sites: Vec<SitePlan>,
+    pub(super) clusters: Vec<ClusterBooks>,
+    pub(super) tenants: Vec<Tenant>,
+    pub(super) lines: Vec<Line>,
+    pub(super) meters: Vec<Meter>,
+    pub(super) tenant_sums: Vec<Sums>,
+    pub(super) idle_sums: Vec<Sum>,
+    pub(super) site_sums: Vec<SiteSum>,
+    figures: Vec<Figure>,
+    comparison: Comparison,
+}
+
+/// Closes the books of a run that began at `start`: settles every bin, checks that it adds up to the meter, and computes each
+/// figure. Panics where books contradict each other, which is our fault and never a user's: GPUs held twice, requests lost.
+#[must_use]
+pub fn close(
+    start: jiff::Timestamp,
+    grid: Grid,
+    sites: &[SitePlan],
+    clusters: &[ClusterBooks],
+    tenants: Vec<Tenant>,
+) -> Accounts {
+    let (lines, meters) = lay_out(sites, clusters, &tenants);
+    let mut accounts = Accounts {
+        start,
+        grid,
+        sites: sites.to_vec(),
+        clusters: clusters.to_vec(),
+        tenant_sums: vec![Sums::default(); tenants.len()],
+        idle_sums: vec![Sum::default(); clusters.len()],
+        site_sums: vec![SiteSum::default(); sites.len()],
+        tenants,
+        lines,
+        meters,
+        figures: Vec::new(),
+        comparison: Comparison::default(),
+    };
+    accounts.tenants.iter().for_each(assert_requests_are_conserved);
+    let curve = accounts.add_up();
+    accounts.comparison = Comparison::new(&accounts, &curve);
+    accounts.figures = figures::all(&accounts);
+    accounts
+}
+
+impl Accounts {
+    /// Every headline figure, in the order of `summary.csv`.
+    #[must_use]
+    pub fn figures(&self) -> &[Figure] {
+        &self.figures
+    }
+
+    /// One figure by its names in `summary.csv`, `boundary` empty where it has none. The subject `comparison` reads
+    /// `comparison.csv`: its metric is an axis and a column, such as `gpu_hours_crossover_days_open`.
+    #[must_use]
+    pub fn figure(&self, subject: &str, metric: &str, boundary: &str) -> Option<f64> {
+        if subject == "comparison" {
+            return self.comparison.figure(metric, boundary);
+        }
+        let named = |figure: &&Figure| {
+            figure.subject == subject
+                && figure.metric == metric
+                && figure.boundary.map_or("", Boundary::name) == boundary
+        };
+        self.figures.iter().find(named).and_then(|figure| figure.value)
+    }
+
+    /// The road against the drives.
+    #[must_use]
+    pub fn comparison(&self) -> &Comparison {
+        &self.comparison
+    }
+
+    /// The first instant of the run.
+    #[must_use]
+    pub fn start(&self) -> jiff::Timestamp {
+        self.start
+    }
+
+    /// The bins.
+    #[must_use]
+    pub fn grid(&self) -> Grid {
+        self.grid
+    }
+
+    /// The sites.
+    #[must_use]
+    pub fn sites(&self) -> &[SitePlan] {
+        &self.sites
+    }
+
+    /// The clusters.
+    #[must_use]
+    pub fn clusters(&self) -> &[ClusterBooks] {
+        &self.clusters
+    }
+
+    /// The tenants, with their books.
+    #[must_use]
+    pub fn tenants(&self) -> &[Tenant] {
+        &self.tenants
+    }
+
+    /// What the `index`-th tenant adds up to.
+    #[must_use]
+    pub fn tenant(&self, index: usize) -> &Sums {
+        &self.tenant_sums[index]
+    }
+
+    /// What nobody held of the `index`-th cluster, its share of losses and cooling included.
+    #[must_use]
+    pub fn idle(&self, index: usize) -> &Sum {
+        &self.idle_sums[index]
+    }
+
+    /// What the meter of the `index`-th site showed.
+    #[must_use]
+    pub fn site(&self, index: usize) -> &SiteSum {
+        &self.site_sums[index]
+    }
+
+    /// Settles each bin into the sums, and returns what services drew in each bin.
+    fn add_up(&mut self) -> Vec<Sums> {
+        let mut curve = Vec::with_capacity(self.grid.bins());
+        for bin in 0..self.grid.bins() {
+            let entries = self.settle(bin);
+            let mut serving = Sums::default();
+            for (index, entry) in entries.iter().enumerate() {
+                let (part, tenant, cluster) =
+                    (self.lines[index].part, self.lines[index].tenant, self.lines[index].cluster);
+                if let Some(tenant) = tenant {
+                    self.tenant_sums[tenant].add(part, entry);
+                    if matches!(self.tenants[tenant].facts, Facts::Service(_)) {
+                        serving.add(part, entry);
+                    }
+                } else if let Some(cluster) = cluster {
+                    let mut shared = entry.own;
+                    shared += entry.share;
+                    self.idle_sums[cluster] += Sum::of(entry, shared);
+                }
+            }
+            self.read_meters(bin, &entries);
+            curve.push(serving);
+        }
+        self.assert_sums_add_up();
+        curve
+    }
+
+    fn read_meters(&mut self, bin: usize, entries: &[Entry]) {
+        for meter in self.meters.iter().filter(|meter| meter.has_facility) {
+            let site = &mut self.site_sums[meter.site];
+            let before = site.sum.energy;
+            for entry in &entries[meter.lines.clone()] {
+                site.sum += Sum::of(entry, entry.own);
+                site.it += entry.spent.node();
+            }
+            site.peak = site.peak.max((site.sum.energy - before).mean_over(self.grid.span(bin)));
+            site.has_cluster = true;
+        }
+    }
+
+    /// Over the whole run, too: what tenants and idle clusters were given is what the sites' meters showed.
+    fn assert_sums_add_up(&self) {
+        let mut given = Sum::default();
+        let mut metered = Sum::default();
+        self.tenants.iter().zip(&self.tenant_sums).filter(|(tenant, _)| tenant.cluster.is_some()).for_each(
+            |(_, sums)| {
+                given += *sums.within(Boundary::B4);
+            },
+        );
+        self.idle_sums.iter().for_each(|sum| given += *sum);
+        self.site_sums.iter().for_each(|site| metered += site.sum);
+        assert_eq!(given, metered, "tenants and idle clusters add up to the meters");
+    }
+}
+
+/// Who stands behind which meter: for each site its clusters' tenants, what nobody held of each, and losses and cooling; then
+/// each device behind a meter of its own.
+fn lay_out(sites: &[SitePlan], clusters: &[ClusterBooks], tenants: &[Tenant]) -> (Vec<Line>, Vec<Meter>) {
+    let (mut lines, mut meters) = (Vec::new(), Vec::new());
+    for site in 0..sites.len() {
+        let from = lines.len();
+        for (index, books) in clusters.iter().enumerate().filter(|(_, books)| books.site == site) {
+            let place = Line {
+                site: Some(site),
+                cluster: Some(index),
+                tenant: None,
+                part: Part::Unallocated,
+                pays: Pays::Nothing,
+            };
+            let (held, idle) = match books.holding {
+                Holding::Rented(price) => (Pays::Rent(price), Pays::Nothing),
+                Holding::Owned(price) => (Pays::Ownership(price), Pays::Ownership(price)),
+            };
+            for tenant in (0..tenants.len()).filter(|&tenant| tenants[tenant].cluster == Some(index)) {
+                push_parts(
+                    &mut lines,
+                    &tenants[tenant].book,
+                    &Line { tenant: Some(tenant), pays: held, ..place.clone() },
+                );
+            }
+            lines.push(Line { pays: idle, ..place });
+        }
+        if lines.len() > from {
+            push_facility(&mut lines, Some(site));
+            meters.push(Meter { site, has_facility: true, lines: from..lines.len() });
+        }
+    }
+    for (index, device) in tenants.iter().enumerate().filter(|(_, tenant)| tenant.cluster.is_none()) {
+        let from = lines.len();
+        let place = Line { site: None, cluster: None, tenant: Some(index), part: Part::Active, pays: Pays::Energy };
+        push_parts(&mut lines, &device.book, &place);
+        push_facility(&mut lines, None);
+        meters.push(Meter { site: device.site, has_facility: false, lines: from..lines.len() });
+    }
+    (lines, meters)
+}
+
+/// A line for each part that `book` ever spent on; the first part always.
+fn push_parts(lines: &mut Vec<Line>, book: &Book, place: &Line) {
+    assert!(book.spent(Use::Unallocated).is_zero(), "no tenant enters what nobody holds");
+    let used = |&part: &Part| part == Part::Active || part.uses().any(|what| !book.spent(what).is_zero());
+    lines.extend(Part::HELD.into_iter().filter(used).map(|part| Line { part, ..place.clone() }));
+}
+
+fn push_facility(lines: &mut Vec<Line>, site: Option<usize>) {
+    lines.push(Line { site, cluster: None, tenant: None, part: Part::LossesAndCooling, pays: Pays::Nothing });
+}
+
+/// Arrived is completed, rejected, failed or in flight.
+fn assert_requests_are_conserved(tenant: &Tenant) {
+    if let Facts::Service(facts) | Facts::Device(facts) = &tenant.facts {
+        let counted = |what| tenant.book.counted(what);
+        let known = counted(Count::Completed) + counted(Count::Rejected) + counted(Count::Failed) + facts.in_flight;
+        let arrived = counted(Count::Arrived);
+        assert!(arrived == known, "{}: {arrived} requests arrived, {known} are accounted for", tenant.subject);
+    }
+}

@@ -1,0 +1,192 @@
+//! One bin settled: what every holder of GPUs and every facility drew, and what that cost in dollars, grams and litres. Losses
+//! and cooling are a line of their own; beside it, each line learns its share of them, by node energy.
+
+use super::Spent;
+use super::accounts::{Accounts, Line, Meter, Part, Pays};
+use crate::units::{Dollars, GpuTime, GramsCo2e, Joules, Litres};
+
+/// Energy at the meter and what follows from it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Charge {
+    /// Energy.
+    pub energy: Joules,
+    /// Energy bill; zero where the rent contains it.
+    pub bill: Dollars,
+    /// Location-based stack CO2 of the hour (scope 2).
+    pub carbon: GramsCo2e,
+    /// Fuel upstream of the power plants (scope 3).
+    pub upstream: GramsCo2e,
+    /// Water that the site evaporates.
+    pub water: Litres,
+    /// Water that power plants evaporate for it.
+    pub water_offsite: Litres,
+}
+
+impl std::ops::AddAssign for Charge {
+    fn add_assign(&mut self, other: Charge) {
+        self.energy += other.energy;
+        self.bill += other.bill;
+        self.carbon += other.carbon;
+        self.upstream += other.upstream;
+        self.water += other.water;
+        self.water_offsite += other.water_offsite;
+    }
+}
+
+impl Charge {
+    /// The accelerators' part, where `spent` is what the whole is charged for.
+    pub(super) fn accelerators(self, spent: Spent) -> Charge {
+        let weights = [spent.accelerator.pico(), spent.host.pico()];
+        Charge {
+            energy: spent.accelerator,
+            bill: self.bill.split(&weights)[0],
+            carbon: self.carbon.split(&weights)[0],
+            upstream: self.upstream.split(&weights)[0],
+            water: self.water.split(&weights)[0],
+            water_offsite: self.water_offsite.split(&weights)[0],
+        }
+    }
+}
+
+/// One line of a bin: one part of one holder, or the losses and cooling of a site.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Entry {
+    /// Accelerator time and node energy; nothing on a facility's line.
+    pub spent: Spent,
+    /// Rent, or cost of ownership without energy.
+    pub holding: Dollars,
+    /// Making the hardware, spread over its life; owned hardware only.
+    pub embodied: GramsCo2e,
+    /// What its own energy is charged.
+    pub own: Charge,
+    /// Its share of losses and cooling; nothing on a facility's line.
+    pub share: Charge,
+}
+
+impl std::ops::AddAssign for Entry {
+    fn add_assign(&mut self, other: Entry) {
+        self.spent += other.spent;
+        self.holding += other.holding;
+        self.embodied += other.embodied;
+        self.own += other.own;
+        self.share += other.share;
+    }
+}
+
+impl Accounts {
+    /// Settles the `bin`-th bin: one entry for each line, in the order of the lines.
+    pub(super) fn settle(&self, bin: usize) -> Vec<Entry> {
+        let mut entries: Vec<Entry> = self.lines.iter().map(|line| self.open(line, bin)).collect();
+        for meter in &self.meters {
+            self.charge(meter, bin, &mut entries[meter.lines.clone()]);
+        }
+        entries
+    }
+
+    /// What the holder of `line` spent in the `bin`-th bin, and what holding it cost.
+    fn open(&self, line: &Line, bin: usize) -> Entry {
+        let spent = match (line.part, line.tenant, line.cluster) {
+            (Part::LossesAndCooling, ..) => Spent::ZERO,
+            (part, Some(tenant), _) => part.spent_in(&self.tenants[tenant].book, bin),
+            (_, None, cluster) => self.unallocated(cluster.expect("what nobody holds stands in a cluster"), bin),
+        };
+        let (holding, embodied) = match line.pays {
+            Pays::Rent(price) => (price * spent.time, GramsCo2e::ZERO),
+            Pays::Ownership(price) => (price * spent.time, embodied(spent.time)),
+            Pays::Energy | Pays::Nothing => (Dollars::ZERO, GramsCo2e::ZERO),
+        };
+        let own = Charge { energy: spent.node(), ..Charge::default() };
+        Entry { spent, holding, embodied, own, share: Charge::default() }
+    }
+
+    /// The GPUs of `cluster` that nobody held, at their idle power.
+    fn unallocated(&self, cluster: usize, bin: usize) -> Spent {
+        let books = &self.clusters[cluster];
+        let mine = self.tenants.iter().filter(|tenant| tenant.cluster == Some(cluster));
+        let held: GpuTime = mine.map(|tenant| tenant.book.held_in(bin)).sum();
+        let all = GpuTime::new(books.gpus, self.grid.span(bin));
+        assert!(
+            held <= all,
+            "cluster.{} lends no more GPUs than it has, in bin {bin}: {held:?} of {all:?}",
+            books.name
+        );
+        books.idle_gpu.for_gpu_time(all - held)
+    }
+
+    /// Charges the lines behind `meter` for the `bin`-th bin; the last of them is the losses and cooling.
+    fn charge(&self, meter: &Meter, bin: usize, entries: &mut [Entry]) {
+        let plan = &self.sites[meter.site];
+        let nodes: Vec<u128> = entries.iter().map(|entry| entry.spent.node().pico()).collect();
+        let it: Joules = entries.iter().map(|entry| entry.spent.node()).sum();
+        let overhead = if meter.has_facility { plan.facility.overhead(it) } else { Joules::ZERO };
+        let water = if meter.has_facility { plan.facility.water(it) } else { Litres::ZERO };
+        let facility = entries.len() - 1;
+        entries[facility].own.energy = overhead;
+        each(entries, overhead.split(&nodes), |entry, part| entry.share.energy = part);
+        each(entries, water.split(&nodes), |entry, part| entry.own.water = part);
+
+        let (energy, hour) = (it + overhead, self.grid.hour(bin));
+        let metered: Vec<u128> = entries.iter().map(|entry| entry.own.energy.pico()).collect();
+        let carbon = plan.market.direct(hour) * energy;
+        each(entries, carbon.split(&metered), |entry, part| entry.own.carbon = part);
+        each(entries, entries[facility].own.carbon.split(&nodes), |entry, part| entry.share.carbon = part);
+        let upstream = plan.market.upstream(hour) * energy;
+        each(entries, upstream.split(&metered), |entry, part| entry.own.upstream = part);
+        each(entries, entries[facility].own.upstream.split(&nodes), |entry, part| entry.share.upstream = part);
+        let water_offsite = plan.market.offsite_water() * energy;
+        each(entries, water_offsite.split(&metered), |entry, part| entry.own.water_offsite = part);
+        each(entries, entries[facility].own.water_offsite.split(&nodes), |entry, part| {
+            entry.share.water_offsite = part
+        });
+
+        let bill = self.bill(meter, bin, entries);
+        let whole = Charge { energy, bill, carbon, upstream, water, water_offsite };
+        assert_conserved(whole, entries);
+    }
+
+    /// Bills the energy of the lines whose rent does not contain it, and returns the whole bill.
+    fn bill(&self, meter: &Meter, bin: usize, entries: &mut [Entry]) -> Dollars {
+        let pays: Vec<bool> = self.lines[meter.lines.clone()].iter().map(|line| line.pays.energy()).collect();
+        let paying = |energy: fn(&Entry) -> Joules, entries: &[Entry]| -> Vec<u128> {
+            entries.iter().zip(&pays).map(|(entry, &pays)| if pays { energy(entry).pico() } else { 0 }).collect()
+        };
+        let nodes = paying(|entry| entry.spent.node(), entries);
+        let mut metered = nodes.clone();
+        let facility = entries.len() - 1;
+        metered[facility] = paying(|entry| entry.share.energy, entries).iter().sum();
+        let energy = Joules::from_pico(metered.iter().sum());
+        let bill = self.sites[meter.site].market.price(self.grid.hour(bin)) * energy;
+        each(entries, bill.split(&metered), |entry, part| entry.own.bill = part);
+        each(entries, entries[facility].own.bill.split(&nodes), |entry, part| entry.share.bill = part);
+        bill
+    }
+}
+
+/// Gives each entry its part.
+fn each<A>(entries: &mut [Entry], parts: Vec<A>, set: impl Fn(&mut Entry, A)) {
+    entries.iter_mut().zip(parts).for_each(|(entry, part)| set(entry, part));
+}
+
+/// Both ways of adding up give the meter: lines with losses and cooling apart, and lines with their shares of them.
+fn assert_conserved(whole: Charge, entries: &[Entry]) {
+    let (mut apart, mut shared) = (Charge::default(), Charge::default());
+    let (facility, holders) = entries.split_last().expect("a meter has a line for losses and cooling");
+    for entry in holders {
+        apart += entry.own;
+        shared += entry.own;
+        shared += entry.share;
+    }
+    apart += facility.own;
+    assert_eq!(apart, whole, "tenants, idle, losses and cooling add up to the meter");
+    assert_eq!(shared, whole, "shares of losses and cooling add up to them");
+}
+
+/// Carbon of making the hardware: 7.0 t for an 8-GPU server over 5 years, 20.0 g a GPU-hour (models/energy.md section 7).
+fn embodied(time: GpuTime) -> GramsCo2e {
+    const NANOS_PER_HOUR: u128 = 3_600_000_000_000;
+    const MICROGRAMS_PER_GPU_HOUR: u128 = 20_000_000;
+    GramsCo2e::from_micro(
+        time.nanos() / NANOS_PER_HOUR * MICROGRAMS_PER_GPU_HOUR
+            + time.nanos() % NANOS_PER_HOUR * MICROGRAMS_PER_GPU_HOUR / NANOS_PER_HOUR,
+    )
+}

@@ -1,0 +1,222 @@
+//! The result folder: written aside in the same parent, renamed when complete.
+
+use crate::units::Span;
+use serde::Serialize;
+use std::fs::{self, File};
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+/// Why results cannot be written.
+#[derive(Debug, thiserror::Error)]
+pub enum OutputError {
+    /// The folder holds something that we did not write.
+    #[error("{}: the folder is not empty and holds no manifest.json of tollway; choose another with --out", .0.display())]
+    NotOurs(PathBuf),
+    /// Something that is no folder stands there.
+    #[error("{}: is not a folder; choose another with --out", .0.display())]
+    NotAFolder(PathBuf),
+    /// The folder cannot be written.
+    #[error("{}: cannot be written: {source}", dir.display())]
+    Unwritable {
+        /// The folder.
+        dir: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// A file could not be written to its end.
+    #[error("{file}: cannot be written: {source}")]
+    Unfinished {
+        /// Its name.
+        file: String,
+        /// Why.
+        source: io::Error,
+    },
+    /// A timeline would not fit a spreadsheet.
+    #[error(
+        "a timeline of {step} has {rows} rows and spreadsheets end at 1048576; try timeline = {{ step = \"{suggestion}\" }}"
+    )]
+    TooManyRows {
+        /// How many rows.
+        rows: u64,
+        /// At which step.
+        step: Span,
+        /// A step that fits.
+        suggestion: Span,
+    },
+}
+
+/// Whether a run may write its results to `dir`: it does not exist yet, is empty, or holds results of ours, and its parent can
+/// be written. Leaves nothing behind. [`write`](super::write) checks again; call this before a long run.
+pub fn check(dir: &Path) -> Result<(), OutputError> {
+    refuse_strangers(dir)?;
+    let existing = parent(dir).ancestors().find(|folder| folder.exists()).unwrap_or(Path::new(".")).to_owned();
+    let unwritable = |source| OutputError::Unwritable { dir: dir.to_owned(), source };
+    tempfile::Builder::new().prefix(".tollway-").tempfile_in(existing).map(drop).map_err(unwritable)
+}
+
+/// Our manifest names the program.
+fn is_ours(dir: &Path) -> bool {
+    let program = |manifest: serde_json::Value| manifest.get("program").is_some_and(|program| program == "tollway");
+    fs::read(dir.join("manifest.json")).is_ok_and(|text| serde_json::from_slice(&text).is_ok_and(program))
+}
+
+fn refuse_strangers(dir: &Path) -> Result<(), OutputError> {
+    if !dir.exists() {
+        return Ok(());
+    }
+    if !dir.is_dir() {
+        return Err(OutputError::NotAFolder(dir.to_owned()));
+    }
+    let mut entries = fs::read_dir(dir).map_err(|source| OutputError::Unwritable { dir: dir.to_owned(), source })?;
+    if entries.next().is_none() || is_ours(dir) { Ok(()) } else { Err(OutputError::NotOurs(dir.to_owned())) }
+}
+
+/// The folder above, `.` for a bare name.
+fn parent(dir: &Path) -> &Path {
+    dir.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// A result folder being written, in a hidden sibling that vanishes unless it is published.
+pub(super) struct Folder {
+    target: PathBuf,
+    aside: tempfile::TempDir,
+}
+
+impl Folder {
+    /// Opens a folder aside of `target`.
+    pub(super) fn aside(target: &Path) -> Result<Folder, OutputError> {
+        refuse_strangers(target)?;
+        let unwritable = |source| OutputError::Unwritable { dir: target.to_owned(), source };
+        fs::create_dir_all(parent(target)).map_err(unwritable)?;
+        let aside = tempfile::Builder::new().prefix(".tollway-").tempdir_in(parent(target)).map_err(unwritable)?;
+        fs::create_dir(aside.path().join("new")).map_err(unwritable)?;
+        Ok(Folder { target: target.to_owned(), aside })
+    }
+
+    /// Writes one CSV file.
+    pub(super) fn csv(
+        &self,
+        name: &str,
+        fill: impl FnOnce(&mut BufWriter<File>) -> csv::Result<()>,
+    ) -> Result<(), OutputError> {
+        self.csvs([name], |[mut to]| fill(&mut to))
+    }
+
+    /// Writes several CSV files side by side.
+    pub(super) fn csvs<const N: usize>(
+        &self,
+        names: [&str; N],
+        fill: impl FnOnce([BufWriter<File>; N]) -> csv::Result<()>,
+    ) -> Result<(), OutputError> {
+        let unfinished = |source| OutputError::Unfinished { file: names.join(", "), source };
+        let mut files = Vec::with_capacity(N);
+        for name in names {
+            files.push(BufWriter::new(self.create(name).map_err(unfinished)?));
+        }
+        let files = files.try_into().expect("one file for each name");
+        fill(files).map_err(|error| unfinished(io::Error::from(error)))
+    }
+
+    /// Writes one JSON file.
+    pub(super) fn json(&self, name: &str, value: &impl Serialize) -> Result<(), OutputError> {
+        let unfinished = |source| OutputError::Unfinished { file: name.to_owned(), source };
+        let mut text = serde_json::to_string_pretty(value).map_err(|error| unfinished(error.into()))?;
+        text.push('\n');
+        self.create(name).and_then(|mut file| file.write_all(text.as_bytes())).map_err(unfinished)
+    }
+
+    /// Puts the folder in its place; what stood there is moved aside and deleted.
+    pub(super) fn publish(self) -> Result<(), OutputError> {
+        let unwritable = |source| OutputError::Unwritable { dir: self.target.clone(), source };
+        refuse_strangers(&self.target)?;
+        if self.target.exists() {
+            fs::rename(&self.target, self.aside.path().join("old")).map_err(unwritable)?;
+        }
+        fs::rename(self.aside.path().join("new"), &self.target).map_err(unwritable)
+    }
+
+    fn create(&self, name: &str) -> io::Result<File> {
+        File::create_new(self.aside.path().join("new").join(name))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn scratch() -> tempfile::TempDir {
+        tempfile::tempdir().expect("a temporary folder")
+    }
+
+    fn publish(dir: &Path, text: &str) -> Result<(), OutputError> {
+        let folder = Folder::aside(dir)?;
+        folder.json("manifest.json", &serde_json::json!({ "program": "tollway", "text": text }))?;
+        folder.publish()
+    }
+
+    fn names(dir: &Path) -> Vec<String> {
+        let entries = fs::read_dir(dir).expect("a folder");
+        let mut names: Vec<String> =
+            entries.map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned()).collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn results_replace_results_and_leave_nothing_else() {
+        let scratch = scratch();
+        let dir = scratch.path().join("deep").join("run");
+        for text in ["first", "second"] {
+            check(&dir).expect("free or ours");
+            publish(&dir, text).expect("free or ours");
+        }
+        assert!(fs::read_to_string(dir.join("manifest.json")).expect("a manifest").contains("second"));
+        assert_eq!(names(dir.parent().expect("a parent")), ["run"]);
+    }
+
+    #[test]
+    fn an_unpublished_folder_leaves_nothing() {
+        let scratch = scratch();
+        let folder = Folder::aside(&scratch.path().join("run")).expect("free");
+        folder.json("manifest.json", &"half").expect("written");
+        drop(folder);
+        assert!(names(scratch.path()).is_empty());
+    }
+
+    #[test]
+    fn strangers_are_refused_and_left_alone() {
+        let scratch = scratch();
+        let cases: [(&str, &[(&str, &str)]); 3] = [
+            ("thesis", &[("chapter.tex", "years of work")]),
+            ("other", &[("manifest.json", "{\"program\": \"npm\"}")]),
+            ("broken", &[("manifest.json", "{")]),
+        ];
+        for (name, files) in cases {
+            let dir = scratch.path().join(name);
+            fs::create_dir(&dir).expect("created");
+            files.iter().for_each(|(file, text)| fs::write(dir.join(file), text).expect("written"));
+            for refusal in [check(&dir), publish(&dir, "ours")] {
+                assert!(matches!(refusal, Err(OutputError::NotOurs(_))), "{name}: {refusal:?}");
+            }
+            assert_eq!(names(&dir), files.iter().map(|(file, _)| *file).collect::<Vec<_>>());
+        }
+    }
+
+    #[test]
+    fn a_file_in_the_way_is_named() {
+        let scratch = scratch();
+        let file = scratch.path().join("file");
+        fs::write(&file, "").expect("written");
+        assert!(matches!(check(&file), Err(OutputError::NotAFolder(_))));
+        let below = file.join("run");
+        assert!(matches!(check(&below), Err(OutputError::Unwritable { .. })), "{:?}", check(&below));
+        assert!(matches!(publish(&below, "ours"), Err(OutputError::Unwritable { .. })));
+    }
+
+    #[test]
+    fn checking_leaves_nothing() {
+        let scratch = scratch();
+        check(&scratch.path().join("a").join("b")).expect("can be created");
+        assert!(names(scratch.path()).is_empty());
+    }
+}

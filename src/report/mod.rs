@@ -1,0 +1,128 @@
+//! Accounts to files and to the printed table. Formats, computes nothing: every figure comes from the ledger. A result folder
+//! is written aside and renamed when complete, so that one that exists is whole.
+
+mod folder;
+mod json;
+mod number;
+mod sheets;
+mod table;
+mod tables;
+mod timelines;
+
+pub use folder::{OutputError, check};
+pub use json::json;
+pub use table::table;
+pub use timelines::ROWS_MAX;
+
+use crate::ledger::Accounts;
+use crate::units::Span;
+use folder::Folder;
+use serde::Serialize;
+use std::path::Path;
+
+/// What `manifest.json` says: with the program's version, all that a run depends on. Same inputs, same bytes.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Manifest {
+    /// Always `tollway`: by this a folder is known to be ours.
+    pub program: &'static str,
+    /// Version of the program.
+    pub version: String,
+    /// Name of the scenario.
+    pub name: String,
+    /// Root of all chance.
+    pub seed: u64,
+    /// Which replication, from 0.
+    pub replication: u64,
+    /// First instant, in UTC.
+    pub start: String,
+    /// Length of the run, in seconds.
+    pub duration_s: f64,
+    /// Width of a timeline's rows, in seconds.
+    pub step_s: f64,
+    /// Files read.
+    pub inputs: Vec<InputFile>,
+    /// What a reader has to know: fidelity of each service, where coefficients come from, which model a subject runs.
+    pub notes: Vec<Note>,
+    /// The resolved scenario, one assignment a line, without absolute paths.
+    pub scenario: Vec<String>,
+}
+
+/// A file that was read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct InputFile {
+    /// Its path, relative to the scenario's folder.
+    pub path: String,
+    /// BLAKE3 of its bytes, in hexadecimal.
+    pub blake3: String,
+}
+
+/// One thing to know about a subject.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Note {
+    /// Whom it is about, as in `summary.csv`.
+    pub subject: String,
+    /// What it is about, such as `model`, `fidelity` or `step_source`.
+    pub key: String,
+    /// What there is to know.
+    pub value: String,
+}
+
+/// What `run.json` says: wall-clock facts, the only ones that differ between two runs of the same inputs.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct RunRecord {
+    /// Wall time, in seconds.
+    pub wall_s: f64,
+    /// Processor time of all threads, in seconds, where the system tells.
+    pub cpu_s: Option<f64>,
+    /// Peak resident memory, in bytes, where the system tells.
+    pub peak_memory_bytes: Option<u64>,
+    /// Threads.
+    pub threads: usize,
+    /// Events handled.
+    pub events: u64,
+    /// Windows of the engine.
+    pub windows: u64,
+    /// Requests that arrived.
+    pub requests: u64,
+    /// Requests for each second of processor time, where the system tells.
+    pub requests_per_cpu_s: Option<f64>,
+}
+
+/// Writes all files of a run to `dir` at timeline steps of `step`, a multiple of the accounts' bin. They appear together or
+/// not at all: see [`check`] for which folders are refused.
+pub fn write(
+    dir: &Path,
+    accounts: &Accounts,
+    step: Span,
+    manifest: &Manifest,
+    record: &RunRecord,
+) -> Result<(), OutputError> {
+    let rows = accounts.timeline_rows(step);
+    if rows > ROWS_MAX {
+        return Err(OutputError::TooManyRows { rows, step, suggestion: suggested_step(accounts) });
+    }
+    let folder = Folder::aside(dir)?;
+    let (jobs, services) = (tables::jobs(accounts), tables::services(accounts));
+    folder.csv("summary.csv", |to| tables::summary(accounts, to))?;
+    folder.csv("comparison.csv", |to| tables::comparison(accounts, to))?;
+    folder.csv("events.csv", |to| tables::events(accounts, to))?;
+    folder.csv("jobs.csv", |to| jobs.write(to))?;
+    folder.csv("services.csv", |to| services.write(to))?;
+    let timelines = ["power.csv", "utilisation.csv", "cost.csv", "carbon.csv"];
+    folder.csvs(timelines, |to| timelines::write(accounts, step, to))?;
+    let fixed = [sheets::SUMMARY, sheets::COMPARISON, sheets::POWER, sheets::UTILISATION, sheets::COST, sheets::CARBON];
+    let sheets: Vec<_> =
+        fixed.into_iter().chain([sheets::EVENTS, jobs.sheet.clone(), services.sheet.clone()]).collect();
+    folder.json("datapackage.json", &sheets::datapackage(&manifest.name, &sheets))?;
+    folder.json("run.json", record)?;
+    folder.json("manifest.json", manifest)?;
+    folder.publish()
+}
+
+/// The shortest round step with which the timelines fit a spreadsheet.
+fn suggested_step(accounts: &Accounts) -> Span {
+    let minutes = [1, 5, 10, 15, 30, 60, 120, 180, 360, 720, 1_440, 10_080, 43_200, 525_600];
+    let steps = minutes.into_iter().map(|minutes| Span::MINUTE * minutes);
+    let fits = |step: &Span| accounts.timeline_rows(*step) <= ROWS_MAX;
+    steps.into_iter().find(fits).unwrap_or(accounts.grid().bin * accounts.grid().bins() as u64)
+}

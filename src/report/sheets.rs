@@ -1,0 +1,250 @@
+//! The columns of every file: name, type, unit and meaning. Headers and `datapackage.json` both come from here.
+
+use serde_json::{Value, json};
+use std::borrow::Cow;
+
+/// One column of a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Column {
+    pub(super) name: Cow<'static, str>,
+    /// A Frictionless field type.
+    kind: &'static str,
+    unit: &'static str,
+    meaning: Cow<'static, str>,
+}
+
+/// A column whose words are fixed.
+const fn column(name: &'static str, kind: &'static str, unit: &'static str, meaning: &'static str) -> Column {
+    Column { name: Cow::Borrowed(name), kind, unit, meaning: Cow::Borrowed(meaning) }
+}
+
+impl Column {
+    /// A column of numbers that takes a metric of `summary.csv`.
+    pub(super) fn of_metric(name: String, unit: &'static str, meaning: String) -> Column {
+        Column { name: Cow::Owned(name), kind: "number", unit, meaning: Cow::Owned(meaning) }
+    }
+}
+
+/// A file and its columns.
+#[derive(Debug, Clone)]
+pub(super) struct Sheet {
+    pub(super) file: &'static str,
+    pub(super) about: &'static str,
+    pub(super) columns: Cow<'static, [Column]>,
+}
+
+impl Sheet {
+    /// Names of its columns.
+    pub(super) fn header(&self) -> impl Iterator<Item = &str> {
+        self.columns.iter().map(|column| column.name.as_ref())
+    }
+
+    fn resource(&self) -> Value {
+        let field = |column: &Column| {
+            let mut field = json!({ "name": column.name, "type": column.kind, "description": column.meaning });
+            if !column.unit.is_empty() {
+                field["unit"] = json!(column.unit);
+            }
+            field
+        };
+        json!({
+            "name": self.file.trim_end_matches(".csv"),
+            "path": self.file,
+            "profile": "tabular-data-resource",
+            "description": self.about,
+            "format": "csv",
+            "mediatype": "text/csv",
+            "encoding": "utf-8",
+            "schema": {
+                "fields": self.columns.iter().map(field).collect::<Vec<_>>(),
+                "missingValues": [""],
+            },
+        })
+    }
+}
+
+/// The text of `datapackage.json`.
+pub(super) fn datapackage(name: &str, sheets: &[Sheet]) -> Value {
+    json!({
+        "profile": "tabular-data-package",
+        "name": name.to_lowercase(),
+        "title": format!("tollway: {name}"),
+        "description": "Boundaries: B1 accelerators at work, B2 and their hosts, B3 and idle or reserved capacity, \
+                        B4 and the facility's losses and cooling. Missing values are empty.",
+        "resources": sheets.iter().map(Sheet::resource).collect::<Vec<_>>(),
+    })
+}
+
+const TIME_S: Column = column("time_s", "number", "s", "start of the interval, since the start of the run");
+const TIME_UTC: Column = column("time_utc", "datetime", "", "start of the interval");
+const SITE: Column = column("site", "string", "", "name of the site; empty for a device, which stands at none");
+const CLUSTER: Column = column("cluster", "string", "", "name of the cluster; empty for a site's losses and cooling");
+const TENANT: Column = column(
+    "tenant",
+    "string",
+    "",
+    "who: a tenant's subject, `idle` for what nobody held, `facility` for losses and cooling",
+);
+const PART: Column =
+    column("part", "string", "", "active, spare, repair, warm_idle, unallocated or losses_and_cooling");
+
+/// Every headline figure.
+pub(super) const SUMMARY: Sheet = Sheet {
+    file: "summary.csv",
+    about: "Every headline figure, once.",
+    columns: Cow::Borrowed(&[
+        column(
+            "subject",
+            "string",
+            "",
+            "whose figure: training.<name>, service.<name>, device.<name>, cluster.<name>, site.<name>, total",
+        ),
+        column("metric", "string", "", "which figure"),
+        column("value", "number", "", "how much, in the row's unit; empty where there is nothing to say"),
+        column("unit", "string", "", "s, ms, kWh, kW, USD, kgCO2e, L, GPU-h, tokens, count, ratio or fraction"),
+        column("boundary", "string", "", "B1, B2, B3 or B4; empty where the metric has none"),
+    ]),
+};
+
+/// The road against the drives.
+pub(super) const COMPARISON: Sheet = Sheet {
+    file: "comparison.csv",
+    about: "The road (training) against the drives (inference), inside each boundary. Values in the axis's unit.",
+    columns: Cow::Borrowed(&[
+        column("boundary", "string", "", "B1, B2, B3 or B4, the same on both sides"),
+        column(
+            "axis",
+            "string",
+            "",
+            "gpu_hours, kwh, usd, kgco2e (location-based, hourly) or l (on site and off site)",
+        ),
+        column(
+            "training",
+            "number",
+            "",
+            "all training jobs, failed work, spares and idle included, without research multiplier",
+        ),
+        column("inference", "number", "", "all services, idle replicas included"),
+        column("ratio", "number", "", "inference over training"),
+        column("per_request", "number", "", "inference for each completed request"),
+        column("per_1k_tokens", "number", "", "inference for 1,000 output tokens"),
+        column(
+            "crossover_day",
+            "number",
+            "d",
+            "days since the start of the run when cumulative inference reached training times its research multiplier; empty = never within horizon",
+        ),
+        column("crossover_requests", "number", "count", "requests completed by then"),
+        column("crossover_tokens", "number", "tokens", "output tokens by then"),
+        column("crossover_days_open", "number", "d", "days by then since the first service opened"),
+    ]),
+};
+
+/// Power by interval and tenant.
+pub(super) const POWER: Sheet = Sheet {
+    file: "power.csv",
+    about: "Mean power over [t, t + step). In each interval the rows of a site add up to its meter.",
+    columns: Cow::Borrowed(&[
+        TIME_S,
+        TIME_UTC,
+        SITE,
+        CLUSTER,
+        TENANT,
+        PART,
+        column("accelerator_kw", "number", "kW", "accelerators"),
+        column("host_kw", "number", "kW", "the hosts' share: processors, memory, network, fans"),
+        column("facility_kw", "number", "kW", "conversion losses and cooling"),
+        column("power_kw", "number", "kW", "the three together"),
+        column("energy_kwh", "number", "kWh", "the three together, times the interval"),
+        column("meter_kw", "number", "kW", "the site's meter, the same on each row of the site: do not add it up"),
+    ]),
+};
+
+/// GPUs and requests by interval and tenant.
+pub(super) const UTILISATION: Sheet = Sheet {
+    file: "utilisation.csv",
+    about: "Mean GPUs held over [t, t + step), and what services counted in it. The rows of a cluster add up to its GPUs.",
+    columns: Cow::Borrowed(&[
+        TIME_S,
+        TIME_UTC,
+        SITE,
+        CLUSTER,
+        TENANT,
+        PART,
+        column("gpus_count", "number", "count", "mean GPUs held; empty for a device"),
+        column("gpus_fraction", "number", "", "of the cluster's GPUs"),
+        column(
+            "arrived_count",
+            "integer",
+            "count",
+            "requests that arrived; on a tenant's active row only, like the others",
+        ),
+        column("completed_count", "integer", "count", "requests that got their last token"),
+        column("rejected_count", "integer", "count", "requests turned away"),
+        column("failed_count", "integer", "count", "requests lost"),
+        column("prompt_tokens", "integer", "tokens", "prompt tokens of completed requests"),
+        column("output_tokens", "integer", "tokens", "output tokens of completed requests"),
+    ]),
+};
+
+/// Money by interval and tenant.
+pub(super) const COST: Sheet = Sheet {
+    file: "cost.csv",
+    about: "Money spent over [t, t + step).",
+    columns: Cow::Borrowed(&[
+        TIME_S,
+        TIME_UTC,
+        SITE,
+        CLUSTER,
+        TENANT,
+        PART,
+        column("holding_usd", "number", "USD", "rent, or cost of ownership without energy"),
+        column("energy_usd", "number", "USD", "energy bill; zero where the rent contains it"),
+        column("cost_usd", "number", "USD", "the two together"),
+    ]),
+};
+
+/// Gas and water by interval and tenant.
+pub(super) const CARBON: Sheet = Sheet {
+    file: "carbon.csv",
+    about: "Gas emitted and water evaporated over [t, t + step). The columns are different ledgers: do not net them.",
+    columns: Cow::Borrowed(&[
+        TIME_S,
+        TIME_UTC,
+        SITE,
+        CLUSTER,
+        TENANT,
+        PART,
+        column("carbon_kgco2e", "number", "kgCO2e", "stack CO2 of the energy, location-based, hourly (scope 2)"),
+        column("upstream_kgco2e", "number", "kgCO2e", "fuel upstream of the power plants (scope 3)"),
+        column(
+            "embodied_kgco2e",
+            "number",
+            "kgCO2e",
+            "making the hardware, 20.0 g a GPU-hour (scope 3); owned hardware only",
+        ),
+        column("water_l", "number", "L", "water that the site evaporates"),
+        column("water_offsite_l", "number", "L", "water that power plants evaporate for the energy"),
+    ]),
+};
+
+/// What happened when.
+pub(super) const EVENTS: Sheet = Sheet {
+    file: "events.csv",
+    about: "What happened when, in order of time.",
+    columns: Cow::Borrowed(&[
+        column("time_s", "number", "s", "since the start of the run"),
+        column("time_utc", "datetime", "", "when"),
+        column("subject", "string", "", "whose event"),
+        column("event", "string", "", "started, finished, failure, maintenance, restarted, opened or scaled"),
+        column("nodes", "string", "", "node numbers, as intervals; empty where no node is meant"),
+        column("detail", "string", "", "a figure and its words"),
+    ]),
+};
+
+/// The first columns of `jobs.csv` and `services.csv`; figures and time buckets follow.
+pub(super) const SUBJECT: [Column; 3] = [
+    column("subject", "string", "", "whose row"),
+    column("site", "string", "", "name of its site; empty for a device"),
+    column("cluster", "string", "", "name of its cluster; empty for a device"),
+];

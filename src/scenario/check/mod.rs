@@ -1,0 +1,119 @@
+//! Checks the sections against each other and the catalog, and builds the plans of the other rooms. A section that is wrong
+//! becomes `None`, so that its neighbours are still checked.
+
+mod devices;
+mod header;
+mod jobs;
+mod names;
+mod places;
+mod services;
+
+use super::complaint::{Complaint, Complaints};
+use super::node::portable;
+use super::read::{Input, unreadable};
+use super::typed::Typed;
+use super::{Note, Scenario};
+use crate::trace::TraceError;
+use std::path::Path;
+use std::sync::Arc;
+
+/// The sections under check, and where complaints go.
+struct Check<'a> {
+    typed: &'a Typed,
+    complaints: &'a mut Complaints,
+    inputs: Vec<Input>,
+    notes: Vec<Note>,
+}
+
+/// The scenario that `typed` describes; `None` where something is wrong, which `complaints` then hold.
+pub(super) fn check(typed: &Typed, inputs: Vec<Input>, complaints: &mut Complaints) -> Option<Scenario> {
+    let mut check = Check { typed, complaints, inputs, notes: Vec::new() };
+    let header = check.header();
+    check.has_something_to_run();
+    let clusters = check.clusters();
+    let failures = check.failures();
+    let sites = check.sites(header.as_ref(), &clusters);
+    let jobs = check.jobs(header.as_ref(), &clusters, &failures);
+    let services = check.services(header.as_ref(), &clusters, &failures);
+    check.tenants_fit(&clusters);
+    let devices = check.devices(&clusters);
+    let published = check.published();
+    let (header, inputs, notes) = (header?, check.inputs, check.notes);
+    Some(Scenario {
+        name: header.name,
+        seed: typed.file.seed,
+        replication: 0,
+        start: header.start,
+        horizon: header.horizon,
+        step: header.step,
+        sites: all(sites)?,
+        clusters: all(clusters)?,
+        schedulers: typed.file.cluster.values().map(|cluster| cluster.scheduler).collect(),
+        jobs: all(jobs)?,
+        services: all(services)?.into_iter().map(Arc::new).collect(),
+        devices: all(devices)?,
+        published: all(published)?,
+        manifest: typed.tree.canonical(),
+        inputs,
+        notes,
+    })
+}
+
+fn keys(path: &[&str]) -> Vec<String> {
+    path.iter().map(|key| (*key).to_owned()).collect()
+}
+
+fn all<T>(items: Vec<Option<T>>) -> Option<Vec<T>> {
+    items.into_iter().collect()
+}
+
+impl Check<'_> {
+    fn has_something_to_run(&mut self) {
+        if !self.typed.was_written(&["training"]) && !self.typed.was_written(&["service"]) {
+            let help = "add a section [training.<name>] or [service.<name>]".to_owned();
+            self.complain(&[], "the scenario has no training job and no service: nothing would happen", help);
+        }
+    }
+
+    /// The data file that the value at `path` names, as `read` reads it, entered among the inputs; complains where it is no good.
+    fn data<T>(
+        &mut self,
+        path: &[&str],
+        name: &str,
+        read: impl FnOnce(&Path) -> Result<T, TraceError>,
+        hash: impl FnOnce(&T) -> blake3::Hash,
+    ) -> Option<T> {
+        let at = self.typed.tree.place(&keys(path));
+        let file = self.complaints.sources[at.source].folder.join(name);
+        let read = match std::fs::File::open(&file) {
+            Err(error) => Err(unreadable(&file, &error)),
+            Ok(_) if file.is_dir() => Err(format!("{} is a folder, not a file", file.display())),
+            Ok(_) => read(&file).map_err(|error| error.to_string()),
+        };
+        match read {
+            Ok(data) => {
+                self.inputs.push(Input { path: portable(name), blake3: hash(&data).to_hex().to_string() });
+                Some(data)
+            }
+            Err(why) => {
+                self.complaints.add(Complaint::new(why).at(&at));
+                None
+            }
+        }
+    }
+
+    fn note(&mut self, kind: &str, name: &str, key: &'static str, value: impl Into<String>) {
+        self.notes.push(Note { subject: format!("{kind}.{name}"), key, value: value.into() });
+    }
+
+    /// Complains about `path`.
+    fn complain(&mut self, path: &[&str], message: impl Into<String>, help: impl Into<Option<String>>) {
+        let at = self.typed.tree.place(&keys(path));
+        self.complaints.add(Complaint::new(message).at(&at).help(help));
+    }
+
+    /// Complains about the value at `path`, which the message names in front.
+    fn refuse(&mut self, path: &[&str], why: impl std::fmt::Display, help: impl Into<Option<String>>) {
+        self.complain(path, format!("`{}` {why}", path.join(".")), help);
+    }
+}

@@ -1,0 +1,215 @@
+//! Sites and clusters.
+
+use super::Check;
+use super::header::Header;
+use crate::catalog::{FAILURES, GPUS, GRIDS, GpuSheet, NODES, NodeSheet, TARIFFS};
+use crate::facility::Facility;
+use crate::fault::{FailureLaw, FailureSection, InitialAge};
+use crate::ledger::SitePlan;
+use crate::market::Market;
+use crate::scenario::file::{ClusterSection, CostSection, SiteSection};
+use crate::units::{Bytes, PerSecond, Span, Watts};
+use crate::world::{ClusterPlan, Cost};
+
+/// More than any operator has; with 256 GPUs each the count of GPUs stays inside 32 bits.
+const MOST_NODES: u32 = 10_000_000;
+
+/// More than any server draws; keeps sums over all nodes inside the clock's and the meter's integers.
+const MOST_POWER: Watts = Watts::new(1_000_000);
+
+/// More than any accelerator has.
+const LARGEST_MEMORY: Bytes = Bytes::new(100_000_000_000_000);
+
+/// A node that fails every hour does little else.
+pub(super) const MOST_FAILURES: PerSecond = PerSecond::per_day(24.0);
+
+impl Check<'_> {
+    /// The checked clusters; one that is wrong is `None`.
+    pub(super) fn clusters(&mut self) -> Vec<Option<ClusterPlan>> {
+        let typed = self.typed;
+        typed.file.cluster.iter().map(|(name, section)| self.cluster(name, section)).collect()
+    }
+
+    fn cluster(&mut self, name: &str, section: &ClusterSection) -> Option<ClusterPlan> {
+        let path = ["cluster", name];
+        let named = self.is_plain_name(&path, name);
+        let site = self.section(&["cluster", name, "site"], "site", &section.site);
+        let node = self.sheet(&["cluster", name, "node"], &section.node, NODES, "nodes");
+        let node = node.filter(|node| self.is_sound_node(&["cluster", name, "node"], node));
+        let gpu = node.as_ref().and_then(|node| self.gpu(name, node));
+        let counts = [
+            self.is_positive(&["cluster", name, "nodes"], section.nodes),
+            self.is_positive(&["cluster", name, "domains", "rack"], section.domains.rack),
+            self.is_positive(&["cluster", name, "domains", "pod"], section.domains.pod),
+            section.nodes <= MOST_NODES || self.no(&["cluster", name, "nodes"], "is more than ten million nodes"),
+        ];
+        let paid = self.cost_is_sound(name, &section.cost);
+        if !named || !paid || counts.contains(&false) || !self.typed.sound(&path) {
+            return None;
+        }
+        let (node, gpu) = (node?, gpu?);
+        let cost = cost(&section.cost, &node);
+        let (name, nodes, domains) = (name.to_owned(), section.nodes, section.domains);
+        Some(ClusterPlan { name, site: site?, nodes, node, gpu, domains, cost })
+    }
+
+    fn cost_is_sound(&mut self, cluster: &str, section: &CostSection) -> bool {
+        let CostSection::Owned(own) = section else { return true };
+        let at = |key| ["cluster", cluster, "cost", "owned", key];
+        let fine = [
+            own.server_years.as_f64() > 0.0 || self.no(&at("server_years"), "must be above zero"),
+            own.building_years.as_f64() > 0.0 || self.no(&at("building_years"), "must be above zero"),
+            own.network.as_f64() < 1.0 || self.no(&at("network"), "must be below 1: the rest is the servers"),
+        ];
+        !fine.contains(&false)
+    }
+
+    fn gpu(&mut self, cluster: &str, node: &NodeSheet) -> Option<GpuSheet> {
+        let path = ["cluster", cluster, "node", "gpu"];
+        let gpu = self.sheet(&path, &node.gpu, GPUS, "gpus")?;
+        let sound = [
+            gpu.memory <= LARGEST_MEMORY || self.no(&path, "has more than 100 TB of memory"),
+            draws(&gpu).iter().all(|&draw| draw <= MOST_POWER) || self.no(&path, "draws more than a megawatt"),
+            gpu.memory > Bytes::ZERO || self.no(&path, "has no memory"),
+            gpu.bandwidth.as_f64() > 0.0 || self.no(&path, "has no bandwidth"),
+            gpu.peak_16bit.as_f64() > 0.0 || self.no(&path, "has no arithmetic speed"),
+            gpu.idle <= gpu.training || self.no(&path, "draws more when idle than in training"),
+        ];
+        (!sound.contains(&false)).then_some(gpu)
+    }
+
+    fn is_sound_node(&mut self, path: &[&str], node: &NodeSheet) -> bool {
+        let gpus = [path, &["gpus"]].concat();
+        let sound = [
+            self.is_positive(&gpus, node.gpus),
+            node.gpus <= 256 || self.no(&gpus, "is more than 256 accelerators in one server"),
+            node.rated.max(node.host_busy) <= MOST_POWER || self.no(path, "draws more than a megawatt"),
+            node.host_idle <= node.host_busy || self.no(path, "has a host that draws more when idle than when busy"),
+            node.rated > Watts::ZERO || self.no(path, "has a nameplate of zero watts"),
+        ];
+        !sound.contains(&false)
+    }
+
+    /// The failure law of each cluster's nodes; one that is wrong is `None`.
+    pub(super) fn failures(&mut self) -> Vec<Option<FailureLaw>> {
+        let typed = self.typed;
+        let clusters = typed.file.cluster.iter();
+        clusters.map(|(name, section)| self.failure_law(name, &section.failures)).collect()
+    }
+
+    fn failure_law(&mut self, cluster: &str, section: &FailureSection) -> Option<FailureLaw> {
+        let at = |law, key| ["cluster", cluster, "failures", law, key];
+        match section {
+            FailureSection::None {} => Some(FailureLaw::None),
+            FailureSection::Preset(name) => {
+                let preset = self.entry(&["cluster", cluster, "failures", "preset"], name, FAILURES, "failures")?;
+                let (rate, shape, initial_age) = (preset.rate, preset.shape, InitialAge::default());
+                Some(FailureLaw::Weibull { rate, shape, initial_age })
+            }
+            FailureSection::Exponential { rate } => {
+                let initial_age = InitialAge::default();
+                let moves = self.is_a_rate(&at("exponential", "rate"), *rate, MOST_FAILURES);
+                moves.then_some(FailureLaw::Weibull { rate: *rate, shape: 1.0, initial_age })
+            }
+            FailureSection::Weibull { rate, shape, initial_age } => {
+                let fine = [
+                    self.is_a_rate(&at("weibull", "rate"), *rate, MOST_FAILURES),
+                    (0.1..=20.0).contains(shape) || self.no(&at("weibull", "shape"), "must lie between 0.1 and 20"),
+                ];
+                let (rate, shape, initial_age) = (*rate, *shape, *initial_age);
+                (!fine.contains(&false)).then_some(FailureLaw::Weibull { rate, shape, initial_age })
+            }
+        }
+    }
+
+    /// The checked sites; one that is wrong is `None`.
+    pub(super) fn sites(&mut self, header: Option<&Header>, clusters: &[Option<ClusterPlan>]) -> Vec<Option<SitePlan>> {
+        let typed = self.typed;
+        let sites = typed.file.site.iter().enumerate();
+        sites.map(|(index, (name, section))| self.site(index, name, section, header, clusters)).collect()
+    }
+
+    fn site(
+        &mut self,
+        index: usize,
+        name: &str,
+        section: &SiteSection,
+        header: Option<&Header>,
+        clusters: &[Option<ClusterPlan>],
+    ) -> Option<SitePlan> {
+        let fine = [self.is_plain_name(&["site", name], name), self.facility_is_sound(name, &section.facility)];
+        let market = self.market(name, section, header);
+        let here = clusters.iter().flatten().filter(|cluster| cluster.site == index);
+        let nameplate: Watts = here.map(|cluster| cluster.node.rated * u64::from(cluster.nodes)).sum();
+        if fine.contains(&false) || !self.typed.sound(&["site", name]) {
+            return None;
+        }
+        if let Some(limit) = section.power_limit {
+            self.is_within_limit(name, &section.facility, nameplate, limit);
+        }
+        let (facility, power_limit) = (section.facility.clone(), section.power_limit);
+        Some(SitePlan { name: name.to_owned(), facility, market: market?, power_limit })
+    }
+
+    fn market(&mut self, name: &str, section: &SiteSection, header: Option<&Header>) -> Option<Market> {
+        let tariff = self.sheet(&["site", name, "tariff"], &section.tariff, TARIFFS, "tariffs");
+        let grid = self.sheet(&["site", name, "grid"], &section.grid, GRIDS, "grids");
+        let (tariff, grid, header) = (tariff?, grid?, header?);
+        let hours = header.horizon.nanos().div_ceil(Span::HOUR.nanos());
+        let hours = usize::try_from(hours).expect("a century has fewer than 2^32 hours");
+        Some(Market::compile(header.start, hours, &tariff, &grid))
+    }
+
+    fn facility_is_sound(&mut self, site: &str, facility: &Facility) -> bool {
+        match facility {
+            Facility::Constant(constant) => {
+                let why = "must be at least 1: PUE is facility energy over IT energy, which is part of it";
+                constant.pue.as_f64() >= 1.0 || self.no(&["site", site, "facility", "constant", "pue"], why)
+            }
+        }
+    }
+
+    /// Complains where a site's nameplate could pass its limit, since nothing caps power.
+    fn is_within_limit(&mut self, site: &str, facility: &Facility, nameplate: Watts, limit: Watts) {
+        let Facility::Constant(constant) = facility;
+        let most = Watts::from_f64(nameplate.as_f64() * constant.pue.as_f64());
+        if most > limit {
+            let message = format!(
+                "is {limit}, but the site's nodes could draw {most} (nameplate {nameplate} x PUE {})",
+                constant.pue
+            );
+            let help = "capping is not available: use fewer nodes, or a limit that they cannot reach".to_owned();
+            self.refuse(&["site", site, "power_limit"], message, help);
+        }
+    }
+
+    /// True where `rate` is above zero and at most `most`; else complains.
+    pub(super) fn is_a_rate(&mut self, path: &[&str], rate: PerSecond, most: PerSecond) -> bool {
+        let slow = rate <= most || self.no(path, &format!("must be at most {most}, found {rate}"));
+        slow && (rate > PerSecond::new(0.0) || self.no(path, "must be above zero"))
+    }
+
+    /// True where `count` is at least one; else complains.
+    pub(super) fn is_positive(&mut self, path: &[&str], count: u32) -> bool {
+        count > 0 || self.no(path, "must be at least 1, found 0")
+    }
+
+    /// Complains, and says no.
+    pub(super) fn no(&mut self, path: &[&str], why: &str) -> bool {
+        self.refuse(path, why, None);
+        false
+    }
+}
+
+/// What holding a GPU costs.
+fn cost(section: &CostSection, node: &NodeSheet) -> Cost {
+    match section {
+        CostSection::Rented { gpu_hour } => Cost::Rented(*gpu_hour),
+        CostSection::Owned(ownership) => Cost::Owned(ownership.hourly(node)),
+    }
+}
+
+/// Every power figure of a sheet.
+fn draws(gpu: &GpuSheet) -> [Watts; 7] {
+    [gpu.tdp, gpu.idle, gpu.resident, gpu.training, gpu.checkpoint, gpu.decode, gpu.prefill]
+}

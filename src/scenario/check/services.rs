@@ -1,0 +1,417 @@
+//! Services.
+
+use super::Check;
+use super::header::Header;
+use super::names::sheet_name;
+use crate::catalog::{ModelSheet, power_row, roofline_row, step_row};
+use crate::fault::FailureLaw;
+use crate::power::{NodePower, Roofline, ServingPower};
+use crate::serving::{
+    ArrivalPlan, ArrivalsSection, Deployment, Fidelity, MeanLengths, Opens, Precision, ReplicaSection, ScalePolicy,
+    ServicePlan, ServiceSection, StepLoad, StepModel, StepSection, TraceSection, mean_lengths,
+};
+use crate::trace;
+use crate::units::{Bytes, PerSecond, SimTime, Span};
+use crate::world::ClusterPlan;
+
+/// More requests than mankind sends; keeps gaps between them far above the clock's nanosecond.
+const FASTEST_ARRIVALS: PerSecond = PerSecond::new(1e7);
+
+impl Check<'_> {
+    /// The checked services; one that is wrong is `None`.
+    pub(super) fn services(
+        &mut self,
+        header: Option<&Header>,
+        clusters: &[Option<ClusterPlan>],
+        failures: &[Option<FailureLaw>],
+    ) -> Vec<Option<ServicePlan>> {
+        let typed = self.typed;
+        let services = typed.file.service.iter();
+        services.map(|(name, section)| self.service(name, section, header, clusters, failures)).collect()
+    }
+
+    fn service(
+        &mut self,
+        name: &str,
+        section: &ServiceSection,
+        header: Option<&Header>,
+        clusters: &[Option<ClusterPlan>],
+        failures: &[Option<FailureLaw>],
+    ) -> Option<ServicePlan> {
+        let at = |key| ["service", name, key];
+        let index = self.section(&at("cluster"), "cluster", &section.cluster);
+        let model = self.model(&at("model"), &section.model);
+        let opens_after = match &section.opens {
+            Some(Opens::After(job)) => Some(self.section(&["service", name, "opens", "after"], "training", job)),
+            _ => None,
+        };
+        let sound = self.service_is_sound(name, section, header);
+        let cluster = index.and_then(|index| clusters[index].as_ref());
+        let nodes = cluster.and_then(|cluster| self.replica_nodes(name, &section.replica, cluster));
+        let fits = match (cluster, nodes) {
+            (Some(cluster), Some(nodes)) => self.replicas_fit(name, section, nodes, cluster),
+            _ => false,
+        };
+        let arrivals = self.arrivals(name, &section.arrivals);
+        if !sound || !fits || !self.typed.sound(&["service", name]) {
+            return None;
+        }
+        let (index, cluster, nodes, model, header, arrivals) = (index?, cluster?, nodes?, model?, header?, arrivals?);
+        let on = deployment(section, cluster, &model);
+        let kv_tokens = self.cache(name, section, &on)?;
+        if !self.requests_fit(name, &section.arrivals, kv_tokens) {
+            return None;
+        }
+        let node = NodePower::new(&cluster.node, &cluster.gpu);
+        let (step, step_source) = step_model(section.replica.step.as_ref(), &on);
+        let (power, power_source) = power(&on, &node, &step, mean_lengths(&arrivals), section.replica.max_batch);
+        let fidelity = match section.fidelity {
+            Fidelity::Requests {} => "requests",
+            Fidelity::Fluid {} => "fluid",
+        };
+        self.note("service", name, "model", sheet_name(&section.model));
+        self.note("service", name, "fidelity", fidelity);
+        self.note("service", name, "step_source", &step_source);
+        self.note("service", name, "power_source", power_source);
+        Some(ServicePlan {
+            name: name.to_owned(),
+            cluster: index,
+            opens_after: opens_after.map_or(Some(None), |job| job.map(Some))?,
+            opens_at: match section.opens {
+                Some(Opens::At(at)) => at,
+                _ => Span::ZERO,
+            },
+            gpus: section.replica.gpus,
+            nodes,
+            step,
+            step_source,
+            token_budget: section.replica.token_budget,
+            max_batch: section.replica.max_batch,
+            kv_tokens,
+            start_up: on.start_up(section.replica.load_bandwidth, section.replica.warm_up),
+            power,
+            scale: section.scale,
+            tick: tick(section.scale.policy, header),
+            router: section.router,
+            arrivals,
+            fidelity: section.fidelity,
+            slo: section.slo,
+            queue: section.queue,
+            failures: failures[index]?,
+            start_hour_of_week: hour_of_week(header.start),
+        })
+    }
+
+    /// What the section's arrivals become; a trace is read here, once.
+    fn arrivals(&mut self, name: &str, section: &ArrivalsSection) -> Option<ArrivalPlan> {
+        match section {
+            ArrivalsSection::Chat(chat) => Some(ArrivalPlan::Chat(*chat)),
+            ArrivalsSection::Poisson(poisson) => Some(ArrivalPlan::Poisson(*poisson)),
+            ArrivalsSection::Trace(TraceSection::Azure2023(file)) => {
+                let path = ["service", name, "arrivals", "trace", "azure2023", "path"];
+                let loaded = self.data(&path, &file.path, trace::azure2023, |loaded| loaded.hash)?;
+                let dropped = format!("{} of {}", loaded.dropped.total(), loaded.rows_read);
+                self.note("service", name, "dropped_rows", dropped);
+                Some(ArrivalPlan::Trace(loaded.requests))
+            }
+        }
+    }
+
+    /// Key-value capacity of a replica: as given, for measured replicas whose weights lie elsewhere too, else what memory
+    /// leaves; `None`, with a complaint, where it leaves nothing.
+    fn cache(&mut self, name: &str, section: &ServiceSection, on: &Deployment<'_>) -> Option<u64> {
+        if section.replica.kv_tokens.is_some() {
+            return section.replica.kv_tokens;
+        }
+        let usable = on.kv_tokens();
+        if usable == 0 {
+            let memory = Bytes::new(on.gpu.memory.count().saturating_mul(u64::from(on.gpus)));
+            let message = format!(
+                "does not fit its replica: {} of weights, {memory} of memory on {} GPUs, of which engines use 90 %",
+                on.weights(),
+                on.gpus
+            );
+            let help = match section.replica.precision {
+                Precision::Bf16 => "use more `replica.gpus`, or replica.precision = \"fp8\"",
+                Precision::Fp8 => "use more `replica.gpus`",
+            };
+            self.refuse(&["service", name, "model"], message, help.to_owned());
+            return None;
+        }
+        Some(usable)
+    }
+
+    /// True where what the service section says stands on its own; else complains.
+    fn service_is_sound(&mut self, name: &str, section: &ServiceSection, header: Option<&Header>) -> bool {
+        let at = |key| ["service", name, key];
+        let opens = match &section.opens {
+            Some(Opens::At(span)) => {
+                header.is_none_or(|header| self.is_inside(&["service", name, "opens", "at"], *span, header))
+            }
+            _ => true,
+        };
+        let slo = section.slo.is_none_or(|slo| {
+            slo.ttft > Span::ZERO && slo.tpot > Span::ZERO || self.no(&at("slo"), "has a limit of zero time")
+        });
+        let fine = [
+            self.is_plain_name(&["service", name], name),
+            opens,
+            slo,
+            self.replica_is_sound(name, &section.replica),
+            self.scale_is_sound(name, section),
+            self.arrivals_are_sound(name, section),
+        ];
+        !fine.contains(&false)
+    }
+
+    fn requests_fit(&mut self, name: &str, arrivals: &ArrivalsSection, kv_tokens: u64) -> bool {
+        let ArrivalsSection::Poisson(poisson) = arrivals else { return true };
+        let tokens = u64::from(poisson.prompt) + u64::from(poisson.output);
+        if tokens <= kv_tokens {
+            return true;
+        }
+        let message =
+            format!("has requests of {tokens} tokens, but a replica holds {kv_tokens} in its key-value cache");
+        let help = "ask for shorter requests, or use more `replica.gpus`".to_owned();
+        self.refuse(&["service", name, "arrivals", "poisson"], message, help);
+        false
+    }
+
+    fn replica_is_sound(&mut self, name: &str, replica: &ReplicaSection) -> bool {
+        let at = |key| ["service", name, "replica", key];
+        let fine = [
+            self.is_positive(&at("gpus"), replica.gpus),
+            self.is_positive(&at("token_budget"), replica.token_budget),
+            self.is_positive(&at("max_batch"), replica.max_batch),
+            replica.max_batch <= 65_536 || self.no(&at("max_batch"), "is more than 65536 sequences"),
+            replica.kv_tokens != Some(0) || self.no(&at("kv_tokens"), "must be at least 1, found 0"),
+            replica.load_bandwidth.as_f64() > 0.0 || self.no(&at("load_bandwidth"), "must be above zero"),
+            replica.step.is_none_or(|step| self.step_model_is_sound(name, &step)),
+        ];
+        !fine.contains(&false)
+    }
+
+    fn step_model_is_sound(&mut self, name: &str, step: &StepSection) -> bool {
+        let rates = [("d_ms", step.d_ms), ("b_ms", step.b_ms), ("c_ms", step.c_ms), ("e_ms", step.e_ms)];
+        let mut sound = true;
+        for (key, rate) in rates {
+            sound &= rate >= 0.0 || self.no(&["service", name, "replica", "step", key], "must not be negative");
+        }
+        let still = step.p0 == Span::ZERO && rates.iter().all(|&(_, rate)| rate <= 0.0);
+        sound && (!still || self.no(&["service", name, "replica", "step"], "takes no time at all"))
+    }
+
+    fn scale_is_sound(&mut self, name: &str, section: &ServiceSection) -> bool {
+        let at = |key| ["service", name, "scale", key];
+        let scale = section.scale;
+        let policy = match scale.policy {
+            ScalePolicy::Fixed {} => true,
+            ScalePolicy::TargetLoad(target) => {
+                let at = |key| ["service", name, "scale", "policy", "target_load", key];
+                let load = target.load.as_f64() > 0.0 || self.no(&at("load"), "must be above zero");
+                let slow = target.tick.is_none_or(|tick| tick >= Span::SECOND);
+                load & (slow || self.no(&at("tick"), "must be at least 1 s"))
+            }
+        };
+        let order = scale.min <= scale.max || {
+            let message = format!("is {}, more than `max` = {}", scale.min, scale.max);
+            self.refuse(&at("min"), message, "`min` replicas always run, and never more than `max`".to_owned());
+            false
+        };
+        let fine = [self.is_positive(&at("min"), scale.min), self.is_positive(&at("max"), scale.max), order, policy];
+        !fine.contains(&false)
+    }
+
+    fn arrivals_are_sound(&mut self, name: &str, section: &ServiceSection) -> bool {
+        match &section.arrivals {
+            ArrivalsSection::Chat(chat) => {
+                let at = |key| ["service", name, "arrivals", "chat", key];
+                let fine = [
+                    self.is_a_rate(&at("rate"), chat.rate, FASTEST_ARRIVALS),
+                    chat.noise_time > Span::ZERO || self.no(&at("noise_time"), "must be above zero"),
+                    chat.burstiness.as_f64() > 0.0 || self.no(&at("burstiness"), "must be above zero"),
+                ];
+                !fine.contains(&false)
+            }
+            ArrivalsSection::Poisson(poisson) => {
+                let at = |key| ["service", name, "arrivals", "poisson", key];
+                let fine = [
+                    self.is_a_rate(&at("rate"), poisson.rate, FASTEST_ARRIVALS),
+                    self.is_positive(&at("prompt"), poisson.prompt),
+                    self.is_positive(&at("output"), poisson.output),
+                ];
+                !fine.contains(&false)
+            }
+            ArrivalsSection::Trace(_) => {
+                let fluid = matches!(section.fidelity, Fidelity::Fluid {});
+                if fluid {
+                    let help = "take `fidelity` out, or generate the traffic with `chat`".to_owned();
+                    self.refuse(&["service", name, "fidelity"], "cannot be fluid with a trace", help);
+                }
+                !fluid
+            }
+        }
+    }
+
+    /// Nodes of one replica on `cluster`; `None`, with a complaint, where its GPUs fill no whole nodes.
+    fn replica_nodes(&mut self, name: &str, replica: &ReplicaSection, cluster: &ClusterPlan) -> Option<u32> {
+        let in_node = cluster.node.gpus;
+        if replica.gpus > in_node && !replica.gpus.is_multiple_of(in_node) {
+            let message = format!("is {}, which fills no whole nodes of {in_node} GPUs", replica.gpus);
+            let down = replica.gpus / in_node * in_node;
+            let help = format!("use {down} or {}", u64::from(down) + u64::from(in_node));
+            self.refuse(&["service", name, "replica", "gpus"], message, help);
+            return None;
+        }
+        Some(replica.gpus.div_ceil(in_node))
+    }
+
+    /// True where `max` replicas of `nodes` nodes fit the cluster; else complains.
+    fn replicas_fit(&mut self, name: &str, section: &ServiceSection, nodes: u32, cluster: &ClusterPlan) -> bool {
+        let asked = u64::from(section.scale.max) * u64::from(nodes);
+        if asked <= u64::from(cluster.nodes) {
+            return true;
+        }
+        let message = format!("asks {asked} nodes, but cluster {:?} has {}", cluster.name, cluster.nodes);
+        let help = match cluster.nodes / nodes {
+            0 => format!("one replica takes {nodes} nodes"),
+            most => format!("use max = {most} or fewer"),
+        };
+        self.refuse(&["service", name, "scale", "max"], message, help);
+        false
+    }
+
+    /// Complains where tenants that must run at once ask more nodes than their cluster has: services that open at the start
+    /// never give their nodes back, so a job that does not fit beside them never starts.
+    pub(super) fn tenants_fit(&mut self, clusters: &[Option<ClusterPlan>]) {
+        let typed = self.typed;
+        let file = &typed.file;
+        for cluster in clusters.iter().flatten() {
+            let minimum: u64 = file
+                .service
+                .values()
+                .filter(|service| always_open(service, &cluster.name))
+                .map(|service| {
+                    u64::from(service.scale.min) * u64::from(service.replica.gpus.div_ceil(cluster.node.gpus))
+                })
+                .sum();
+            let nodes = u64::from(cluster.nodes);
+            if minimum > nodes {
+                let message = format!(
+                    "the services of cluster {:?} need {minimum} nodes at once, but it has {nodes}",
+                    cluster.name
+                );
+                self.complain(
+                    &["cluster", &cluster.name, "nodes"],
+                    message,
+                    "lower their `scale.min`, or add nodes".to_owned(),
+                );
+                continue;
+            }
+            let jobs: Vec<(String, u64)> = file
+                .training
+                .iter()
+                .filter(|(_, job)| job.cluster == cluster.name)
+                .map(|(name, job)| {
+                    (name.clone(), u64::from(job.nodes) + u64::from(job.spares.hot) + u64::from(job.spares.cold))
+                })
+                .collect();
+            for (name, asked) in jobs {
+                if minimum > 0 && asked <= nodes && asked + minimum > nodes {
+                    let message = format!(
+                        "asks {asked} nodes with spares, but services keep {minimum} of the {nodes} nodes of cluster {:?} for ever",
+                        cluster.name
+                    );
+                    let help = "ask fewer nodes, or let the service open after the job".to_owned();
+                    self.refuse(&["training", &name, "nodes"], message, help);
+                }
+            }
+        }
+    }
+}
+
+fn deployment<'a>(section: &'a ServiceSection, cluster: &'a ClusterPlan, model: &'a ModelSheet) -> Deployment<'a> {
+    Deployment {
+        gpu_name: sheet_name(&cluster.node.gpu),
+        gpu: &cluster.gpu,
+        gpus: section.replica.gpus,
+        engine: &section.replica.engine,
+        precision: section.replica.precision,
+        model_name: sheet_name(&section.model),
+        model,
+    }
+}
+
+fn tick(policy: ScalePolicy, header: &Header) -> Span {
+    let given = match policy {
+        ScalePolicy::TargetLoad(target) => target.tick,
+        ScalePolicy::Fixed {} => None,
+    };
+    // 15 s is the Kubernetes default (horizontal-pod-autoscaler-sync-period); runs of more than a week look once a minute.
+    let long = header.horizon > SimTime::ZERO + Span::DAY * 7;
+    given.unwrap_or(if long { Span::MINUTE } else { Span::from_secs(15) })
+}
+
+/// Hours since Sunday 00:00 UTC.
+fn hour_of_week(start: jiff::Timestamp) -> u32 {
+    let start = start.to_zoned(jiff::tz::TimeZone::UTC);
+    let (day, hour) = (start.weekday().to_sunday_zero_offset(), start.hour());
+    u32::from(day.unsigned_abs()) * 24 + u32::from(hour.unsigned_abs())
+}
+
+fn always_open(service: &ServiceSection, cluster: &str) -> bool {
+    let from_the_start = match service.opens {
+        None => true,
+        Some(Opens::At(at)) => at == Span::ZERO,
+        Some(Opens::After(_)) => false,
+    };
+    from_the_start && service.cluster == cluster
+}
+
+/// Step time: the scenario's own coefficients, else a catalog row fitted to this deployment, else first principles.
+fn step_model(own: Option<&StepSection>, on: &Deployment<'_>) -> (StepModel, String) {
+    match step_row(on.gpu_name, on.engine, on.precision, on.model_name, on.gpus) {
+        Some(row) if own.is_none() => {
+            let (p0_ms, d_ms, t0, b_ms, c_ms, e_ms) = (row.p0_ms, row.d_ms, row.t0, row.b_ms, row.c_ms, row.e_ms);
+            (StepModel { p0_ms, d_ms, t0, b_ms, c_ms, e_ms }, format!("catalog, {}", row.source))
+        }
+        _ => StepModel::resolve(own, on),
+    }
+}
+
+/// Power of a replica by batch, and its source: a measured curve of this deployment, else the two-term roofline.
+fn power(
+    on: &Deployment<'_>,
+    node: &NodePower,
+    step: &StepModel,
+    lengths: MeanLengths,
+    max_batch: u32,
+) -> (ServingPower, String) {
+    if let Some(row) = power_row(on.gpu_name, on.model_name, on.gpus) {
+        return (ServingPower::measured(node, on.gpu, row, max_batch), format!("measured, {}", row.source));
+    }
+    let row = roofline_row(on.gpu_name);
+    let experts = on.model.active_parameters < on.model.parameters;
+    let outside = if experts { "; dense curve used for a mixture of experts" } else { "" };
+    let source = format!("roofline fitted on {}{outside}", row.gpu);
+    let roofline = Roofline {
+        row,
+        gpu: on.gpu,
+        gpus: on.gpus,
+        model: on.model,
+        precision: on.precision,
+        prompt: lengths.prompt,
+        output: lengths.output.max(1.0),
+    };
+    let power = ServingPower::roofline(node, &roofline, max_batch, |batch| {
+        let batch = f64::from(batch);
+        let load = StepLoad {
+            batch,
+            cached: batch * (lengths.prompt + lengths.output / 2.0),
+            prompt: batch * lengths.prompt / lengths.output.max(1.0),
+            attended: 0.0,
+        };
+        PerSecond::new(batch / step.time(load).as_secs_f64())
+    });
+    (power, source)
+}

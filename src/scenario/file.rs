@@ -1,0 +1,165 @@
+//! A scenario file as written. The sections of policies and sheets stand in the rooms that own them; here is what joins them.
+
+use crate::catalog::{Named, NodeSheet};
+use crate::facility::Facility;
+use crate::fault::FailureSection;
+use crate::market::{GridSection, TariffSection};
+use crate::scheduler::Scheduler;
+use crate::serving::{DeviceSection, ServiceSection};
+use crate::training::TrainingSection;
+use crate::units::{DollarsPerHour, Span, Watts};
+use crate::world::{Domains, Ownership};
+use schemars::JsonSchema;
+use serde::Deserialize;
+use std::collections::BTreeMap;
+
+/// A whole scenario. What a file leaves out may come from the base it extends.
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ScenarioFile {
+    /// Another scenario file that this one changes: its tables merge into that file's, everything else replaces. The path
+    /// starts from this file's folder.
+    #[allow(dead_code, reason = "read before the sections; here for the schema")]
+    pub extends: Option<String>,
+    /// Name of the scenario and of its output folder.
+    pub name: Option<String>,
+    /// Root of all chance.
+    #[serde(default = "first_seed")]
+    pub seed: u64,
+    /// First instant: an RFC 3339 date and time on a whole hour, such as "2026-01-01T00:00:00Z".
+    pub start: Option<String>,
+    /// How long to simulate, from `start` to the horizon.
+    pub duration: Option<Span>,
+    /// Timelines.
+    #[serde(default)]
+    pub timeline: TimelineSection,
+    /// Where energy is bought.
+    #[serde(default)]
+    pub site: BTreeMap<String, SiteSection>,
+    /// Halls of identical nodes.
+    #[serde(default)]
+    pub cluster: BTreeMap<String, ClusterSection>,
+    /// Training jobs.
+    #[serde(default)]
+    pub training: BTreeMap<String, TrainingSection>,
+    /// Services.
+    #[serde(default)]
+    pub service: BTreeMap<String, ServiceSection>,
+    /// Devices that only do inference.
+    #[serde(default)]
+    pub device: BTreeMap<String, DeviceSection>,
+    /// Published figures that this scenario reproduces (`tollway validate`).
+    #[serde(default)]
+    pub published: BTreeMap<String, PublishedSection>,
+}
+
+fn first_seed() -> u64 {
+    1
+}
+
+/// `timeline = { step = "1 h" }`
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct TimelineSection {
+    /// Width of a timeline's rows: divides an hour, or is a multiple of it.
+    pub step: Span,
+}
+
+impl Default for TimelineSection {
+    fn default() -> TimelineSection {
+        TimelineSection { step: Span::HOUR }
+    }
+}
+
+/// `[site.<name>]`
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SiteSection {
+    /// Carbon and water of its electricity: a catalog grid, or `{ flat = "380 gCO2e/kWh" }`.
+    pub grid: GridSection,
+    /// Price of its electricity: a catalog tariff, or `{ flat = "$0.0826/kWh" }`.
+    pub tariff: TariffSection,
+    /// Losses and cooling.
+    #[serde(default = "default_facility")]
+    pub facility: Facility,
+    /// Most that the meter may show. Nothing caps power: a site whose nameplate could pass it is refused.
+    pub power_limit: Option<Watts>,
+}
+
+fn default_facility() -> Facility {
+    Facility::Constant(crate::facility::Constant::default())
+}
+
+/// `[cluster.<name>]`
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ClusterSection {
+    /// Its site.
+    pub site: String,
+    /// What each node is: a catalog name or an inline sheet.
+    pub node: Named<NodeSheet>,
+    /// How many nodes.
+    pub nodes: u32,
+    /// Sizes of the failure and power domains.
+    #[serde(default)]
+    pub domains: Domains,
+    /// How often its nodes fail.
+    pub failures: FailureSection,
+    /// What holding a GPU costs.
+    #[serde(default)]
+    pub cost: CostSection,
+    /// Who gets nodes when.
+    #[serde(default)]
+    pub scheduler: Scheduler,
+}
+
+/// `cost = { owned = {} }` or `cost = { rented = { gpu_hour = "$2.00/h" } }`
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub(super) enum CostSection {
+    /// Annuity of server, network and building, and maintenance; energy is billed on top.
+    Owned(Ownership),
+    /// A price for each GPU-hour held; energy is inside it.
+    Rented {
+        /// Price of one GPU for one hour.
+        gpu_hour: DollarsPerHour,
+    },
+}
+
+impl Default for CostSection {
+    fn default() -> CostSection {
+        CostSection::Owned(Ownership::default())
+    }
+}
+
+/// `[published.<id>]`: a figure that somebody published and the simulator should give.
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PublishedSection {
+    /// Subject in `summary.csv`, such as `training.pretrain`.
+    pub subject: String,
+    /// Metric in `summary.csv`.
+    pub metric: String,
+    /// Boundary in `summary.csv`, where the metric has one.
+    pub boundary: Option<String>,
+    /// The published value.
+    pub value: f64,
+    /// Its unit, as in `summary.csv`.
+    pub unit: String,
+    /// Half-width of the pass band, in percent of the value.
+    pub band_pct: f64,
+    /// Where it was published.
+    pub source: String,
+    /// Whether the figure was reproduced from mechanism, or follows from the inputs by arithmetic.
+    pub kind: Kind,
+}
+
+/// What agreement with a published figure shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// The simulator's mechanisms give it.
+    Reproduced,
+    /// It follows from the inputs by arithmetic.
+    Accounting,
+}

@@ -1,0 +1,100 @@
+//! `tollway list`: what a scenario can name, each with its source.
+
+use crate::catalog::{DEVICES, ENGINES, Entry, FAILURES, GPUS, GRIDS, MODELS, NODES, POWERS, TARIFFS};
+
+/// One thing that a scenario can name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Row {
+    /// Which list it is on.
+    pub kind: &'static str,
+    /// What a scenario writes; of a measured row, the deployment that it applies to.
+    pub name: String,
+    /// Where its figures were read; of a policy, the section that takes it and the file it lives in.
+    pub source: &'static str,
+}
+
+/// The lists there are.
+pub const LISTS: &[&str] =
+    &["gpus", "nodes", "models", "engines", "powers", "grids", "tariffs", "failures", "devices", "policies"];
+
+/// Every policy: its name, the key that takes it, and the file it lives in.
+const POLICIES: &[(&str, &str)] = &[
+    ("flat", "site.<name>.grid and site.<name>.tariff, src/market/mod.rs"),
+    ("constant", "site.<name>.grid and site.<name>.facility, src/market/mod.rs and src/facility/constant.rs"),
+    ("none", "cluster.<name>.failures, src/fault/law.rs"),
+    ("preset", "cluster.<name>.failures, src/fault/law.rs"),
+    ("exponential", "cluster.<name>.failures, src/fault/law.rs"),
+    ("weibull", "cluster.<name>.failures, src/fault/law.rs"),
+    ("owned", "cluster.<name>.cost, src/world/cost.rs"),
+    ("rented", "cluster.<name>.cost, src/world/cluster.rs"),
+    ("fifo", "cluster.<name>.scheduler, src/scheduler/mod.rs"),
+    ("after", "service.<name>.opens, src/serving/section.rs"),
+    ("at", "service.<name>.opens, src/serving/section.rs"),
+    ("fixed", "service.<name>.scale.policy, src/serving/autoscaler.rs"),
+    ("target_load", "service.<name>.scale.policy, src/serving/autoscaler.rs"),
+    ("round_robin", "service.<name>.router, src/serving/router.rs"),
+    ("least_loaded", "service.<name>.router, src/serving/router.rs"),
+    ("chat", "service.<name>.arrivals, src/serving/chat.rs"),
+    ("poisson", "service.<name>.arrivals, src/serving/arrivals.rs"),
+    ("trace", "service.<name>.arrivals, src/serving/arrivals.rs"),
+    ("azure2023", "service.<name>.arrivals.trace, src/trace/azure.rs"),
+    ("requests", "service.<name>.fidelity, src/serving/cell.rs"),
+    ("fluid", "service.<name>.fidelity, src/serving/fluid.rs"),
+];
+
+/// The entries of the list `kind`, of all lists where `None`; empty for a kind that is not in [`LISTS`].
+#[must_use]
+pub fn list(kind: Option<&str>) -> Vec<Row> {
+    let mut rows = Vec::new();
+    rows.extend(of("gpus", GPUS));
+    rows.extend(of("nodes", NODES));
+    rows.extend(of("models", MODELS));
+    rows.extend(ENGINES.iter().map(|row| {
+        let name = format!("{} {} {} {:?} tp{} {}", row.model, row.gpu, row.engine, row.precision, row.tp, row.version);
+        Row { kind: "engines", name: name.trim_end().to_lowercase(), source: row.source }
+    }));
+    rows.extend(POWERS.iter().map(|row| {
+        let name = format!("{} {} tp{}", row.model, row.gpu, row.tp);
+        Row { kind: "powers", name, source: row.source }
+    }));
+    rows.extend(of("grids", GRIDS));
+    rows.extend(of("tariffs", TARIFFS));
+    rows.extend(of("failures", FAILURES));
+    rows.extend(of("devices", DEVICES));
+    rows.extend(POLICIES.iter().map(|&(name, source)| Row { kind: "policies", name: name.to_owned(), source }));
+    rows.retain(|row| kind.is_none_or(|kind| kind == row.kind));
+    rows
+}
+
+fn of<T>(kind: &'static str, entries: &'static [Entry<T>]) -> impl Iterator<Item = Row> {
+    entries.iter().map(move |entry| Row { kind, name: entry.name.to_owned(), source: entry.source })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scenario::schema;
+    use serde_json::Value;
+    use std::collections::BTreeSet;
+
+    /// The keys of every choice in `schema`.
+    fn choices(schema: &Value, found: &mut BTreeSet<String>) {
+        match schema {
+            Value::Object(object) => {
+                let variants = object.get("oneOf").and_then(Value::as_array).into_iter().flatten();
+                found.extend(variants.filter_map(|variant| Some(variant.pointer("/required/0")?.as_str()?.to_owned())));
+                object.values().for_each(|inner| choices(inner, found));
+            }
+            Value::Array(items) => items.iter().for_each(|inner| choices(inner, found)),
+            _ => {}
+        }
+    }
+
+    #[test]
+    fn every_choice_that_a_scenario_has_is_listed_and_no_other() {
+        let mut of_schema = BTreeSet::new();
+        choices(&schema(), &mut of_schema);
+        let listed: BTreeSet<String> = list(Some("policies")).iter().map(|row| row.name.clone()).collect();
+        assert_eq!(listed, of_schema);
+    }
+}

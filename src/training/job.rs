@@ -1,0 +1,573 @@
+//! A training job as one logical process: it runs, a node fails, it recovers, it runs on. Start reading at [`Job`].
+
+use super::roster::{PerNode, Roster, cluster_of};
+use super::{FailureClock, JobPlan, Schedule};
+use crate::engine::{Entity, Process, Seed, Stream};
+use crate::fault::FaultQueue;
+use crate::ledger::{Book, Event, EventKind, Grid, JobFacts, Use};
+use crate::power::State;
+use crate::units::{PerSecond, SimTime, Span, Tokens};
+use crate::world::NodeSet;
+use std::collections::VecDeque;
+
+/// A training job.
+///
+/// Progress is fluid and checkpoints are arithmetic (see [`Schedule`]), so that only failures, the steps of recovery, repairs and
+/// planned stops are events: about six for each failure, whatever the length of the run.
+///
+/// A *stretch* is running without a break. When it ends its fate is known, and it is booked whole: up to the newest durable save,
+/// or all of it after a planned stop, which drains first, as productive; the rest as recomputed. Without a checkpoint tier a
+/// failure throws everything away since the start or the last planned stop. A *stall* is everything else.
+///
+/// A node that fails goes to repair at that instant; spares neither fail nor age while they stand by.
+#[derive(Debug)]
+pub struct Job {
+    plan: JobPlan,
+    schedule: Schedule,
+    clocks: Clocks,
+    ideal: Span,
+    seed: Seed,
+    grid: Grid,
+    book: Book,
+    per_node: PerNode,
+    faults: FaultQueue,
+    maintenance: Maintenance,
+    roster: Option<Roster>,
+    phase: Phase,
+    tally: Tally,
+}
+
+/// Lengths of the steps of a stall.
+#[derive(Debug, Clone, Copy)]
+struct Clocks {
+    detect: Span,
+    localise: Span,
+    restart: Span,
+    planned: Span,
+}
+
+/// What the job is doing.
+#[derive(Debug)]
+enum Phase {
+    Queued,
+    /// In a stretch since then.
+    Running(SimTime),
+    Stalled(Stall),
+    Finished(SimTime),
+}
+
+/// A stall: its steps in order, the first one under way.
+#[derive(Debug)]
+struct Stall {
+    /// When the job stopped running.
+    began: SimTime,
+    /// When the step under way began.
+    since: SimTime,
+    /// Until when the computing nodes are in the book.
+    booked: SimTime,
+    steps: VecDeque<Step>,
+}
+
+/// One step of a stall. A wait for spares has no length of its own: it ends when the roster is complete.
+#[derive(Debug, Clone, Copy)]
+struct Step {
+    what: Use,
+    length: Span,
+}
+
+/// What has happened so far.
+#[derive(Debug, Default)]
+struct Tally {
+    started: Option<SimTime>,
+    /// Useful time that nothing can take away.
+    kept: Span,
+    /// Time of all stalls that have ended.
+    stalled: Span,
+    interruptions: u64,
+    planned: u64,
+    checkpoints: u64,
+}
+
+/// Planned stops: Poisson in wall time. One that falls into a stall follows it at once.
+#[derive(Debug)]
+struct Maintenance {
+    stream: Stream,
+    rate: PerSecond,
+    next: SimTime,
+}
+
+/// What happens next; on the same instant in this order, so that a step that ends counts as ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Happening {
+    /// The work, or the step of a stall, is done.
+    Done,
+    /// A node comes back from repair.
+    Repaired,
+    /// A planned stop is due.
+    Planned,
+    /// A computing node fails.
+    Failure,
+}
+
+/// What becomes of a stretch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    /// Everything counts.
+    Kept,
+    /// What follows the newest durable save is lost.
+    RolledBack,
+}
+
+impl Job {
+    /// The job of `plan`, queued. Its checkpoints must have passed [`Schedule::new`].
+    #[must_use]
+    pub fn new(plan: JobPlan, seed: Seed, grid: Grid) -> Job {
+        let schedule = Schedule::new(&plan).expect("checkpoints were checked with the scenario");
+        let stream = seed.stream(Entity::named(&format!("training.{}", plan.name)), "planned");
+        Job {
+            schedule,
+            clocks: Clocks::new(&plan, &schedule),
+            ideal: plan.ideal(),
+            seed,
+            grid,
+            book: Book::new(grid),
+            per_node: PerNode::new(&plan),
+            faults: FaultQueue::new(plan.failures, seed, cluster_of(&plan), grid.horizon),
+            maintenance: Maintenance { stream, rate: plan.planned.rate, next: SimTime::NEVER },
+            roster: None,
+            phase: Phase::Queued,
+            tally: Tally::default(),
+            plan,
+        }
+    }
+
+    /// What it was asked to do.
+    #[must_use]
+    pub fn plan(&self) -> &JobPlan {
+        &self.plan
+    }
+
+    /// Begins at `at` on `nodes`, exactly [`JobPlan::granted`] many.
+    pub fn start(&mut self, at: SimTime, nodes: NodeSet) {
+        assert!(matches!(self.phase, Phase::Queued), "a job starts once");
+        self.log(at, EventKind::Started, nodes.to_string(), String::new());
+        let roster = Roster::new(&self.plan, nodes, at, self.seed);
+        self.faults.reserve(self.plan.nodes);
+        roster.first().for_each(|node| self.faults.join(node, at));
+        self.roster = Some(roster);
+        self.maintenance.plan_next(at);
+        self.tally.started = Some(at);
+        self.phase = Phase::Running(at);
+    }
+
+    /// When it finishes if nothing breaks from now on: never later than it will, and exact in the last stretch. Always after
+    /// the last event handled. [`SimTime::NEVER`] before the start; the finish itself once finished.
+    #[must_use]
+    pub fn earliest_finish(&self) -> SimTime {
+        match &self.phase {
+            Phase::Queued => SimTime::NEVER,
+            Phase::Running(since) => *since + self.work_left(),
+            Phase::Stalled(stall) => {
+                self.step_end(stall) + stall.steps.iter().skip(1).map(|step| step.length).sum() + self.work_left()
+            }
+            Phase::Finished(at) => *at,
+        }
+    }
+
+    /// When it finished.
+    #[must_use]
+    pub fn finished(&self) -> Option<SimTime> {
+        if let Phase::Finished(at) = self.phase { Some(at) } else { None }
+    }
+
+    /// All nodes granted, once, after the finish; nodes still in repair go back as they are.
+    pub fn release(&mut self) -> NodeSet {
+        assert!(self.finished().is_some(), "a job gives its nodes back when it has finished");
+        self.roster.take().expect("a job gives its nodes back once").into_granted()
+    }
+
+    /// Closes the books at `horizon`: work under way counts, and every GPU-nanosecond granted lies in exactly one use.
+    #[must_use]
+    pub fn close(mut self, horizon: SimTime) -> (Book, JobFacts) {
+        match self.phase {
+            Phase::Running(since) => drop(self.end_stretch(since, horizon, Fate::Kept)),
+            Phase::Stalled(_) => self.book_stall(horizon),
+            Phase::Queued | Phase::Finished(_) => {}
+        }
+        if self.finished().is_none() {
+            self.book_roster(horizon);
+        }
+        self.assert_time_is_whole(horizon);
+        let facts = self.facts();
+        (self.book, facts)
+    }
+}
+
+impl Process for Job {
+    fn next_time(&self) -> SimTime {
+        self.next().0
+    }
+
+    fn run_until(&mut self, edge: SimTime) -> u64 {
+        let mut handled = 0;
+        loop {
+            let (at, what) = self.next();
+            if at > edge || at == SimTime::NEVER {
+                return handled;
+            }
+            match what {
+                Happening::Done => self.done(at),
+                Happening::Repaired => self.repaired(at),
+                Happening::Planned => self.planned(at),
+                Happening::Failure => self.failure(at),
+            }
+            handled += 1;
+        }
+    }
+}
+
+/// What happens.
+impl Job {
+    fn next(&self) -> (SimTime, Happening) {
+        let done = match &self.phase {
+            Phase::Queued | Phase::Finished(_) => return (SimTime::NEVER, Happening::Done),
+            Phase::Running(since) => *since + self.work_left(),
+            Phase::Stalled(stall) if self.is_waiting(stall) => SimTime::NEVER,
+            Phase::Stalled(stall) => self.step_end(stall),
+        };
+        let planned = (self.maintenance.next, Happening::Planned);
+        let repaired = (self.roster().next_repaired(), Happening::Repaired);
+        (done, Happening::Done).min(repaired).min(planned).min((self.next_failure(), Happening::Failure))
+    }
+
+    fn done(&mut self, at: SimTime) {
+        match &mut self.phase {
+            Phase::Running(since) => {
+                let since = *since;
+                self.finish(since, at);
+            }
+            Phase::Stalled(_) => {
+                self.book_stall(at);
+                self.stall().steps.pop_front();
+                self.enter_step(at);
+            }
+            Phase::Queued | Phase::Finished(_) => unreachable!("only a running job gets something done"),
+        }
+    }
+
+    fn finish(&mut self, since: SimTime, at: SimTime) {
+        self.end_stretch(since, at, Fate::Kept);
+        assert!(self.tally.kept == self.ideal, "a finished job has done its work exactly once");
+        self.book_roster(at);
+        self.phase = Phase::Finished(at);
+        self.log(at, EventKind::Finished, String::new(), String::new());
+    }
+
+    fn repaired(&mut self, at: SimTime) {
+        self.book_roster(at);
+        let clock = self.failure_clock(at);
+        let waiting = matches!(&self.phase, Phase::Stalled(stall) if self.is_waiting(stall));
+        if waiting {
+            self.book_stall(at);
+        }
+        let roster = self.roster.as_mut().expect("a running job has nodes");
+        let node = roster.repaired();
+        self.faults.renew(node, clock);
+        if waiting {
+            roster.take_place(at);
+            self.faults.join(node, clock);
+        } else {
+            roster.stand_by(node);
+        }
+    }
+
+    fn planned(&mut self, at: SimTime) {
+        self.maintenance.plan_next(at);
+        self.tally.planned += 1;
+        self.log(at, EventKind::Maintenance, String::new(), String::new());
+        let stop = Step { what: Use::Planned, length: self.clocks.planned };
+        match &mut self.phase {
+            Phase::Running(since) => {
+                let since = *since;
+                self.end_stretch(since, at, Fate::Kept);
+                self.stop(at, VecDeque::from([stop]));
+            }
+            Phase::Stalled(stall) => stall.steps.push_back(stop),
+            Phase::Queued | Phase::Finished(_) => unreachable!("only a running job is stopped"),
+        }
+    }
+
+    fn failure(&mut self, at: SimTime) {
+        let (_, node) = self.faults.pop().expect("a failure was due");
+        self.tally.interruptions += 1;
+        let lost = match self.phase {
+            Phase::Running(since) => self.end_stretch(since, at, Fate::RolledBack),
+            Phase::Stalled(_) => {
+                self.book_stall(at);
+                Span::ZERO
+            }
+            Phase::Queued | Phase::Finished(_) => unreachable!("only a running job fails"),
+        };
+        self.log(at, EventKind::Failure, node.to_string(), format!("lost {} s of work", lost.as_secs_f64().round()));
+        self.lose(node, at);
+        self.begin_recovery(at);
+    }
+
+    /// The failed node goes to repair, or is rebooted where it stands.
+    fn lose(&mut self, node: u32, at: SimTime) {
+        self.book_roster(at);
+        let clock = self.failure_clock(at);
+        let roster = self.roster.as_mut().expect("a running job has nodes");
+        if roster.keeps_failed() {
+            self.faults.renew(node, clock);
+            self.faults.join(node, clock);
+        } else {
+            roster.lose(node, at);
+        }
+    }
+
+    /// Starts recovery, starts it again, or appends another one: as the failure clock says. A planned stop is kept.
+    fn begin_recovery(&mut self, at: SimTime) {
+        let recovery = self.clocks.recovery();
+        match &mut self.phase {
+            Phase::Stalled(stall) if self.plan.recovery.failure_clock == FailureClock::Serial => {
+                stall.steps.extend(recovery);
+                if stall.waits_for_spares() {
+                    self.call_spares(at);
+                }
+            }
+            Phase::Stalled(stall) => {
+                stall.interrupt(at);
+                stall.steps.extend(recovery);
+                self.enter_step(at);
+            }
+            _ => self.stop(at, VecDeque::from(recovery)),
+        }
+    }
+
+    fn stop(&mut self, at: SimTime, steps: VecDeque<Step>) {
+        self.phase = Phase::Stalled(Stall { began: at, since: at, booked: at, steps });
+        self.enter_step(at);
+    }
+
+    /// Begins the first step at `at`, passing over those that take no time; with none left the job runs again.
+    fn enter_step(&mut self, at: SimTime) {
+        loop {
+            let stall = self.stall();
+            stall.since = at;
+            let Some(step) = stall.steps.front() else { return self.resume(at) };
+            if step.what == Use::SpareWait {
+                self.call_spares(at);
+            }
+            let Phase::Stalled(stall) = &self.phase else { unreachable!("a step belongs to a stall") };
+            if self.is_waiting(stall) || self.step_end(stall) > at {
+                return;
+            }
+            self.stall().steps.pop_front();
+        }
+    }
+
+    fn call_spares(&mut self, at: SimTime) {
+        self.book_roster(at);
+        let clock = self.failure_clock(at);
+        let roster = self.roster.as_mut().expect("a running job has nodes");
+        while roster.is_short() {
+            let Some(node) = roster.call_spare(at) else { return };
+            self.faults.join(node, clock);
+        }
+    }
+
+    fn resume(&mut self, at: SimTime) {
+        assert!(!self.roster().is_short(), "a job runs on all its nodes");
+        let began = self.stall().began;
+        self.tally.stalled += at.since(began);
+        self.phase = Phase::Running(at);
+        self.log(at, EventKind::Restarted, String::new(), String::new());
+    }
+}
+
+/// What is known.
+impl Job {
+    /// Length of the stretch that would finish the work.
+    fn work_left(&self) -> Span {
+        self.schedule.elapsed(self.ideal.saturating_sub(self.tally.kept))
+    }
+
+    /// True while nothing but a repaired node can end the step.
+    fn is_waiting(&self, stall: &Stall) -> bool {
+        stall.waits_for_spares() && self.roster().is_short()
+    }
+
+    /// When the step under way ends; where it waits, the earliest that it can.
+    fn step_end(&self, stall: &Stall) -> SimTime {
+        match stall.steps.front() {
+            Some(_) if stall.waits_for_spares() => self.roster().complete_at().max(stall.since),
+            Some(step) => stall.since + step.length,
+            None => stall.since,
+        }
+    }
+
+    /// The time that failures see: all of it, or only that in which the job ran.
+    fn failure_clock(&self, at: SimTime) -> SimTime {
+        if self.plan.recovery.failure_clock != FailureClock::Uptime {
+            return at;
+        }
+        let running = if let Phase::Stalled(stall) = &self.phase { stall.began } else { at };
+        SimTime::from_nanos(running.since(SimTime::ZERO + self.tally.stalled).nanos())
+    }
+
+    fn next_failure(&self) -> SimTime {
+        match (self.plan.recovery.failure_clock, &self.phase) {
+            (FailureClock::Uptime, Phase::Stalled(_)) => SimTime::NEVER,
+            (FailureClock::Uptime, _) => self.faults.next_time() + self.tally.stalled,
+            (FailureClock::Serial | FailureClock::Wall, _) => self.faults.next_time(),
+        }
+    }
+
+    fn roster(&self) -> &Roster {
+        self.roster.as_ref().expect("a running job has nodes")
+    }
+
+    fn stall(&mut self) -> &mut Stall {
+        let Phase::Stalled(stall) = &mut self.phase else { unreachable!("a step belongs to a stall") };
+        stall
+    }
+
+    fn facts(&self) -> JobFacts {
+        let kept =
+            u128::from(self.plan.tokens.count()) * u128::from(self.tally.kept.nanos()) / u128::from(self.ideal.nanos());
+        JobFacts {
+            gpus: self.plan.gpus(),
+            submitted: SimTime::ZERO + self.plan.submit,
+            started: self.tally.started,
+            finished: self.finished(),
+            asked: self.plan.tokens,
+            kept: Tokens::new(kept as u64),
+            ideal: self.tally.kept,
+            flops_per_token: self.plan.flops_per_token(),
+            peak: self.plan.peak,
+            interruptions: self.tally.interruptions,
+            planned: self.tally.planned,
+            checkpoints: self.tally.checkpoints,
+            checkpoint_every: self.schedule.every(),
+            research_multiplier: self.plan.research_multiplier,
+            failure_clock: self.plan.recovery.failure_clock.name(),
+        }
+    }
+}
+
+/// What is booked.
+impl Job {
+    /// Books the stretch from `since` to `at` and returns the useful time lost.
+    fn end_stretch(&mut self, since: SimTime, at: SimTime, fate: Fate) -> Span {
+        let elapsed = at.since(since);
+        let useful = self.schedule.useful(elapsed);
+        let standing = match fate {
+            Fate::Kept => elapsed,
+            Fate::RolledBack => self.schedule.durable(elapsed),
+        };
+        let saved = self.schedule.useful(standing);
+        self.tally.kept += saved;
+        self.tally.checkpoints += self.schedule.saves(elapsed);
+        self.book_running(Use::Productive, since, Span::ZERO, standing);
+        self.book_running(Use::Recomputed, since, standing, elapsed);
+        useful.saturating_sub(saved)
+    }
+
+    /// Books a part of the stretch that began at `since`: its useful time as `what`, its saves as checkpoints. Between two edges
+    /// of the book's bins the order within does not show, so that a bin costs two entries however many saves it holds.
+    fn book_running(&mut self, what: Use, since: SimTime, from: Span, to: Span) {
+        let (training, saving) = (self.running_draw(State::Training), self.running_draw(State::Checkpoint));
+        if self.schedule.blocking() == Span::ZERO {
+            return self.book.spend(what, since + from, since + to, training);
+        }
+        let mut from = from;
+        while from < to {
+            let next = self.bin_end(since + from).since(since).min(to);
+            let useful = self.schedule.useful(next).saturating_sub(self.schedule.useful(from));
+            let turn = since + from + useful;
+            self.book.spend(what, since + from, turn, training);
+            self.book.spend(Use::Checkpoint, turn, since + next, saving);
+            from = next;
+        }
+    }
+
+    fn running_draw(&self, state: State) -> crate::ledger::Draw {
+        self.per_node.draw(self.plan.nodes, state)
+    }
+
+    fn bin_end(&self, at: SimTime) -> SimTime {
+        SimTime::ZERO + self.grid.bin * (at.nanos() / self.grid.bin.nanos() + 1)
+    }
+
+    /// Books the computing nodes of the stall until `at`. Called before the step or their number changes.
+    fn book_stall(&mut self, at: SimTime) {
+        let draw = self.per_node.draw(self.roster().computing(), State::Resident);
+        let stall = self.stall();
+        let step = *stall.steps.front().expect("a stall has a step");
+        let from = std::mem::replace(&mut stall.booked, at);
+        self.book.spend(step.what, from, at, draw);
+    }
+
+    fn book_roster(&mut self, at: SimTime) {
+        if let Some(roster) = &mut self.roster {
+            roster.book(&mut self.book, at);
+        }
+    }
+
+    fn log(&mut self, at: SimTime, kind: EventKind, nodes: String, detail: String) {
+        self.book.log(Event { at, kind, nodes, detail });
+    }
+
+    fn assert_time_is_whole(&self, horizon: SimTime) {
+        let Some(started) = self.tally.started else { return };
+        let held = self.finished().unwrap_or(horizon).min(horizon).since(started);
+        let granted = u128::from(self.plan.granted_nodes() * self.plan.gpus_per_node) * u128::from(held.nanos());
+        let booked: u128 = Use::ALL.iter().map(|&what| self.book.spent(what).time.nanos()).sum();
+        assert!(booked == granted, "each GPU-nanosecond of a job lies in exactly one use");
+    }
+}
+
+impl Clocks {
+    fn new(plan: &JobPlan, schedule: &Schedule) -> Clocks {
+        Clocks {
+            detect: plan.recovery.detect,
+            localise: plan.recovery.localise,
+            restart: plan.restart(),
+            // A drain saves, so that a planned stop is no shorter than a save.
+            planned: plan.planned.length.unwrap_or_else(|| plan.restart()).max(schedule.blocking()),
+        }
+    }
+
+    fn recovery(&self) -> [Step; 4] {
+        [
+            Step { what: Use::Detect, length: self.detect },
+            Step { what: Use::Localise, length: self.localise },
+            Step { what: Use::SpareWait, length: Span::ZERO },
+            Step { what: Use::Restart, length: self.restart },
+        ]
+    }
+}
+
+impl Stall {
+    fn waits_for_spares(&self) -> bool {
+        self.steps.front().is_some_and(|step| step.what == Use::SpareWait)
+    }
+
+    /// Drops what recovery is left, at `at`; what is left of planned stops stays.
+    fn interrupt(&mut self, at: SimTime) {
+        if let Some(step) = self.steps.front_mut() {
+            step.length = step.length.saturating_sub(at.since(self.since));
+        }
+        self.steps.retain(|step| step.what == Use::Planned);
+    }
+}
+
+impl Maintenance {
+    fn plan_next(&mut self, at: SimTime) {
+        if self.rate > PerSecond::new(0.0) {
+            let gap = Span::from_secs_f64(self.stream.exponential() / self.rate.as_f64());
+            self.next = at + gap.max(Span::from_nanos(1));
+        }
+    }
+}

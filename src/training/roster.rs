@@ -1,0 +1,162 @@
+//! Which of a job's nodes compute, stand by, or are in repair; and what the ones beside the computing nodes spend.
+
+use super::JobPlan;
+use crate::engine::{Entity, Seed};
+use crate::fault::RepairShop;
+use crate::ledger::{Book, Draw, Use};
+use crate::power::{NodePower, State};
+use crate::units::{SimTime, Span};
+use crate::world::NodeSet;
+use std::collections::VecDeque;
+
+/// The nodes of a running job.
+#[derive(Debug, Clone)]
+pub(super) struct Roster {
+    /// Everything granted, to be handed back.
+    granted: NodeSet,
+    computing: u32,
+    wanted: u32,
+    hot_slots: u32,
+    hot: VecDeque<u32>,
+    cold: VecDeque<u32>,
+    shop: RepairShop,
+    attach_cold: Span,
+    /// When the last node that took a place is up.
+    attached: SimTime,
+    per_node: PerNode,
+    /// Until when spares and repairs are in the book.
+    booked: SimTime,
+}
+
+/// Power of a whole node by state.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct PerNode {
+    gpus: u32,
+    power: NodePower,
+}
+
+impl PerNode {
+    pub(super) fn new(plan: &JobPlan) -> PerNode {
+        PerNode { gpus: plan.gpus_per_node, power: plan.power }
+    }
+
+    /// `nodes` nodes in `state`.
+    pub(super) fn draw(&self, nodes: u32, state: State) -> Draw {
+        let each = self.power.draw(state);
+        Draw::new(nodes * self.gpus, each.accelerator, each.host)
+    }
+}
+
+impl Roster {
+    /// Takes `granted` over at `at`: the first nodes compute, the next stand by hot, the last cold.
+    pub(super) fn new(plan: &JobPlan, granted: NodeSet, at: SimTime, seed: Seed) -> Roster {
+        assert!(granted.len() == plan.granted_nodes(), "a job is granted exactly the nodes that it asked for");
+        let mut spares = granted.iter().skip(plan.nodes as usize);
+        let hot = spares.by_ref().take(plan.spares.hot as usize).collect();
+        let cold = spares.collect();
+        Roster {
+            computing: plan.nodes,
+            wanted: plan.nodes,
+            hot_slots: plan.spares.hot,
+            hot,
+            cold,
+            shop: RepairShop::new(plan.recovery.repair, seed, cluster_of(plan)),
+            attach_cold: plan.recovery.attach_cold,
+            attached: at,
+            per_node: PerNode::new(plan),
+            booked: at,
+            granted,
+        }
+    }
+
+    /// The nodes that compute at the start.
+    pub(super) fn first(&self) -> impl Iterator<Item = u32> {
+        self.granted.iter().take(self.wanted as usize)
+    }
+
+    /// Nodes that compute, or would if the job ran.
+    pub(super) fn computing(&self) -> u32 {
+        self.computing
+    }
+
+    /// True where a computing node has gone and nothing has taken its place.
+    pub(super) fn is_short(&self) -> bool {
+        self.computing < self.wanted
+    }
+
+    /// When the last spare called is up; where the job is still short, when the next node returns that could help.
+    pub(super) fn complete_at(&self) -> SimTime {
+        if self.is_short() { self.shop.next_time().max(self.attached) } else { self.attached }
+    }
+
+    pub(super) fn next_repaired(&self) -> SimTime {
+        self.shop.next_time()
+    }
+
+    /// True where a failed node stays: a reboot in place mends it.
+    pub(super) fn keeps_failed(&self) -> bool {
+        self.shop.is_instant()
+    }
+
+    /// A computing node breaks at `at` and goes to repair.
+    pub(super) fn lose(&mut self, node: u32, at: SimTime) {
+        assert!(self.computing > 0, "a node that fails was computing");
+        self.computing -= 1;
+        self.shop.admit(node, at);
+    }
+
+    /// The next repaired node.
+    pub(super) fn repaired(&mut self) -> u32 {
+        let (_, node) = self.shop.pop().expect("a repair was due");
+        node
+    }
+
+    /// A node that is up at `up` takes the place of a lost one.
+    pub(super) fn take_place(&mut self, up: SimTime) {
+        assert!(self.is_short(), "a place is free");
+        self.computing += 1;
+        self.attached = self.attached.max(up);
+    }
+
+    /// `node` stands by, hot where a slot is free.
+    pub(super) fn stand_by(&mut self, node: u32) {
+        let hot_free = (self.hot.len() as u32) < self.hot_slots;
+        if hot_free { &mut self.hot } else { &mut self.cold }.push_back(node);
+    }
+
+    /// A spare to take a lost node's place, hot before cold; a cold one is up after its start.
+    pub(super) fn call_spare(&mut self, at: SimTime) -> Option<u32> {
+        if let Some(node) = self.hot.pop_front() {
+            self.take_place(at);
+            return Some(node);
+        }
+        let node = self.cold.pop_front()?;
+        self.take_place(at + self.attach_cold);
+        Some(node)
+    }
+
+    /// Enters what spares and nodes in repair have spent until `at`. Called before any of them moves.
+    pub(super) fn book(&mut self, book: &mut Book, at: SimTime) {
+        let stand_by = [
+            (Use::Spare, self.hot.len() as u32, State::Resident),
+            (Use::Spare, self.cold.len() as u32, State::Idle),
+            (Use::Repair, self.shop.len(), State::Off),
+        ];
+        for (what, nodes, state) in stand_by {
+            if nodes > 0 {
+                book.spend(what, self.booked, at, self.per_node.draw(nodes, state));
+            }
+        }
+        self.booked = at;
+    }
+
+    /// Everything granted; a node in repair goes back as it is.
+    pub(super) fn into_granted(self) -> NodeSet {
+        self.granted
+    }
+}
+
+/// Whose streams the failures and repairs of the job's nodes are.
+pub(super) fn cluster_of(plan: &JobPlan) -> Entity {
+    Entity::named(&format!("cluster.{}", plan.cluster_name))
+}

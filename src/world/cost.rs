@@ -1,0 +1,87 @@
+//! What owning a server costs by the hour, energy apart: annuities of server, network and building, and maintenance.
+//!
+//! `$/GPU-h = [CRF(r, L) C / (1 - f) + CRF(r, L_b) c_b P + m C / (1 - f)] / (GPUs x 8760)` with the capital recovery factor
+//! `CRF(r, L) = r / (1 - (1 + r)^-L)`, server price `C` and nameplate `P`. Every hour is paid for: a GPU that nobody holds
+//! costs the same. Worked value (models/energy.md section 6): $270,000 and 10.2 kW with the defaults give
+//! 1.191 + 0.204 + 0.143 = $1.538/GPU-h.
+
+use crate::catalog::NodeSheet;
+use crate::units::{DollarsPerHour, DollarsPerKw, Ratio, Share};
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+/// `cost = { owned = {} }`
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Ownership {
+    /// Interest a year, `r`.
+    pub interest: Share,
+    /// Years in which servers and network are paid off, `L`.
+    pub server_years: Ratio,
+    /// Building and electrical plant, for each kilowatt of nameplate, `c_b`.
+    pub building: DollarsPerKw,
+    /// Years in which the building is paid off, `L_b`.
+    pub building_years: Ratio,
+    /// Maintenance a year, as a share of servers and network, `m`.
+    pub maintenance: Share,
+    /// Network, as a share of servers and network together, `f`; below 1.
+    pub network: Share,
+}
+
+impl Default for Ownership {
+    fn default() -> Ownership {
+        Ownership {
+            // Assumed.
+            interest: Share::new(0.08),
+            // epoch-research/training-cost-trends; Meta 5.5, Google 6, Amazon 5.
+            server_years: Ratio::new(5.0),
+            // $8-10 M per MW to more than $20 M with liquid cooling (secondary).
+            building: DollarsPerKw::from_f64(12_000.0),
+            // Assumed.
+            building_years: Ratio::new(15.0),
+            // Assumed.
+            maintenance: Share::new(0.03),
+            // epoch-research/training-cost-trends: 19 % of a cluster's price.
+            network: Share::new(0.19),
+        }
+    }
+}
+
+impl Ownership {
+    /// The cost of one GPU of `node` for one hour.
+    #[must_use]
+    pub fn hourly(&self, node: &NodeSheet) -> DollarsPerHour {
+        // 365 days of 24 hours.
+        const HOURS_PER_YEAR: f64 = 8_760.0;
+        let hardware = node.price.as_f64() / (1.0 - self.network.as_f64());
+        let building = (self.building * node.rated).as_f64();
+        let yearly = self.annuity(self.server_years) * hardware
+            + self.annuity(self.building_years) * building
+            + self.maintenance.as_f64() * hardware;
+        DollarsPerHour::from_f64(yearly / (f64::from(node.gpus) * HOURS_PER_YEAR))
+    }
+
+    /// The capital recovery factor over `years`.
+    fn annuity(&self, years: Ratio) -> f64 {
+        let (interest, years) = (self.interest.as_f64(), years.as_f64());
+        if interest > 0.0 { interest / (1.0 - libm::pow(1.0 + interest, -years)) } else { 1.0 / years }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::catalog::{NODES, find};
+
+    #[test]
+    fn an_h100_hour_costs_what_the_document_works_out() {
+        let mut node = find(NODES, "dgx-h100").unwrap().clone();
+        node.price = crate::units::Dollars::from_f64(270_000.0);
+        node.rated = crate::units::Watts::new(10_200);
+        let hourly = |own: Ownership| own.hourly(&node).as_f64();
+        assert!((hourly(Ownership::default()) - 1.538).abs() < 0.001);
+        let no_interest = Ownership { interest: Share::new(0.0), ..Ownership::default() };
+        // (270,000 / 0.81 x (1/5 + 0.03) + 12,000 x 10.2 / 15) / 70,080 h.
+        assert!((hourly(no_interest) - 1.210_426).abs() < 1e-6);
+    }
+}

@@ -1,0 +1,380 @@
+//! Known answers and conservation of the closed books. [`small_world`] is small enough to be added up by hand.
+
+use proptest::prelude::*;
+use tollway::catalog::{ConstantGrid, GridSheet, TariffSheet};
+use tollway::facility::{Constant, Facility};
+use tollway::ledger::{
+    Accounts, Axis, Book, Boundary, ClusterBooks, Count, Draw, Event, EventKind, Facts, Grid, Holding, JobFacts, Part,
+    ServiceFacts, SitePlan, Sum, Tenant, Use, close,
+};
+use tollway::market::Market;
+use tollway::units::{
+    DollarsPerHour, DollarsPerKwh, FlopsPerSecond, GramsPerKwh, LitresPerKwh, Ratio, SimTime, Span, Tokens, Watts,
+};
+
+/// A market with one price (in nanodollars), and direct and upstream intensities (in grams).
+fn market(nanodollars: i64, direct: u64, upstream: u64) -> Market {
+    let grams = |grams: u64| GramsPerKwh::from_micro(grams * 1_000_000);
+    // US mean of 2023 (models/energy.md section 7).
+    let water = LitresPerKwh::from_micro(4_520_000);
+    let grid = ConstantGrid { direct: grams(direct), upstream: grams(upstream), water };
+    let start = "2026-01-01T00:00:00Z".parse().expect("an instant");
+    let tariff = TariffSheet::Flat(DollarsPerKwh::from_nano(nanodollars));
+    Market::compile(start, 1, &tariff, &GridSheet::Constant(grid))
+}
+
+fn hour(hours: u64) -> SimTime {
+    SimTime::ZERO + Span::HOUR * hours
+}
+
+fn ten_hours() -> Grid {
+    Grid { horizon: hour(10), bin: Span::HOUR }
+}
+
+/// $0.10/kWh, 400 and 50 g/kWh, PUE 1.2 and 0.36 L/kWh.
+fn hall() -> SitePlan {
+    let constant = Constant { pue: Ratio::new(1.2), wue: LitresPerKwh::from_micro(360_000) };
+    SitePlan {
+        name: "hall".to_owned(),
+        facility: Facility::Constant(constant),
+        market: market(100_000_000, 400, 50),
+        power_limit: None,
+    }
+}
+
+/// 32 GPUs that idle at 100 W and 100 W of host.
+fn cluster(holding: Holding) -> ClusterBooks {
+    let idle_gpu = Draw::new(1, Watts::new(100), Watts::new(100));
+    ClusterBooks { name: "main".to_owned(), site: 0, gpus: 32, idle_gpu, holding }
+}
+
+fn owned() -> Holding {
+    Holding::Owned(DollarsPerHour::from_f64(1.5))
+}
+
+fn job_facts(research_multiplier: f64) -> JobFacts {
+    JobFacts {
+        gpus: 8,
+        submitted: hour(0),
+        started: Some(hour(0)),
+        finished: Some(hour(2)),
+        asked: Tokens::new(1_000_000),
+        kept: Tokens::new(1_000_000),
+        ideal: Span::from_secs(6_480),
+        flops_per_token: 1e9,
+        peak: FlopsPerSecond::new(1e12),
+        interruptions: 1,
+        planned: 0,
+        checkpoints: 3,
+        checkpoint_every: Span::from_secs(1_800),
+        research_multiplier: Ratio::new(research_multiplier),
+        failure_clock: "serial",
+    }
+}
+
+/// 8 GPUs for 2 h at 1,000 W and 250 W of host, and 8 spares: 16 + 4 + 3.2 kWh.
+fn pretrain(research_multiplier: f64) -> Tenant {
+    let mut book = Book::new(ten_hours());
+    book.spend(Use::Productive, hour(0), hour(2), Draw::new(8, Watts::new(1_000), Watts::new(250)));
+    book.spend(Use::Spare, hour(0), hour(2), Draw::new(8, Watts::new(100), Watts::new(100)));
+    let event = |hours, kind, nodes: &str, detail: &str| Event {
+        at: hour(hours),
+        kind,
+        nodes: nodes.to_owned(),
+        detail: detail.to_owned(),
+    };
+    book.log(event(0, EventKind::Started, "0-1", ""));
+    book.log(event(1, EventKind::Failure, "1", "lost 312 s of work"));
+    let facts = Facts::Job(job_facts(research_multiplier));
+    Tenant { subject: "training.pretrain".to_owned(), cluster: Some(0), site: 0, book, facts }
+}
+
+/// 8 GPUs from the 3rd hour on: 4 h of serving at 500 W and 125 W of host, then 4 h warm: 16 + 4 + 6.4 kWh.
+/// 100 requests of 20 output tokens in each hour of serving, and one that is still inside.
+fn chat() -> Tenant {
+    let mut book = Book::new(ten_hours());
+    book.spend(Use::Serving, hour(2), hour(6), Draw::new(8, Watts::new(500), Watts::new(125)));
+    book.spend(Use::WarmIdle, hour(6), hour(10), Draw::new(8, Watts::new(100), Watts::new(100)));
+    for hours in 2..6 {
+        for (what, number) in [
+            (Count::Arrived, 100),
+            (Count::Completed, 100),
+            (Count::WithinSlo, 99),
+            (Count::PromptTokens, 50_000),
+            (Count::OutputTokens, 2_000),
+        ] {
+            book.count(what, hour(hours), number);
+        }
+    }
+    book.count(Count::Arrived, hour(10), 1);
+    book.latencies_mut().record_ttft(Span::from_nanos(200_000_000));
+    book.latencies_mut().record_tpot(Span::from_nanos(25_000_000));
+    book.latencies_mut().record_e2e(Span::from_nanos(700_000_000));
+    book.log(Event { at: hour(2), kind: EventKind::Opened, nodes: "2".to_owned(), detail: String::new() });
+    let facts = ServiceFacts { opened: Some(hour(2)), in_flight: 1, fidelity: "requests", replica_failures: 0 };
+    Tenant { subject: "service.chat".to_owned(), cluster: Some(0), site: 0, book, facts: Facts::Service(facts) }
+}
+
+/// 25 W for an hour, for 90 prompts.
+fn laptop() -> Tenant {
+    let mut book = Book::new(ten_hours());
+    book.spend(Use::Serving, hour(3), hour(4), Draw::new(1, Watts::new(25), Watts::ZERO));
+    book.count(Count::Arrived, hour(3), 90);
+    book.count(Count::Completed, hour(3), 90);
+    book.latencies_mut().record_ttft(Span::from_secs(2));
+    book.latencies_mut().record_e2e(Span::from_secs(40));
+    let facts = ServiceFacts { opened: Some(hour(0)), fidelity: "requests", ..ServiceFacts::default() };
+    Tenant { subject: "device.laptop".to_owned(), cluster: None, site: 0, book, facts: Facts::Device(facts) }
+}
+
+/// Training, then chat, beside a laptop, on 32 GPUs for 10 hours.
+pub(crate) fn small_world(research_multiplier: f64) -> Accounts {
+    close_small(owned(), vec![pretrain(research_multiplier), chat(), laptop()])
+}
+
+fn close_small(holding: Holding, tenants: Vec<Tenant>) -> Accounts {
+    let start = "2026-01-01T00:00:00Z".parse().expect("an instant");
+    close(start, ten_hours(), &[hall()], &[cluster(holding)], tenants)
+}
+
+/// Fails by the name of the figure.
+fn expect_figures(accounts: &Accounts, expected: &[(&str, &str, &str, f64)]) {
+    for &(subject, metric, boundary, value) in expected {
+        let found = accounts.figure(subject, metric, boundary).unwrap_or(f64::NAN);
+        assert!((found - value).abs() <= 1e-9 * value.abs(), "{subject} {metric} {boundary}: {found}, not {value}");
+    }
+}
+
+#[test]
+fn energy_inside_each_boundary() {
+    expect_figures(
+        &small_world(1.0),
+        &[
+            ("training.pretrain", "energy", "B1", 16.0),
+            ("training.pretrain", "energy", "B2", 20.0),
+            ("training.pretrain", "energy", "B3", 23.2),
+            ("training.pretrain", "energy", "B4", 27.84),
+            ("service.chat", "energy", "B1", 16.0),
+            ("service.chat", "energy", "B2", 20.0),
+            ("service.chat", "energy", "B3", 26.4),
+            ("service.chat", "energy", "B4", 31.68),
+            ("service.chat", "energy_per_request", "B4", 31.68 / 400.0),
+            ("service.chat", "energy_per_output_token", "B1", 16.0 / 8_000.0),
+            ("cluster.main", "idle_energy", "B4", 53.76),
+            ("site.hall", "energy_it", "", 94.4),
+            ("site.hall", "energy", "B4", 113.28),
+            ("site.hall", "pue", "", 1.2),
+            // Hours 1 and 2: 10 + 1.6 + 3.2 kW of nodes.
+            ("site.hall", "peak_power", "", 17.76),
+            ("device.laptop", "energy", "B4", 0.025),
+            ("total", "energy", "B4", 113.28),
+        ],
+    );
+}
+
+#[test]
+fn money_gas_and_water() {
+    expect_figures(
+        &small_world(1.0),
+        &[
+            ("training.pretrain", "cost", "B1", 16.0 * 1.5 + 1.6),
+            ("training.pretrain", "cost", "B2", 16.0 * 1.5 + 2.0),
+            ("training.pretrain", "cost", "B3", 32.0 * 1.5 + 2.32),
+            ("training.pretrain", "cost", "B4", 32.0 * 1.5 + 2.784),
+            ("training.pretrain", "carbon", "B4", 11.136),
+            ("training.pretrain", "carbon_upstream", "B4", 1.392),
+            ("training.pretrain", "carbon_embodied", "B4", 0.64),
+            ("training.pretrain", "water", "B4", 8.352),
+            // On site and off site together: 5.784 L for each kWh of nodes (models/energy.md section 1, rule 10).
+            ("training.pretrain", "water_offsite", "B4", 23.2 * 5.784 - 8.352),
+            ("cluster.main", "idle_cost", "B4", 224.0 * 1.5 + 5.376),
+            ("site.hall", "cost", "B4", 320.0 * 1.5 + 11.328),
+            ("site.hall", "carbon", "B4", 45.312),
+            ("device.laptop", "cost", "B4", 0.0025),
+            ("device.laptop", "carbon", "B4", 0.010),
+        ],
+    );
+}
+
+#[test]
+fn rent_contains_energy_and_nobody_rents_what_nobody_holds() {
+    let rent = Holding::Rented(DollarsPerHour::from_f64(2.0));
+    expect_figures(
+        &close_small(rent, vec![pretrain(1.0)]),
+        &[
+            ("training.pretrain", "cost", "B1", 32.0),
+            ("training.pretrain", "cost", "B4", 64.0),
+            ("training.pretrain", "carbon_embodied", "B4", 0.0),
+            ("cluster.main", "idle_cost", "B4", 0.0),
+            ("site.hall", "cost", "B4", 64.0),
+        ],
+    );
+}
+
+#[test]
+fn figures_of_a_job_and_a_service() {
+    let accounts = small_world(1.5);
+    expect_figures(
+        &accounts,
+        &[
+            ("training.pretrain", "gpu_hours", "", 16.0),
+            ("training.pretrain", "spare_gpu_hours", "", 16.0),
+            ("training.pretrain", "held_gpu_hours", "", 32.0),
+            ("training.pretrain", "elapsed", "", 7_200.0),
+            ("training.pretrain", "ettr", "", 0.9),
+            ("training.pretrain", "mfu", "", 1e15 / (8e12 * 6_480.0)),
+            ("training.pretrain", "whole_run_mfu", "", 1e15 / (8e12 * 7_200.0)),
+            ("service.chat", "requests", "", 401.0),
+            ("service.chat", "in_flight", "", 1.0),
+            ("service.chat", "slo_attainment", "", 0.99),
+            ("service.chat", "mean_busy_gpus", "", 4.0),
+            ("service.chat", "mean_gpus", "", 8.0),
+            ("service.chat", "e2e_mean", "", 700.0),
+            ("cluster.main", "gpu_hours", "", 96.0),
+            ("cluster.main", "idle_gpu_hours", "", 224.0),
+        ],
+    );
+    assert_eq!(accounts.figure("device.laptop", "tpot_mean", ""), None, "the mean of nothing");
+}
+
+#[test]
+fn crossings_come_from_the_cumulative_series() {
+    let accounts = small_world(1.0);
+    let expected = [
+        (Boundary::B1, Axis::GpuHours, Some(4.0)),
+        (Boundary::B3, Axis::GpuHours, Some(6.0)),
+        (Boundary::B1, Axis::Kwh, Some(6.0)),
+        (Boundary::B4, Axis::Kwh, Some(8.0)),
+        (Boundary::B4, Axis::Usd, Some(6.0 + 0.384 / 12.192)),
+        (Boundary::B4, Axis::Kgco2e, Some(8.0)),
+    ];
+    for (boundary, axis, hours) in expected {
+        let crossing = accounts.comparison().row(boundary, axis).crossing;
+        let found = crossing.map(|crossing| crossing.day * 24.0);
+        let near = found.zip(hours).is_some_and(|(found, hours): (f64, f64)| (found - hours).abs() < 1e-6);
+        assert!(near, "{boundary:?} {axis:?}: {found:?}, not {hours:?}");
+    }
+    let crossing = accounts.comparison().row(Boundary::B1, Axis::GpuHours).crossing.expect("crossed");
+    assert_eq!((crossing.requests, crossing.tokens, crossing.days_open * 24.0), (200.0, 4_000.0, 2.0));
+    expect_figures(&accounts, &[("comparison", "gpu_hours_crossover_days_open", "B3", 4.0 / 24.0)]);
+}
+
+#[test]
+fn research_moves_the_crossing_and_not_the_training_column() {
+    let row = |multiplier| *small_world(multiplier).comparison().row(Boundary::B4, Axis::Kwh);
+    assert_eq!(row(1.5).training, row(1.0).training);
+    assert_eq!(row(1.5).crossing, None, "31.68 kWh never reach 41.76");
+    assert_eq!(row(0.0).crossing, None, "there is nothing to overtake");
+}
+
+#[test]
+#[should_panic(expected = "lends no more GPUs than it has")]
+fn gpus_held_twice_are_our_fault() {
+    let _ = close_small(owned(), vec![pretrain(1.0), pretrain(1.0), pretrain(1.0)]);
+}
+
+#[test]
+#[should_panic(expected = "401 requests arrived, 400 are accounted for")]
+fn a_lost_request_is_our_fault() {
+    let mut service = chat();
+    service.facts = Facts::Service(ServiceFacts { opened: Some(hour(2)), ..ServiceFacts::default() });
+    let _ = close_small(owned(), vec![service]);
+}
+
+#[test]
+fn steps_add_up_whatever_their_width() {
+    let accounts = small_world(1.0);
+    let all = |step: Span| -> Vec<_> {
+        let zero = vec![tollway::ledger::Entry::default(); accounts.lines().len()];
+        accounts.steps(step).fold(zero, |mut sum, step| {
+            sum.iter_mut().zip(step.entries).for_each(|(sum, entry)| *sum += entry);
+            sum
+        })
+    };
+    assert_eq!(all(Span::HOUR), all(Span::HOUR * 4));
+    assert_eq!(accounts.steps(Span::HOUR * 4).last().map(|step| step.span), Some(Span::HOUR * 2), "cut by the horizon");
+}
+
+/// A stretch: use, nanoseconds, GPUs, milliwatts of accelerator and of host.
+type Stretch = (usize, u64, u32, u64, u64);
+
+fn stretches() -> impl Strategy<Value = Vec<Stretch>> {
+    prop::collection::vec((0_usize..13, 1_u64..9_000_000_000_000, 0_u32..=10, 0_u64..1_000_000, 0_u64..400_000), 0..12)
+}
+
+/// A tenant that spends one stretch after the other.
+fn tenant(index: usize, cluster: usize, stretches: &[Stretch], grid: Grid) -> Tenant {
+    let mut book = Book::new(grid);
+    let mut at = SimTime::ZERO;
+    for &(what, nanos, gpus, accelerator, host) in stretches {
+        let end = at + Span::from_nanos(nanos);
+        book.spend(Use::ALL[what], at, end, Draw::new(gpus, Watts::from_milli(accelerator), Watts::from_milli(host)));
+        at = end;
+    }
+    let (subject, facts) = if index.is_multiple_of(2) {
+        (format!("training.t{index}"), Facts::Job(job_facts(1.5)))
+    } else {
+        (
+            format!("service.s{index}"),
+            Facts::Service(ServiceFacts { opened: Some(SimTime::ZERO), ..ServiceFacts::default() }),
+        )
+    };
+    Tenant { subject, cluster: Some(cluster), site: cluster / 2, book, facts }
+}
+
+proptest! {
+    /// Three clusters at two sites, six tenants, a price that may be negative, an hour that the horizon cuts.
+    #[test]
+    fn random_worlds_add_up(
+        tenants in prop::collection::vec(stretches(), 6),
+        price in -2_000_000_000_i64..4_000_000_000,
+        (direct, upstream) in (0_u64..1_000, 0_u64..300),
+        pue in 1.0_f64..2.0,
+        rented in prop::collection::vec(any::<bool>(), 3),
+        minutes in 1_u64..2_000,
+    ) {
+        let grid = Grid { horizon: SimTime::ZERO + Span::MINUTE * minutes, bin: Span::from_secs(900) };
+        let site = |name: &str| SitePlan {
+            facility: Facility::Constant(Constant { pue: Ratio::new(pue), wue: LitresPerKwh::from_micro(123_457) }),
+            market: market(price, direct, upstream),
+            ..SitePlan { name: name.to_owned(), ..hall() }
+        };
+        let clusters: Vec<ClusterBooks> = rented.iter().enumerate().map(|(index, &rented)| {
+            let price = DollarsPerHour::from_f64(1.234_567_891);
+            let holding = if rented { Holding::Rented(price) } else { Holding::Owned(price) };
+            ClusterBooks { name: format!("c{index}"), site: index / 2, ..cluster(holding) }
+        }).collect();
+        let tenants: Vec<Tenant> =
+            tenants.iter().enumerate().map(|(index, stretches)| tenant(index, index / 2, stretches, grid)).collect();
+        let spent: u128 = tenants.iter().flat_map(|tenant| Use::ALL.map(|what| tenant.book.spent(what).node().pico())).sum();
+        let start = "2026-01-01T00:00:00Z".parse().expect("an instant");
+        // Closing asserts, bin by bin, that tenants, idle, losses and cooling add up to the meter, in joules, dollars, grams and litres.
+        let accounts = close(start, grid, &[site("a"), site("b")], &clusters, tenants);
+
+        let mut tenants = Sum::default();
+        for index in 0..6 {
+            let sums = accounts.tenant(index);
+            for pair in Boundary::ALL.windows(2) {
+                let (narrow, wide) = (sums.within(pair[0]), sums.within(pair[1]));
+                prop_assert!(narrow.energy <= wide.energy && narrow.carbon <= wide.carbon && narrow.time <= wide.time);
+            }
+            tenants += *sums.within(Boundary::B4);
+        }
+        prop_assert_eq!((0..6).map(|index| accounts.tenant(index).within(Boundary::B3).energy.pico()).sum::<u128>(), spent);
+        let mut given = tenants;
+        (0..3).for_each(|index| given += *accounts.idle(index));
+        let mut lines = Sum::default();
+        for step in accounts.steps(Span::HOUR) {
+            for (line, entry) in accounts.lines().iter().zip(&step.entries) {
+                lines.energy += entry.own.energy;
+                lines.cost += entry.own.bill + entry.holding;
+                lines.carbon += entry.own.carbon;
+                lines.time += entry.spent.time;
+                prop_assert!(line.part != Part::LossesAndCooling || entry.spent.is_zero());
+            }
+        }
+        prop_assert_eq!((lines.energy, lines.cost, lines.carbon, lines.time), (given.energy, given.cost, given.carbon, given.time));
+        let gpus: u128 = accounts.clusters().iter().map(|cluster| u128::from(cluster.gpus)).sum();
+        prop_assert_eq!(given.time.nanos(), gpus * u128::from(grid.horizon.nanos()));
+    }
+}

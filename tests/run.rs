@@ -1,0 +1,237 @@
+//! `tollway run` from outside: the same bytes on any number of threads, goldens, conservation on disk, exit codes.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output};
+
+fn tollway(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_tollway"))
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .args(arguments)
+        .output()
+        .expect("the binary runs")
+}
+
+/// Runs and returns what was printed; panics with the complaint where it fails.
+fn run(arguments: &[&str]) -> String {
+    let output = tollway(arguments);
+    assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).expect("prints UTF-8")
+}
+
+/// A folder for one run's results.
+fn results() -> tempfile::TempDir {
+    tempfile::tempdir().expect("a temporary folder")
+}
+
+/// All files of a result folder but `run.json`, which alone holds wall-clock facts.
+fn contents(folder: &Path) -> BTreeMap<String, Vec<u8>> {
+    fs::read_dir(folder)
+        .expect("the folder exists")
+        .map(|entry| entry.expect("readable").path())
+        .filter(|path| !path.ends_with("run.json"))
+        .map(|path| {
+            (path.file_name().expect("a file").to_string_lossy().into_owned(), fs::read(&path).expect("readable"))
+        })
+        .collect()
+}
+
+/// Rows of a CSV file as maps from column to cell.
+fn rows(file: &Path) -> Vec<BTreeMap<String, String>> {
+    let mut reader = csv::Reader::from_path(file).expect("a CSV file");
+    let header = reader.headers().expect("a header").clone();
+    let row =
+        |record: csv::StringRecord| header.iter().map(str::to_owned).zip(record.iter().map(str::to_owned)).collect();
+    reader.records().map(|record| row(record.expect("a row"))).collect()
+}
+
+/// One figure of `summary.csv`.
+fn figure(folder: &Path, subject: &str, metric: &str) -> f64 {
+    let rows = rows(&folder.join("summary.csv"));
+    let found = rows.iter().find(|row| row["subject"] == subject && row["metric"] == metric);
+    found.unwrap_or_else(|| panic!("{subject} {metric}"))["value"].parse().expect("a number")
+}
+
+/// A short cut of the highway: a small training run, then every request of an hour on 16 cells and more.
+const SHORT_CUT: &[&str] = &[
+    "run",
+    "scenarios/highway.toml",
+    "--set=training.pretrain.tokens=1e9",
+    "--set=duration=\"2 h\"",
+    "--set=timeline.step=\"10 min\"",
+    "--set=service.chat.fidelity={ requests = {} }",
+    "--set=service.chat.arrivals.chat.rate=\"40 /s\"",
+    "--set=service.chat.scale.max=1024",
+];
+
+#[test]
+fn the_same_bytes_on_any_number_of_threads() {
+    let on = |threads: &str| {
+        let folder = results();
+        let out = folder.path().join("out");
+        run(&[SHORT_CUT, &["--threads", threads, "--out", out.to_str().expect("UTF-8")]].concat());
+        contents(&out)
+    };
+    let one = on("1");
+    assert!(one.len() >= 11, "all files of the contract: {:?}", one.keys());
+    for threads in ["2", "3", "8"] {
+        let many = on(threads);
+        for (name, bytes) in &one {
+            assert!(many[name] == *bytes, "{name} differs on {threads} threads");
+        }
+    }
+}
+
+/// Prints of each shipped scenario, compared with `tests/golden/NAME.txt`.
+#[test]
+fn every_shipped_scenario_has_a_golden() {
+    let mut seen = 0;
+    for entry in fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios")).expect("scenarios") {
+        let path = entry.expect("readable").path();
+        if path.extension().is_none_or(|extension| extension != "toml") {
+            continue;
+        }
+        let name = path.file_stem().expect("a name").to_str().expect("UTF-8").to_owned();
+        let folder = results();
+        let out = folder.path().join("out");
+        let printed = run(&["run", path.to_str().expect("UTF-8"), "--out", out.to_str().expect("UTF-8")]);
+        // The last line names the result folder.
+        let printed = printed.replace(out.to_str().expect("UTF-8"), &format!("output/{name}"));
+        let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/golden/{name}.txt"));
+        if std::env::var_os("UPDATE_GOLDEN").is_some() {
+            fs::write(&golden, &printed).expect("writable");
+        }
+        let expected = fs::read_to_string(&golden).unwrap_or_else(|_| panic!("{name} has no golden"));
+        assert_eq!(printed, expected, "{name}: a changed golden is a changed claim, see CONTRIBUTING.md");
+        seen += 1;
+    }
+    assert!(seen >= 2, "found {seen} scenarios");
+}
+
+#[test]
+fn failures_are_counted_once_and_follow_the_seed() {
+    let run_seed = |seed: &str| {
+        let folder = results();
+        let out = folder.path().join("out");
+        let cut = ["run", "scenarios/validate/llama3-405b-54d.toml", "--seed", seed, "--out"];
+        run(&[&cut[..], &[out.to_str().expect("UTF-8")]].concat());
+        let events = rows(&out.join("events.csv"));
+        let failures: Vec<String> =
+            events.iter().filter(|row| row["event"] == "failure").map(|row| row["time_s"].clone()).collect();
+        let subject = rows(&out.join("jobs.csv"))[0]["job"].clone();
+        assert_eq!(figure(&out, &format!("training.{subject}"), "interruptions") as usize, failures.len());
+        failures
+    };
+    let (first, again, other) = (run_seed("1"), run_seed("1"), run_seed("2"));
+    assert!(first.len() > 300, "{} failures in 54 days", first.len());
+    assert_eq!(first, again);
+    assert_ne!(first, other);
+}
+
+/// One day of the same service at both fidelities, at a tenth of a per cent of the traffic.
+#[test]
+fn response_tables_agree_with_every_request() {
+    let day = |fidelity: &str| {
+        let folder = results();
+        let out = folder.path().join("out");
+        let cut = [
+            "run",
+            "scenarios/highway.toml",
+            "--set=training.pretrain.tokens=1e9",
+            "--set=duration=\"1 d\"",
+            "--set=service.chat.arrivals.chat.rate=\"60 /s\"",
+            "--set=service.chat.scale.min=4",
+        ];
+        run(&[
+            &cut[..],
+            &[&format!("--set=service.chat.fidelity={{ {fidelity} = {{}} }}"), "--out", out.to_str().expect("UTF-8")],
+        ]
+        .concat());
+        folder
+    };
+    let (exact, fluid) = (day("requests"), day("fluid"));
+    let both = |metric: &str| {
+        let of = |folder: &tempfile::TempDir| figure(&folder.path().join("out"), "service.chat", metric);
+        (of(&exact), of(&fluid))
+    };
+    for (metric, band) in [
+        ("energy", 0.05),
+        ("prompt_tokens", 0.05),
+        ("output_tokens", 0.05),
+        ("ttft_mean", 0.20),
+        ("tpot_mean", 0.20),
+        ("e2e_mean", 0.20),
+    ] {
+        let (exact, fluid) = both(metric);
+        assert!((fluid / exact - 1.0).abs() <= band, "{metric}: {fluid} by tables, {exact} exact");
+    }
+}
+
+/// Tenants add up to the meter in each interval, as written to disk.
+#[test]
+fn power_on_disk_adds_up_to_the_meter() {
+    let folder = results();
+    let out = folder.path().join("out");
+    run(&[SHORT_CUT, &["--out", out.to_str().expect("UTF-8")]].concat());
+    let mut by_time: BTreeMap<String, (f64, f64)> = BTreeMap::new();
+    for row in rows(&out.join("power.csv")).iter().filter(|row| row["site"] == "abilene") {
+        let watts: f64 = row["power_kw"].parse().expect("a number");
+        let sums = by_time.entry(row["time_s"].clone()).or_default();
+        match row["tenant"].as_str() {
+            "meter" => sums.1 += watts,
+            _ => sums.0 += watts,
+        }
+    }
+    assert_eq!(by_time.len(), 12);
+    for (time, (tenants, meter)) in by_time {
+        assert!((tenants - meter).abs() <= 1e-6 * meter, "at {time} s: tenants {tenants} kW, meter {meter} kW");
+    }
+}
+
+#[test]
+fn a_folder_that_is_not_ours_is_refused_before_anything_runs() {
+    let folder = results();
+    fs::write(folder.path().join("thesis.doc"), "precious").expect("writable");
+    let output = tollway(&[SHORT_CUT, &["--out", folder.path().to_str().expect("UTF-8")]].concat());
+    assert_eq!(output.status.code(), Some(2));
+    let complaint = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(complaint.contains("manifest.json"), "{complaint}");
+    assert_eq!(fs::read_dir(folder.path()).expect("readable").count(), 1);
+}
+
+#[test]
+fn an_unwritable_folder_is_refused_before_anything_runs() {
+    let folder = results();
+    let file = folder.path().join("file");
+    fs::write(&file, "").expect("writable");
+    let out = file.join("out");
+    let output = tollway(&[SHORT_CUT, &["--out", out.to_str().expect("UTF-8")]].concat());
+    assert_eq!(output.status.code(), Some(2), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
+fn a_pipe_hears_no_progress() {
+    let folder = results();
+    let out = folder.path().join("out");
+    let output = tollway(&[SHORT_CUT, &["--out", out.to_str().expect("UTF-8")]].concat());
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+}
+
+/// The README shows what the main command prints.
+#[test]
+fn the_readme_tells_the_truth() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let readme = fs::read_to_string(root.join("README.md")).expect("readable");
+    let golden = fs::read_to_string(root.join("tests/golden/highway.txt")).expect("readable");
+    assert!(readme.contains(golden.trim_end()), "README.md shows another table than tests/golden/highway.txt");
+    for command in ["cargo run --release -- run scenarios/highway.toml", "cargo test --release"] {
+        assert!(readme.contains(command), "README.md lost {command:?}");
+        assert!(
+            fs::read_to_string(root.join(".ci/run"))
+                .expect("readable")
+                .contains(&command.replace("--release", "--release --locked")),
+            "{command}"
+        );
+    }
+}
