@@ -128,7 +128,7 @@ fn compare(exact: &Book, fluid: &Book) {
     for what in [Count::Arrived, Count::Completed, Count::PromptTokens, Count::OutputTokens, Count::WithinSlo] {
         close(&format!("{what:?}"), exact.counted(what) as f64, fluid.counted(what) as f64, 0.05);
     }
-    let mean = |latency: &tollway::ledger::Histogram| latency.mean().unwrap().as_secs_f64();
+    let mean = |latency: &tollway::ledger::Histogram| latency.mean().expect("requests completed").as_secs_f64();
     let (exact, fluid) = (exact.latencies(), fluid.latencies());
     close("TTFT", mean(exact.ttft()), mean(fluid.ttft()), 0.2);
     close("TPOT", mean(exact.tpot()), mean(fluid.tpot()), 0.2);
