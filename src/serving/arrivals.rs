@@ -85,6 +85,27 @@ impl Source {
         }
     }
 
+    /// Changes the slice at `edge`, all requests up to it being handled, where `pending` was drawn already; returns the request
+    /// that comes next instead. A trace decides anew who takes what comes after `edge`, so that each request still comes to
+    /// exactly one cell; a generated source keeps `pending`, and goes on from `edge` where it had no share.
+    #[must_use]
+    pub fn reslice(&mut self, edge: SimTime, slice: Range<f64>, pending: Option<Request>) -> Option<Request> {
+        self.set_slice(slice);
+        match &mut self.kind {
+            Kind::Generated(_) if pending.is_some() => pending,
+            Kind::Generated(generated) => {
+                if generated.opened {
+                    generated.open(edge);
+                }
+                generated.next()
+            }
+            Kind::Listed(listed) => {
+                listed.rewind_to(edge);
+                listed.next()
+            }
+        }
+    }
+
     /// The next request; `None` where no more come, before the opening, and while the share is zero.
     #[expect(clippy::should_implement_trait, reason = "after None it may go on, which an iterator must not")]
     #[inline]
@@ -258,6 +279,14 @@ impl Listed {
         }
     }
 
+    /// Makes the first request after `edge` the next.
+    fn rewind_to(&mut self, edge: SimTime) {
+        if let Some(opened) = self.opened {
+            let gone = |request: &Request| opened + request.at.since(SimTime::ZERO) <= edge;
+            self.next = self.requests.partition_point(gone);
+        }
+    }
+
     fn is_mine(&self, index: usize) -> bool {
         self.salt.is_none_or(|salt| {
             // SplitMix64's finaliser (Steele, Lea and Flood, OOPSLA 2014) of the index, to 53 bits.
@@ -387,9 +416,7 @@ mod tests {
         let first = source.next().unwrap();
         source.set_share(0.0);
         assert_eq!(source.next(), None);
-        source.set_share(0.5);
-        source.open(SimTime::ZERO + Span::from_secs(50));
-        let second = source.next().unwrap();
+        let second = source.reslice(SimTime::ZERO + Span::from_secs(50), 0.25..0.75, None).unwrap();
         assert_eq!(first.at.as_secs_f64(), whole[0]);
         let gap = second.at.as_secs_f64() - 50.0;
         assert!((gap - 2.0 * (whole[1] - whole[0])).abs() < 1e-6, "the next gap, twice as long, from the opening");
@@ -433,6 +460,34 @@ mod tests {
                 expected[20]
             );
         }
+    }
+
+    #[test]
+    fn slices_may_change_and_each_request_of_a_trace_still_comes_to_one_cell() {
+        let requests: Arc<[Request]> =
+            (0..1_000_u64).map(|at| Request { at: SimTime::from_nanos(at * 10), prompt: 1, output: 1 }).collect();
+        let plan = plan(ArrivalPlan::Trace(requests), 128);
+        let mut cells = [0, 1].map(|cell| (Source::new(&plan, cell, SEED), None));
+        cells.iter_mut().for_each(|(source, _)| source.open(SimTime::ZERO));
+        let mut taken = Vec::new();
+        // The edges between the two slices, from each 1,000 ns on; the first cell has nothing at all at first.
+        for (window, border) in [0.0, 0.5, 1.0, 0.3, 0.9, 0.0, 1.0, 0.5, 0.5, 0.1].into_iter().enumerate() {
+            let edge = SimTime::from_nanos(window as u64 * 1_000);
+            for ((source, pending), slice) in cells.iter_mut().zip([0.0..border, border..1.0]) {
+                if window == 0 {
+                    source.set_slice(slice);
+                    *pending = source.next();
+                } else {
+                    *pending = source.reslice(edge, slice, *pending);
+                }
+                while let Some(request) = pending.filter(|request| request.at <= edge + Span::from_nanos(1_000)) {
+                    taken.push(request.at.nanos());
+                    *pending = source.next();
+                }
+            }
+        }
+        taken.sort_unstable();
+        assert_eq!(taken, (0..1_000).map(|at| at * 10).collect::<Vec<_>>());
     }
 
     #[test]
