@@ -71,7 +71,7 @@ impl Service {
             }
             Doors::Opening(ready) if ready <= now => {
                 self.doors = Doors::Open(now);
-                self.share(processes);
+                self.share(now, processes);
                 processes.iter_mut().for_each(|process| process.open(now));
                 self.log(now, EventKind::Opened, format!("{} replicas", self.replicas.iter().sum::<u32>()));
                 self.next_tick = now + self.plan.tick;
@@ -79,7 +79,7 @@ impl Service {
             Doors::Open(_) if self.next_tick <= now => {
                 let desired = self.autoscaler.desired(now, telemetry(processes));
                 self.scale_to(desired, now, hall, processes);
-                self.share(processes);
+                self.share(now, processes);
                 self.next_tick = now + self.plan.tick;
             }
             _ => {}
@@ -119,7 +119,7 @@ impl Service {
     }
 
     /// Splits arrivals among the processes in proportion to the replicas that are ready.
-    fn share(&self, processes: &mut [Lp]) {
+    fn share(&self, now: SimTime, processes: &mut [Lp]) {
         let ready: Vec<u32> = processes.iter().map(|process| process.telemetry().ready).collect();
         let total: u32 = ready.iter().sum();
         // With none ready, all alike.
@@ -127,7 +127,7 @@ impl Service {
         let mut before = 0;
         for (process, weight) in processes.iter_mut().zip(weights) {
             let edge = |sum: u32| f64::from(sum) / f64::from(whole);
-            process.set_slice(edge(before)..edge(before + weight));
+            process.set_slice(now, edge(before)..edge(before + weight));
             before += weight;
         }
     }
@@ -217,9 +217,9 @@ impl Lp {
         }
     }
 
-    fn set_slice(&mut self, slice: Range<f64>) {
+    fn set_slice(&mut self, at: SimTime, slice: Range<f64>) {
         if let Lp::Cell(cell) = self {
-            cell.set_slice(slice);
+            cell.set_slice(at, slice);
         }
     }
 

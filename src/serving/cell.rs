@@ -189,8 +189,8 @@ impl Cell {
 
     /// This cell's part of its service's arrivals as a slice of 0..1; the slices of all cells tile it. Needed for traces, of
     /// which each request must come to exactly one cell.
-    pub fn set_slice(&mut self, slice: Range<f64>) {
-        self.source.set_slice(slice);
+    pub fn set_slice(&mut self, edge: SimTime, slice: Range<f64>) {
+        self.arriving = self.source.reslice(edge, slice, self.arriving.take());
     }
 
     /// What control may know at an edge.
