@@ -119,8 +119,8 @@ fn failures_are_counted_once_and_follow_the_seed() {
         let events = rows(&out.join("events.csv"));
         let failures: Vec<String> =
             events.iter().filter(|row| row["event"] == "failure").map(|row| row["time_s"].clone()).collect();
-        let subject = rows(&out.join("jobs.csv"))[0]["job"].clone();
-        assert_eq!(figure(&out, &format!("training.{subject}"), "interruptions") as usize, failures.len());
+        let subject = &rows(&out.join("jobs.csv"))[0]["subject"];
+        assert_eq!(figure(&out, subject, "interruptions") as usize, failures.len());
         failures
     };
     let (first, again, other) = (run_seed("1"), run_seed("1"), run_seed("2"));
@@ -176,12 +176,10 @@ fn power_on_disk_adds_up_to_the_meter() {
     run(&[SHORT_CUT, &["--out", out.to_str().expect("UTF-8")]].concat());
     let mut by_time: BTreeMap<String, (f64, f64)> = BTreeMap::new();
     for row in rows(&out.join("power.csv")).iter().filter(|row| row["site"] == "abilene") {
-        let watts: f64 = row["power_kw"].parse().expect("a number");
-        let sums = by_time.entry(row["time_s"].clone()).or_default();
-        match row["tenant"].as_str() {
-            "meter" => sums.1 += watts,
-            _ => sums.0 += watts,
-        }
+        let number = |column: &str| row[column].parse::<f64>().expect("a number");
+        let (sum, meter) = by_time.entry(row["time_s"].clone()).or_default();
+        *sum += number("power_kw");
+        *meter = number("meter_kw");
     }
     assert_eq!(by_time.len(), 12);
     for (time, (tenants, meter)) in by_time {

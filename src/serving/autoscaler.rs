@@ -1,6 +1,6 @@
 //! How many replicas a service should have. Fixed: as many as it may. Target load: as many as hold outstanding requests per
 //! replica at `load` x the batch at which TPOT meets the SLO (models/inference.md section 2); up at once, down only to the
-//! most that was asked for over `down_after`, as the Kubernetes autoscaler stabilises.
+//! most that was asked for over `down_after` and where that is `tolerance` fewer, as the Kubernetes autoscaler stabilises.
 //!
 //! Outstanding requests do not halve when replicas double: each then decodes faster, so a rule in proportion to them sends
 //! far too many replicas away, and swings. Here the step model turns those running on each ready replica into the throughput
@@ -28,6 +28,7 @@ struct Target {
     each: f64,
     pace: Pace,
     down_after: Span,
+    tolerance: f64,
     /// What was asked for within `down_after`, later and lower asks behind earlier and higher ones.
     asks: VecDeque<(SimTime, u32)>,
 }
@@ -42,7 +43,8 @@ impl Autoscaler {
             ScalePolicy::TargetLoad(policy) => {
                 let (each, pace) = (target_outstanding(plan, policy), Pace::new(plan));
                 let initial = (opening_rate(plan) / pace.throughput(each)).ceil().min(f64::from(scale.max)) as u32;
-                (initial, Some(Target { each, pace, down_after: policy.down_after, asks: VecDeque::new() }))
+                let (down_after, tolerance) = (policy.down_after, policy.tolerance.as_f64());
+                (initial, Some(Target { each, pace, down_after, tolerance, asks: VecDeque::new() }))
             }
         };
         Autoscaler { min: scale.min, max: scale.max, initial: initial.clamp(scale.min, scale.max), target }
@@ -72,7 +74,14 @@ impl Autoscaler {
             target.asks.pop_front();
         }
         let highest = target.asks.front().map_or(ask, |&(_, highest)| highest);
-        if ask >= have { ask } else { have.min(highest).clamp(self.min, self.max) }
+        let enough_less = f64::from(highest) <= (1.0 - target.tolerance) * f64::from(have);
+        if ask >= have {
+            ask
+        } else if enough_less {
+            highest.clamp(self.min, self.max)
+        } else {
+            have.clamp(self.min, self.max)
+        }
     }
 }
 

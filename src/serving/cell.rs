@@ -84,7 +84,6 @@ pub struct Cell {
     events: u64,
     facts: ServiceFacts,
     plan: Arc<ServicePlan>,
-    index: u32,
 }
 
 impl Cell {
@@ -118,7 +117,6 @@ impl Cell {
             events: 0,
             facts: ServiceFacts { fidelity: "requests", ..ServiceFacts::default() },
             plan,
-            index,
         }
     }
 
@@ -133,9 +131,6 @@ impl Cell {
     pub fn open(&mut self, at: SimTime) {
         if self.facts.opened.is_none() {
             self.facts.opened = Some(at);
-            if self.index == 0 {
-                self.log(at, EventKind::Opened, String::new(), "doors open".to_owned());
-            }
         }
         self.source.open(at);
         if self.arriving.is_none() {

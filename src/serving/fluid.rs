@@ -111,10 +111,7 @@ impl Fluid {
     /// Opens the doors at `at`: arrivals begin.
     pub fn open(&mut self, at: SimTime) {
         self.integrate_to(at);
-        if self.facts.opened.is_none() {
-            self.facts.opened = Some(at);
-            self.log(EventKind::Opened, String::new(), "doors open".to_owned());
-        }
+        self.facts.opened = Some(self.facts.opened.unwrap_or(at));
     }
 
     /// Adds a replica on `nodes`, granted at `at`, that loads its model until `ready`.

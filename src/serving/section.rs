@@ -158,12 +158,20 @@ pub struct TargetLoad {
     pub tick: Option<Span>,
     /// How long the load must stay below before replicas go.
     pub down_after: Span,
+    /// Part of the replicas that must be too many before any go; up, none are waited for.
+    pub tolerance: Share,
 }
 
 impl Default for TargetLoad {
     fn default() -> TargetLoad {
         // shared practice: 0.7 of capacity, down after 5 min (Kubernetes HPA stabilisation window, default 300 s).
-        TargetLoad { load: Share::new(0.7), tick: None, down_after: Span::from_secs(300) }
+        TargetLoad {
+            load: Share::new(0.7),
+            tick: None,
+            down_after: Span::from_secs(300),
+            // Kubernetes HPA, --horizontal-pod-autoscaler-tolerance: default 0.1.
+            tolerance: Share::new(0.1),
+        }
     }
 }
 
