@@ -283,8 +283,8 @@ fn the_printed_table() {
     let table = report::table(&small_world(1.0), &models);
     assert!(table.lines().count() <= 35 && table.lines().all(|line| line.len() <= 100), "{table}");
     expect![[r#"
-        The road:   pretrain (llama-3.1-405b), 8 GPUs for 0.0833 days, interrupted 1 time
-        The drives: chat (llama-3.1-405b), 400 requests answered in 0.333 days on 8 GPUs
+        The road:   pretrain (llama-3.1-405b), 8 GPUs for 2.00 hours, interrupted 1 time
+        The drives: chat (llama-3.1-405b), 400 requests answered in 8.00 hours on 8 GPUs
 
         All that they held and drew       road (training)   drives (inference)   drives : road
           GPU time, GPU-hours                        32.0                 64.0        2.00 : 1

@@ -106,7 +106,7 @@ fn subjects(text: &mut String, accounts: &Accounts, models: &[(String, String)])
 
 /// How training went.
 fn road(accounts: &Accounts, tenant: &Tenant, facts: &JobFacts) -> String {
-    let days = accounts.figure(&tenant.subject, "elapsed", "").unwrap_or(0.0) / 86_400.0;
+    let elapsed = accounts.figure(&tenant.subject, "elapsed", "").unwrap_or(0.0);
     let (gpus, hits) = (whole(f64::from(facts.gpus)), facts.interruptions);
     let state = match (facts.started, facts.finished) {
         (None, _) => ", never started",
@@ -114,7 +114,7 @@ fn road(accounts: &Accounts, tenant: &Tenant, facts: &JobFacts) -> String {
         _ => "",
     };
     let plural = if hits == 1 { "" } else { "s" };
-    format!("{gpus} GPUs for {} days, interrupted {} time{plural}{state}", people(days), whole(hits as f64))
+    format!("{gpus} GPUs for {}, interrupted {} time{plural}{state}", lasting(elapsed), whole(hits as f64))
 }
 
 /// How serving went; requests turned away or lost are told from one in a thousand on.
@@ -124,7 +124,14 @@ fn drives(accounts: &Accounts, tenant: &Tenant) -> String {
     let lost = (figure("rejected") + figure("failed")) / figure("requests").max(1.0);
     let lost = if lost >= 1e-3 { format!(", {} % turned away or lost", people(lost * 100.0)) } else { String::new() };
     let (requests, gpus) = (whole(figure("completed")), whole(figure("mean_gpus")));
-    format!("{requests} requests answered in {} days on {gpus} GPUs{lost}", people(open.days()))
+    format!("{requests} requests answered in {} on {gpus} GPUs{lost}", lasting(open.as_secs_f64()))
+}
+
+/// A length of time in the unit that a person would use.
+fn lasting(seconds: f64) -> String {
+    let units = [(172_800.0, 86_400.0, "days"), (7_200.0, 3_600.0, "hours"), (120.0, 60.0, "minutes")];
+    let (_, unit, name) = units.into_iter().find(|(from, _, _)| seconds >= *from).unwrap_or((0.0, 1.0, "seconds"));
+    format!("{} {name}", people(seconds / unit))
 }
 
 fn tenant_opened(tenant: &Tenant) -> Option<SimTime> {
@@ -136,14 +143,18 @@ fn tenant_opened(tenant: &Tenant) -> Option<SimTime> {
 
 fn totals(text: &mut String, comparison: &Comparison, road: bool, drives: bool) {
     line!(text, "");
-    let title = "All that they held and drew";
-    line!(text, "{title:<30}{:>19}{:>21}{:>16}", "road (training)", "drives (inference)", "drives : road");
+    let mut row = |title: &str, training: &str, inference: &str, ratio: &str| {
+        let columns = [(road, training, 19), (drives, inference, 21), (road && drives, ratio, 16)];
+        let shown = columns.into_iter().filter(|(shown, _, _)| *shown);
+        let cells: String = shown.map(|(_, cell, width)| format!("{cell:>width$}")).collect();
+        line!(text, "{title:<30}{cells}");
+    };
+    row("All that they held and drew", "road (training)", "drives (inference)", "drives : road");
     for printed in &PRINTED {
-        let row = row(comparison, printed.axis);
-        let total = |known: bool, value: f64| if known { people(value * printed.total_factor) } else { "-".to_owned() };
-        let ratio = row.ratio.filter(|_| drives).map_or("-".to_owned(), |ratio| format!("{} : 1", people(ratio)));
-        let (training, inference) = (total(road, row.training), total(drives, row.inference));
-        line!(text, "  {:<28}{training:>19}{inference:>21}{ratio:>16}", printed.total);
+        let figures = comparison.row(Boundary::B4, printed.axis);
+        let total = |value: f64| people(value * printed.total_factor);
+        let ratio = figures.ratio.map_or("-".to_owned(), |ratio| format!("{} : 1", people(ratio)));
+        row(&format!("  {}", printed.total), &total(figures.training), &total(figures.inference), &ratio);
     }
 }
 

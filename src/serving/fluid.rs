@@ -2,7 +2,7 @@
 //! thousand requests a second, where [`Cell`](super::Cell) would take too long.
 //!
 //! In each step of the control tick, cut where a replica becomes ready or fails, the expected arrivals are the exact integral
-//! of [`RateCurve`](super::RateCurve). Requests held change by what comes less what goes, `L' = L + arrivals - flow(L')`
+//! of [`RateCurve`]. Requests held change by what comes less what goes, `L' = L + arrivals - flow(L')`
 //! (implicit Euler of the pointwise stationary fluid flow approximation; Wang, Tipper and Banerjee, INFOCOM 1996), where the
 //! tables say how much flows when that much is held. The load that this makes, equal in all cells, gives power and latencies
 //! from the tables; what ready replicas cannot hold inside waits, backlog over throughput; what finds the queue full is

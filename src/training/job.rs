@@ -147,7 +147,7 @@ impl Job {
         &self.plan
     }
 
-    /// Begins at `at` on `nodes`, exactly [`JobPlan::granted`] many.
+    /// Begins at `at` on `nodes`, exactly [`JobPlan::granted_nodes`] many.
     pub fn start(&mut self, at: SimTime, nodes: NodeSet) {
         assert!(matches!(self.phase, Phase::Queued), "a job starts once");
         self.log(at, EventKind::Started, nodes.to_string(), String::new());

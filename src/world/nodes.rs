@@ -13,13 +13,17 @@ impl NodeSet {
     /// The first `count` nodes.
     #[must_use]
     pub fn first(count: u32) -> NodeSet {
-        NodeSet { ranges: if count == 0 { Vec::new() } else { vec![0..count] } }
+        NodeSet::range(0..count)
     }
 
     /// One node.
     #[must_use]
     pub fn single(node: u32) -> NodeSet {
-        NodeSet { ranges: vec![node..node + 1] }
+        NodeSet::range(node..node + 1)
+    }
+
+    fn range(range: Range<u32>) -> NodeSet {
+        NodeSet { ranges: Some(range).filter(|range| range.start < range.end).into_iter().collect() }
     }
 
     /// How many nodes.
