@@ -109,6 +109,40 @@ fn every_shipped_scenario_has_a_golden() {
     assert!(seen >= 2, "found {seen} scenarios");
 }
 
+/// The figures of all published cases, as `validate` prints them.
+#[test]
+fn the_published_cases_have_a_golden() {
+    let printed = run(&["validate"]);
+    let figures = printed.split("\n\n").next().expect("a table");
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/validate.txt");
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        fs::write(&golden, figures).expect("writable");
+    }
+    assert_eq!(figures, fs::read_to_string(&golden).expect("readable"));
+}
+
+/// The conversation trace of Azure, where it lies next to the checkout.
+#[test]
+fn a_real_trace_is_served_to_the_last_token() {
+    let trace = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data/traces/AzureLLMInferenceTrace_conv.csv");
+    if !trace.exists() {
+        println!("skipped: {} is not here", trace.display());
+        return;
+    }
+    let folder = results();
+    let out = folder.path().join("out");
+    let path = format!("--set=service.chat.arrivals.trace.azure2023.path={:?}", trace.to_str().expect("UTF-8"));
+    run(&["run", "scenarios/azure-replay.toml", &path, "--out", out.to_str().expect("UTF-8")]);
+    for (metric, expected) in [
+        ("requests", 19_366.0),
+        ("completed", 19_366.0),
+        ("prompt_tokens", 22_361_870.0),
+        ("output_tokens", 4_088_665.0),
+    ] {
+        assert_eq!(figure(&out, "service.chat", metric), expected, "{metric}");
+    }
+}
+
 #[test]
 fn failures_are_counted_once_and_follow_the_seed() {
     let run_seed = |seed: &str| {
