@@ -227,8 +227,8 @@ fn a_folder_that_is_not_ours_is_refused_before_anything_runs() {
     fs::write(folder.path().join("thesis.doc"), "precious").expect("writable");
     let output = tollway(&[SHORT_CUT, &["--out", folder.path().to_str().expect("UTF-8")]].concat());
     assert_eq!(output.status.code(), Some(2));
-    let complaint = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(complaint.contains("manifest.json"), "{complaint}");
+    let why = "the folder is not empty and holds no manifest.json of tollway; choose another with --out";
+    assert_eq!(String::from_utf8_lossy(&output.stderr), format!("error: {}: {why}\n", folder.path().display()));
     assert_eq!(fs::read_dir(folder.path()).expect("readable").count(), 1);
 }
 
@@ -239,7 +239,9 @@ fn an_unwritable_folder_is_refused_before_anything_runs() {
     fs::write(&file, "").expect("writable");
     let out = file.join("out");
     let output = tollway(&[SHORT_CUT, &["--out", out.to_str().expect("UTF-8")]].concat());
-    assert_eq!(output.status.code(), Some(2), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(output.status.code(), Some(2));
+    let why = "cannot be written: not a directory";
+    assert_eq!(String::from_utf8_lossy(&output.stderr), format!("error: {}: {why}\n", out.display()));
 }
 
 #[test]

@@ -50,7 +50,8 @@ pub enum OutputError {
 pub fn check(dir: &Path) -> Result<(), OutputError> {
     refuse_strangers(dir)?;
     let existing = parent(dir).ancestors().find(|folder| folder.exists()).unwrap_or(Path::new(".")).to_owned();
-    let unwritable = |source| OutputError::Unwritable { dir: dir.to_owned(), source };
+    // The kind alone: the error's own text names a file that the user never asked for.
+    let unwritable = |error: io::Error| OutputError::Unwritable { dir: dir.to_owned(), source: error.kind().into() };
     tempfile::Builder::new().prefix(".tollway-").tempfile_in(existing).map(drop).map_err(unwritable)
 }
 
