@@ -170,7 +170,7 @@ fn every_gpu_second_and_request_of_a_fluid_is_somewhere() {
     assert_eq!(held, GpuTime::new(100, Span::HOUR * (30 * 24)));
     let count = |what| book.counted(what);
     assert_eq!(count(Count::Arrived), count(Count::Completed) + count(Count::Rejected) + facts.in_flight);
-    let failures = book.events().iter().filter(|event| event.kind == EventKind::Failure).count() as f64;
+    let failures = book.events().iter().filter(|event| event.kind == EventKind::ReplicaFailure).count() as f64;
     assert_eq!(failures, facts.replica_failures as f64);
     // 100 nodes x 30 d x 1e-6 /s = 259 expected; three standard deviations.
     assert!((failures - 259.0).abs() < 3.0 * 16.1, "{failures} failures");

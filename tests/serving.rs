@@ -143,7 +143,7 @@ fn nothing_is_lost_when_replicas_fail() {
     let settled =
         [Count::Completed, Count::Rejected, Count::Failed].map(|count| book.counted(count)).iter().sum::<u64>();
     assert_eq!(book.counted(Count::Arrived), settled + facts.in_flight);
-    let failures = book.events().iter().filter(|event| event.kind == EventKind::Failure).count() as u64;
+    let failures = book.events().iter().filter(|event| event.kind == EventKind::ReplicaFailure).count() as u64;
     assert_eq!(facts.replica_failures, failures);
     // 8 replicas for an hour, less 180 s for each failure: 24 x (1 - 0.15) = 21 expected, and 4 standard deviations.
     assert!((3..=39).contains(&failures), "{failures} failures");

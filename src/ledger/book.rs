@@ -248,8 +248,10 @@ pub enum EventKind {
     Started,
     /// A job finished.
     Finished,
-    /// A node failed under a job or replica and interrupted it.
+    /// A node failed under a job and interrupted it.
     Failure,
+    /// A node failed under a replica, whose requests start over.
+    ReplicaFailure,
     /// A planned interruption.
     Maintenance,
     /// The job runs again.
@@ -268,6 +270,7 @@ impl EventKind {
             EventKind::Started => "started",
             EventKind::Finished => "finished",
             EventKind::Failure => "failure",
+            EventKind::ReplicaFailure => "replica_failure",
             EventKind::Maintenance => "maintenance",
             EventKind::Restarted => "restarted",
             EventKind::Opened => "opened",

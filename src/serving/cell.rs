@@ -349,7 +349,7 @@ impl Cell {
         self.facts.replica_failures += 1;
         self.events += 1;
         let nodes = self.places[index].nodes.to_string();
-        self.log(at, EventKind::Failure, nodes, format!("{} requests start over", jobs.len()));
+        self.log(at, EventKind::ReplicaFailure, nodes, format!("{} requests start over", jobs.len()));
         for job in jobs.into_iter().rev() {
             match self.routing.choose(&self.loads) {
                 Some(index) => {

@@ -187,7 +187,7 @@ impl Fluid {
             self.facts.replica_failures += 1;
             let lost = self.held.mean / (self.ready.len() + 1) as f64;
             let detail = format!("{lost:.0} requests start over");
-            self.log(EventKind::Failure, nodes.to_string(), detail);
+            self.log(EventKind::ReplicaFailure, nodes.to_string(), detail);
             self.unready.push(Unready { what: Use::Detect, until: self.now + DETECT, nodes });
         }
         self.settle();
