@@ -106,6 +106,26 @@ pub(super) const SUMMARY: Sheet = Sheet {
     ]),
 };
 
+/// Every headline figure over replications.
+pub(super) const REPLICATIONS: Sheet = Sheet {
+    file: "replications.csv",
+    about: "Every figure of summary.csv over all replications; summary.csv and the other files are of replication 0.",
+    columns: Cow::Borrowed(&[
+        column("subject", "string", "", "whose figure, as in summary.csv"),
+        column("metric", "string", "", "which figure"),
+        column("unit", "string", "", "unit of the columns from mean on"),
+        column("boundary", "string", "", "B1, B2, B3 or B4; empty where the metric has none"),
+        column("n", "integer", "count", "replications in which the figure exists"),
+        column("mean", "number", "", "mean over those"),
+        column("sd", "number", "", "standard deviation of the sample, over n - 1"),
+        column("ci95_low", "number", "", "lower end of the 95 % interval of the mean, by Student's t"),
+        column("ci95_high", "number", "", "upper end of the same interval"),
+        column("p5", "number", "", "5th percentile, interpolated between order statistics"),
+        column("p50", "number", "", "median"),
+        column("p95", "number", "", "95th percentile"),
+    ]),
+};
+
 /// The road against the drives.
 pub(super) const COMPARISON: Sheet = Sheet {
     file: "comparison.csv",
