@@ -17,6 +17,7 @@ pub mod report;
 pub mod scenario;
 pub mod scheduler;
 pub mod serving;
+pub mod sweep;
 pub mod trace;
 pub mod training;
 pub mod units;

@@ -123,7 +123,7 @@ fn timed_replications(scenario: &Scenario, count: NonZeroU64) -> (Replicated, Ru
 }
 
 /// Wall-clock facts of what took `elapsed`.
-fn record(elapsed: Duration, stats: RunStats, requests: u64) -> RunRecord {
+pub(super) fn record(elapsed: Duration, stats: RunStats, requests: u64) -> RunRecord {
     let cpu_s = usage::cpu_seconds();
     RunRecord {
         wall_s: elapsed.as_secs_f64(),
@@ -138,7 +138,7 @@ fn record(elapsed: Duration, stats: RunStats, requests: u64) -> RunRecord {
 }
 
 /// Requests that arrived at any service or device in any replication.
-fn requests_of_all(replications: &Replications) -> u64 {
+pub(super) fn requests_of_all(replications: &Replications) -> u64 {
     let counts = replications.samples().iter().filter(|sample| sample.figure.metric == "requests");
     counts.flat_map(|sample| sample.values.iter().flatten()).map(|&count| count as u64).sum()
 }
@@ -164,7 +164,7 @@ fn manifest(scenario: &Scenario) -> Manifest {
     }
 }
 
-fn input(input: &scenario::Input) -> InputFile {
+pub(super) fn input(input: &scenario::Input) -> InputFile {
     InputFile { path: input.path.clone(), blake3: input.blake3.clone() }
 }
 

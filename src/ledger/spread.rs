@@ -55,7 +55,7 @@ impl Replications {
     /// Enters one more replication, whose figures mostly come in the order of the others'.
     fn enter(&mut self, figures: Vec<Figure>) {
         for (index, figure) in figures.into_iter().enumerate() {
-            let same = |sample: &Sample| is_same(&sample.figure, &figure);
+            let same = |sample: &Sample| sample.figure.is_same(&figure);
             let expected = self.samples.get(index).is_some_and(same).then_some(index);
             let value = figure.value;
             let at = expected.or_else(|| self.samples.iter().position(same)).unwrap_or(self.samples.len());
@@ -68,11 +68,6 @@ impl Replications {
         }
         self.count += 1;
     }
-}
-
-/// Whether two rows are of the same figure.
-fn is_same(one: &Figure, other: &Figure) -> bool {
-    (one.metric, one.boundary) == (other.metric, other.boundary) && one.subject == other.subject
 }
 
 /// How some values spread.
@@ -122,6 +117,48 @@ impl Spread {
     #[must_use]
     pub fn ci95_high(&self) -> Option<f64> {
         self.half_width.map(|half_width| self.mean + half_width)
+    }
+}
+
+/// A figure of two scenarios that met the same chance, replication by replication.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Paired {
+    /// Mean of the scenario that the other is compared with.
+    pub base: f64,
+    /// Mean of the other.
+    pub mean: f64,
+    /// How the differences, other minus base, spread.
+    pub difference: Spread,
+}
+
+impl Paired {
+    /// The pair over the replications that have both values; none where no replication has.
+    #[must_use]
+    pub fn of(base: &Sample, other: &Sample) -> Option<Paired> {
+        let pairs = base.values.iter().zip(&other.values);
+        let pairs: Vec<(f64, f64)> = pairs.filter_map(|(&base, &other)| Some((base?, other?))).collect();
+        let mean = |side: fn(&(f64, f64)) -> f64| pairs.iter().map(side).sum::<f64>() / pairs.len() as f64;
+        let differences: Vec<f64> = pairs.iter().map(|(base, other)| other - base).collect();
+        let difference = Spread::of(&differences)?;
+        Some(Paired { base: mean(|pair| pair.0), mean: mean(|pair| pair.1), difference })
+    }
+
+    /// `part` in per cent of the base; none where that is zero.
+    #[must_use]
+    pub fn percent(&self, part: f64) -> Option<f64> {
+        (self.base != 0.0).then(|| part / self.base.abs() * 100.0)
+    }
+
+    /// `higher` or `lower` where the 95 % interval of the difference leaves out zero, else `no difference shown`; empty for one
+    /// pair, which has no interval.
+    #[must_use]
+    pub fn verdict(&self) -> &'static str {
+        let (Some(low), Some(high)) = (self.difference.ci95_low(), self.difference.ci95_high()) else { return "" };
+        match (low > 0.0, high < 0.0) {
+            (true, _) => "higher",
+            (_, true) => "lower",
+            _ => "no difference shown",
+        }
     }
 }
 
@@ -211,6 +248,25 @@ mod tests {
         assert_eq!((spread.mean, spread.sd, spread.ci95_low(), spread.p5, spread.p95), (3.0, None, None, 3.0, 3.0));
         assert_eq!(Spread::of(&[]), None);
         assert_eq!(Spread::of(&[2.0, 2.0]).unwrap().half_width, Some(0.0));
+    }
+
+    #[test]
+    fn a_pair_by_hand() {
+        let sample = |values: &[Option<f64>]| Sample {
+            figure: Figure { subject: "total".to_owned(), metric: "a", value: None, unit: "s", boundary: None },
+            values: values.to_vec(),
+        };
+        let base = sample(&[Some(10.0), Some(20.0), None, Some(30.0)]);
+        // Differences 1, 2 and 3: mean 2, sd 1, half-width 4.302653 / sqrt(3) = 2.484138, which holds 0.
+        let paired = Paired::of(&base, &sample(&[Some(11.0), Some(22.0), Some(5.0), Some(33.0)])).unwrap();
+        assert_eq!((paired.base, paired.mean, paired.difference.n, paired.difference.mean), (20.0, 22.0, 3, 2.0));
+        assert!((paired.difference.half_width.unwrap() - 2.484_138).abs() < 1e-5, "{paired:?}");
+        assert_eq!((paired.percent(paired.difference.mean), paired.verdict()), (Some(10.0), "no difference shown"));
+        let verdict = |values: &[Option<f64>]| Paired::of(&base, &sample(values)).map(|paired| paired.verdict());
+        assert_eq!(verdict(&[Some(12.0), Some(22.0), None, Some(32.1)]), Some("higher"));
+        assert_eq!(verdict(&[Some(8.0), Some(18.0), None, Some(28.0)]), Some("lower"));
+        assert_eq!(verdict(&[Some(10.0), Some(20.0), None, Some(30.0)]), Some("no difference shown"));
+        assert_eq!((verdict(&[Some(12.0)]), verdict(&[None])), (Some(""), None));
     }
 
     #[test]

@@ -5,12 +5,14 @@ mod folder;
 mod json;
 mod number;
 mod sheets;
+mod sweep;
 mod table;
 mod tables;
 mod timelines;
 
 pub use folder::{OutputError, check};
 pub use json::json;
+pub use sweep::{AxisRecord, CellRows, SweepManifest, SweepTables, write_sweep};
 pub use table::table;
 pub use timelines::ROWS_MAX;
 

@@ -32,7 +32,7 @@ pub(super) fn replications(replications: &Replications, to: impl Write) -> csv::
 }
 
 /// The cells `n`, `mean`, `sd`, `ci95_low`, `ci95_high`, `p5`, `p50` and `p95`.
-fn spread_cells(spread: Option<&Spread>) -> [String; 8] {
+pub(super) fn spread_cells(spread: Option<&Spread>) -> [String; 8] {
     let cell = |value: fn(&Spread) -> Option<f64>| figure(spread.and_then(value));
     [
         spread.map_or(0, |spread| spread.n).to_string(),
@@ -146,7 +146,7 @@ impl<'a> Wide<'a> {
 }
 
 /// A column for a figure: its metric, its boundary and its unit.
-fn figure_column(row: &Figure) -> Column {
+pub(super) fn figure_column(row: &Figure) -> Column {
     let suffix = match row.unit {
         "s" => "_s",
         "ms" => "_ms",
