@@ -17,14 +17,17 @@ pub mod report;
 pub mod scenario;
 pub mod scheduler;
 pub mod serving;
+pub mod sweep;
 pub mod trace;
 pub mod training;
 pub mod units;
 pub mod world;
 
 use engine::RunStats;
-use ledger::Accounts;
+use ledger::{Accounts, Replications};
+use rayon::prelude::*;
 use scenario::Scenario;
+use std::num::NonZeroU64;
 use units::SimTime;
 
 /// What a run gives: the closed books, and how much work the engine had.
@@ -44,4 +47,44 @@ pub fn simulate(scenario: &Scenario, progress: impl FnMut(SimTime)) -> Outcome {
     let tenants = control.close(processes);
     let accounts = ledger::close(scenario.start, scenario.grid(), &scenario.sites, &scenario.cluster_books(), tenants);
     Outcome { accounts, stats }
+}
+
+/// What several replications give.
+#[derive(Debug)]
+pub struct Replicated {
+    /// The books of replication 0.
+    pub accounts: Accounts,
+    /// The figures of all of them.
+    pub replications: Replications,
+    /// Events and windows of all of them.
+    pub stats: RunStats,
+}
+
+/// Runs replications 0 to `count` - 1 of `scenario` side by side, each with chance of its own; `done` is called after each.
+/// Whole runs share the pool, and so do the windows inside them. The same result on any number of threads.
+#[must_use]
+pub fn replicate(scenario: &Scenario, count: NonZeroU64, done: impl Fn() + Sync) -> Replicated {
+    let run = |replication| {
+        let outcome = simulate(&Scenario { replication, ..scenario.clone() }, |_| ());
+        done();
+        outcome
+    };
+    let (first, rest) = rayon::join(
+        || run(0),
+        || {
+            let rest = (1..count.get()).into_par_iter().map(|replication| {
+                let outcome = run(replication);
+                (outcome.accounts.figures().to_vec(), outcome.stats)
+            });
+            rest.collect::<Vec<_>>()
+        },
+    );
+    let mut stats = first.stats;
+    rest.iter().for_each(|(_, more)| {
+        stats.events += more.events;
+        stats.windows += more.windows;
+    });
+    let figures =
+        std::iter::once(first.accounts.figures().to_vec()).chain(rest.into_iter().map(|(figures, _)| figures));
+    Replicated { replications: Replications::gather(figures), accounts: first.accounts, stats }
 }

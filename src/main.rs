@@ -3,7 +3,7 @@
 mod cli;
 
 use clap::{Parser, Subcommand};
-use cli::{CheckArguments, RunArguments};
+use cli::{CheckArguments, RunArguments, SweepArguments};
 use std::process::ExitCode;
 use tollway::scenario::LISTS;
 
@@ -19,6 +19,8 @@ struct Arguments {
 enum Command {
     /// Simulate scenarios and write their results.
     Run(RunArguments),
+    /// Vary values of a scenario, run all combinations, and compare them.
+    Sweep(SweepArguments),
     /// Replay published cases and print published against simulated.
     Validate {
         /// Cases by name; all where none is given.
@@ -41,6 +43,7 @@ fn main() -> ExitCode {
     cli::own_up_to_panics();
     ExitCode::from(match Arguments::parse().command {
         Command::Run(arguments) => cli::run(&arguments),
+        Command::Sweep(arguments) => cli::sweep(&arguments),
         Command::Validate { cases } => cli::validate(&cases),
         Command::Check(arguments) => cli::check(&arguments),
         Command::List { kind } => cli::list(kind.as_deref()),

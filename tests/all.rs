@@ -13,5 +13,6 @@ mod report;
 mod run;
 mod scenario;
 mod serving;
+mod sweep;
 mod trace;
 mod training;

@@ -269,3 +269,35 @@ fn the_readme_tells_the_truth() {
         );
     }
 }
+
+#[test]
+fn replications_spread_around_their_mean_and_are_the_same_bytes_on_any_number_of_threads() {
+    let on = |threads: &str| {
+        let folder = results();
+        let out = folder.path().join("out");
+        let case = ["run", "scenarios/validate/llama3-405b-54d.toml", "--replications", "20", "--threads", threads];
+        let printed = run(&[&case[..], &["--out", out.to_str().expect("UTF-8")]].concat());
+        assert!(printed.contains("This is replication 0 of 20"), "{printed}");
+        let interruptions =
+            |row: &BTreeMap<String, String>| row["subject"] == "training.llama3" && row["metric"] == "interruptions";
+        let row = rows(&out.join("replications.csv")).into_iter().find(interruptions).expect("the row");
+        (contents(&out), row, figure(&out, "training.llama3", "interruptions"))
+    };
+    let (one, row, of_the_first) = on("1");
+    let (two, ..) = on("2");
+    assert!(one == two, "replications differ with the number of threads");
+    let cell = |name: &str| row[name].parse::<f64>().expect("a number");
+    // 419 interruptions expected, a Poisson count: sd 20.5, of 20 draws 14.4 to 26.5 in 95 % of seeds.
+    assert_eq!(cell("n"), 20.0);
+    assert!((cell("mean") - 419.0).abs() < 3.0 * 20.5 / 20_f64.sqrt(), "{row:?}");
+    assert!((12.0..30.0).contains(&cell("sd")), "{row:?}");
+    let half_width = 2.093_024 * cell("sd") / 20_f64.sqrt();
+    assert!((cell("ci95_high") - cell("mean") - half_width).abs() < 1e-3, "{row:?}");
+    assert!(cell("p5") < cell("p50") && cell("p50") < cell("p95"), "{row:?}");
+
+    let folder = results();
+    let out = folder.path().join("out");
+    run(&["run", "scenarios/validate/llama3-405b-54d.toml", "--out", out.to_str().expect("UTF-8")]);
+    assert_eq!(figure(&out, "training.llama3", "interruptions"), of_the_first, "replication 0 is the ordinary run");
+    assert!(!out.join("replications.csv").exists());
+}

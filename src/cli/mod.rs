@@ -2,11 +2,13 @@
 
 mod check;
 mod run;
+mod sweep;
 mod usage;
 mod validate;
 
 pub(crate) use check::{CheckArguments, check, list, schema};
 pub(crate) use run::{RunArguments, run};
+pub(crate) use sweep::{SweepArguments, sweep};
 pub(crate) use validate::validate;
 
 use std::io::{ErrorKind, IsTerminal, Write};

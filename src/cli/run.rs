@@ -3,13 +3,14 @@
 use super::{BAD_INPUT, DONE, OUR_FAULT, complain, print, usage};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU64, NonZeroUsize};
 use std::path::{Path, PathBuf};
-use std::time::Instant;
-use tollway::ledger::{Accounts, Count};
+use std::time::{Duration, Instant};
+use tollway::engine::RunStats;
+use tollway::ledger::{Accounts, Count, Replications};
 use tollway::report::{self, InputFile, Manifest, Note, RunRecord};
 use tollway::scenario::{self, Scenario};
-use tollway::{Outcome, simulate};
+use tollway::{Outcome, Replicated, replicate, simulate};
 
 /// What to run and where to.
 #[derive(Debug, Args)]
@@ -29,6 +30,9 @@ pub(crate) struct RunArguments {
     /// Threads; all cores by default. The results are the same on any number.
     #[arg(long, value_name = "N")]
     threads: Option<NonZeroUsize>,
+    /// Run so many replications, each with chance of its own, and write how each figure varies to replications.csv.
+    #[arg(long, value_name = "N", default_value = "1")]
+    replications: NonZeroU64,
     /// Print the summary as one JSON object instead of the table.
     #[arg(long)]
     json: bool,
@@ -57,17 +61,37 @@ fn run_one(file: &Path, arguments: &RunArguments) -> u8 {
         eprintln!("error: {error}");
         return BAD_INPUT;
     }
-    let (outcome, record) = timed(&scenario);
-    if let Err(error) = report::write(&out, &outcome.accounts, scenario.step, &manifest(&scenario), &record) {
+    let (accounts, written) = match arguments.replications.get() {
+        1 => {
+            let (outcome, record) = timed(&scenario);
+            let manifest = manifest(&scenario);
+            let written = report::write(&out, &outcome.accounts, scenario.step, &manifest, &record);
+            (outcome.accounts, written)
+        }
+        count => {
+            let (outcome, record) = timed_replications(&scenario, arguments.replications);
+            let mut manifest = manifest(&scenario);
+            let value = count.to_string();
+            manifest.notes.push(Note { subject: "total".to_owned(), key: "replications".to_owned(), value });
+            let Replicated { accounts, replications, .. } = outcome;
+            let written = report::write_replicated(&out, &accounts, &replications, scenario.step, &manifest, &record);
+            (accounts, written)
+        }
+    };
+    if let Err(error) = written {
         eprintln!("error: {error}");
         return OUR_FAULT;
     }
-    match arguments.json {
-        true => print(&report::json(&outcome.accounts)),
-        false => {
-            print(&format!("{}\nResults: {}\n", report::table(&outcome.accounts, &models(&scenario)), out.display()))
-        }
+    if arguments.json {
+        return print(&report::json(&accounts));
     }
+    let note = match arguments.replications.get() {
+        1 => String::new(),
+        count => {
+            format!("This is replication 0 of {count}; replications.csv says how each figure varies over them.\n\n")
+        }
+    };
+    print(&format!("{}\n{note}Results: {}\n", report::table(&accounts, &models(&scenario)), out.display()))
 }
 
 /// Simulates under a progress bar, which only a terminal sees, and with a clock.
@@ -80,18 +104,43 @@ fn timed(scenario: &Scenario) -> (Outcome, RunRecord) {
     bar.set_message(scenario.name.clone());
     let outcome = simulate(scenario, |now| bar.set_position(now.nanos()));
     bar.finish_and_clear();
-    let (requests, cpu_s) = (requests(&outcome.accounts), usage::cpu_seconds());
-    let record = RunRecord {
-        wall_s: began.elapsed().as_secs_f64(),
+    let record = record(began.elapsed(), outcome.stats, requests(&outcome.accounts));
+    (outcome, record)
+}
+
+/// Runs `count` replications under a progress bar that counts them, and with a clock.
+#[expect(clippy::disallowed_methods, reason = "the run record is the one place for wall-clock facts")]
+fn timed_replications(scenario: &Scenario, count: NonZeroU64) -> (Replicated, RunRecord) {
+    let began = Instant::now();
+    let bar = ProgressBar::new(count.get());
+    let style = ProgressStyle::with_template("{msg} {wide_bar} {pos} of {len}, {eta} left");
+    bar.set_style(style.expect("the template is ours"));
+    bar.set_message(scenario.name.clone());
+    let outcome = replicate(scenario, count, || bar.inc(1));
+    bar.finish_and_clear();
+    let record = record(began.elapsed(), outcome.stats, requests_of_all(&outcome.replications));
+    (outcome, record)
+}
+
+/// Wall-clock facts of what took `elapsed`.
+pub(super) fn record(elapsed: Duration, stats: RunStats, requests: u64) -> RunRecord {
+    let cpu_s = usage::cpu_seconds();
+    RunRecord {
+        wall_s: elapsed.as_secs_f64(),
         cpu_s,
         peak_memory_bytes: usage::peak_memory_bytes(),
         threads: rayon::current_num_threads(),
-        events: outcome.stats.events,
-        windows: outcome.stats.windows,
+        events: stats.events,
+        windows: stats.windows,
         requests,
         requests_per_cpu_s: cpu_s.filter(|&seconds| seconds > 0.0).map(|seconds| requests as f64 / seconds),
-    };
-    (outcome, record)
+    }
+}
+
+/// Requests that arrived at any service or device in any replication.
+pub(super) fn requests_of_all(replications: &Replications) -> u64 {
+    let counts = replications.samples().iter().filter(|sample| sample.figure.metric == "requests");
+    counts.flat_map(|sample| sample.values.iter().flatten()).map(|&count| count as u64).sum()
 }
 
 /// Requests that arrived at any service or device.
@@ -115,7 +164,7 @@ fn manifest(scenario: &Scenario) -> Manifest {
     }
 }
 
-fn input(input: &scenario::Input) -> InputFile {
+pub(super) fn input(input: &scenario::Input) -> InputFile {
     InputFile { path: input.path.clone(), blake3: input.blake3.clone() }
 }
 

@@ -163,6 +163,8 @@ impl Comparison {
 /// What all services together answered.
 struct Traffic {
     opened: SimTime,
+    /// Whether there is a service at all: without one nothing ever overtakes the road.
+    is_served: bool,
     /// Completed requests and output tokens of each bin.
     bins: Vec<[u64; 2]>,
 }
@@ -178,6 +180,7 @@ impl Traffic {
         let counted = |what, bin| services().map(|(tenant, _)| tenant.book.counted_in(what, bin)).sum();
         Traffic {
             opened: services().filter_map(|(_, facts)| facts.opened).min().unwrap_or(SimTime::ZERO),
+            is_served: services().next().is_some(),
             bins: (0..accounts.grid().bins())
                 .map(|bin| [counted(Count::Completed, bin), counted(Count::OutputTokens, bin)])
                 .collect(),
@@ -213,7 +216,11 @@ fn compare(accounts: &Accounts, curve: &[Sums], traffic: &Traffic, boundary: Bou
         ratio: per(training),
         per_request: per(traffic.total(0) as f64),
         per_1k_tokens: per(traffic.total(1) as f64 / 1e3),
-        crossing: if threshold > 0.0 { crossing(accounts, curve, traffic, threshold, (boundary, axis)) } else { None },
+        crossing: if threshold > 0.0 && traffic.is_served {
+            crossing(accounts, curve, traffic, threshold, (boundary, axis))
+        } else {
+            None
+        },
     }
 }
 

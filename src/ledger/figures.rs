@@ -20,6 +20,14 @@ pub struct Figure {
     pub boundary: Option<Boundary>,
 }
 
+impl Figure {
+    /// Whether `other` is the same figure of another run.
+    #[must_use]
+    pub fn is_same(&self, other: &Figure) -> bool {
+        (self.metric, self.boundary) == (other.metric, other.boundary) && self.subject == other.subject
+    }
+}
+
 /// All figures: tenants in their order, then clusters, sites and the total of all sites.
 pub(super) fn all(accounts: &Accounts) -> Vec<Figure> {
     let mut figures = Vec::new();

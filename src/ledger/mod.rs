@@ -8,6 +8,7 @@ mod facts;
 mod figures;
 mod latencies;
 mod settle;
+mod spread;
 mod timeline;
 
 pub use accounts::{Accounts, Boundary, ClusterBooks, Holding, Line, Part, SiteSum, Sum, Sums, close};
@@ -17,4 +18,5 @@ pub use facts::{Facts, JobFacts, ServiceFacts, SitePlan, Tenant};
 pub use figures::Figure;
 pub use latencies::{Histogram, Latencies};
 pub use settle::{Charge, Entry};
+pub use spread::{Paired, Replications, Sample, Spread, student_95};
 pub use timeline::Step;

@@ -5,16 +5,18 @@ mod folder;
 mod json;
 mod number;
 mod sheets;
+mod sweep;
 mod table;
 mod tables;
 mod timelines;
 
 pub use folder::{OutputError, check};
 pub use json::json;
+pub use sweep::{AxisRecord, CellRows, SweepManifest, SweepTables, write_sweep};
 pub use table::table;
 pub use timelines::ROWS_MAX;
 
-use crate::ledger::Accounts;
+use crate::ledger::{Accounts, Replications};
 use crate::units::Span;
 use folder::Folder;
 use serde::Serialize;
@@ -97,6 +99,29 @@ pub fn write(
     manifest: &Manifest,
     record: &RunRecord,
 ) -> Result<(), OutputError> {
+    fill(dir, accounts, step, manifest, record, None)
+}
+
+/// As [`write()`], with `replications.csv` beside the files of replication 0.
+pub fn write_replicated(
+    dir: &Path,
+    accounts: &Accounts,
+    replications: &Replications,
+    step: Span,
+    manifest: &Manifest,
+    record: &RunRecord,
+) -> Result<(), OutputError> {
+    fill(dir, accounts, step, manifest, record, Some(replications))
+}
+
+fn fill(
+    dir: &Path,
+    accounts: &Accounts,
+    step: Span,
+    manifest: &Manifest,
+    record: &RunRecord,
+    replications: Option<&Replications>,
+) -> Result<(), OutputError> {
     let rows = accounts.timeline_rows(step);
     if rows > ROWS_MAX {
         return Err(OutputError::TooManyRows { rows, step, suggestion: suggested_step(accounts) });
@@ -111,8 +136,12 @@ pub fn write(
     let timelines = ["power.csv", "utilisation.csv", "cost.csv", "carbon.csv"];
     folder.csvs(timelines, |to| timelines::write(accounts, step, to))?;
     let fixed = [sheets::SUMMARY, sheets::COMPARISON, sheets::POWER, sheets::UTILISATION, sheets::COST, sheets::CARBON];
-    let sheets: Vec<_> =
+    let mut sheets: Vec<_> =
         fixed.into_iter().chain([sheets::EVENTS, jobs.sheet.clone(), services.sheet.clone()]).collect();
+    if let Some(replications) = replications {
+        folder.csv(sheets::REPLICATIONS.file, |to| tables::replications(replications, to))?;
+        sheets.push(sheets::REPLICATIONS);
+    }
     folder.json("datapackage.json", &sheets::datapackage(&manifest.name, &sheets))?;
     folder.json("run.json", record)?;
     folder.json("manifest.json", manifest)?;

@@ -25,6 +25,20 @@ impl Column {
     }
 }
 
+impl Column {
+    /// A column with the value that a cell of a sweep has on the axis `path`.
+    pub(super) fn of_axis(path: &str) -> Column {
+        let meaning = format!("value of `{path}` in the scenario, as the sweep writes it");
+        Column { name: Cow::Owned(path.to_owned()), kind: "any", unit: "", meaning: Cow::Owned(meaning) }
+    }
+
+    /// The same column, of one subject.
+    pub(super) fn of_subject(self, subject: &str) -> Column {
+        let meaning = format!("{} of {subject}", self.meaning);
+        Column { name: Cow::Owned(format!("{subject}.{}", self.name)), meaning: Cow::Owned(meaning), ..self }
+    }
+}
+
 /// A file and its columns.
 #[derive(Debug, Clone)]
 pub(super) struct Sheet {
@@ -103,6 +117,82 @@ pub(super) const SUMMARY: Sheet = Sheet {
         column("value", "number", "", "how much, in the row's unit; empty where there is nothing to say"),
         column("unit", "string", "", "s, ms, kWh, kW, USD, kgCO2e, L, GPU-h, tokens, count, ratio or fraction"),
         column("boundary", "string", "", "B1, B2, B3 or B4; empty where the metric has none"),
+    ]),
+};
+
+/// Every headline figure over replications.
+pub(super) const REPLICATIONS: Sheet = Sheet {
+    file: "replications.csv",
+    about: "Every figure of summary.csv over all replications; summary.csv and the other files are of replication 0.",
+    columns: Cow::Borrowed(&[
+        column("subject", "string", "", "whose figure, as in summary.csv"),
+        column("metric", "string", "", "which figure"),
+        column("unit", "string", "", "unit of the columns from mean on"),
+        column("boundary", "string", "", "B1, B2, B3 or B4; empty where the metric has none"),
+        column("n", "integer", "count", "replications in which the figure exists"),
+        column("mean", "number", "", "mean over those"),
+        column("sd", "number", "", "standard deviation of the sample, over n - 1"),
+        column("ci95_low", "number", "", "lower end of the 95 % interval of the mean, by Student's t"),
+        column("ci95_high", "number", "", "upper end of the same interval"),
+        column("p5", "number", "", "5th percentile, interpolated between order statistics"),
+        column("p50", "number", "", "median"),
+        column("p95", "number", "", "95th percentile"),
+    ]),
+};
+
+const CELL: Column = column("cell", "integer", "", "number of the cell, from 0; the last axis varies fastest");
+
+/// The first columns of the runs of a sweep; axes follow the first, figures the last.
+pub(super) const RUNS: Sheet = Sheet {
+    file: "runs.csv",
+    about: "One row for each run: where it stands on each axis, and its figures. The same replication met the same chance in every cell.",
+    columns: Cow::Borrowed(&[CELL, column("replication", "integer", "", "which replication of the cell, from 0")]),
+};
+
+/// The cells of a sweep; axes follow the first column.
+pub(super) const CELLS: Sheet = Sheet {
+    file: "cells.csv",
+    about: "Every figure of each cell over its replications.",
+    columns: Cow::Borrowed(&[
+        CELL,
+        column("subject", "string", "", "whose figure, as in a run's summary.csv"),
+        column("metric", "string", "", "which figure"),
+        column("unit", "string", "", "unit of the columns from mean on"),
+        column("boundary", "string", "", "B1, B2, B3 or B4; empty where the metric has none"),
+        column("n", "integer", "count", "replications in which the figure exists"),
+        column("mean", "number", "", "mean over those"),
+        column("sd", "number", "", "standard deviation of the sample, over n - 1"),
+        column("ci95_low", "number", "", "lower end of the 95 % interval of the mean, by Student's t"),
+        column("ci95_high", "number", "", "upper end of the same interval"),
+        column("p5", "number", "", "5th percentile, interpolated between order statistics"),
+        column("p50", "number", "", "median"),
+        column("p95", "number", "", "95th percentile"),
+    ]),
+};
+
+/// The cells of a sweep against its baseline; axes follow the first column.
+pub(super) const COMPARISONS: Sheet = Sheet {
+    file: "comparisons.csv",
+    about: "Every figure of each cell against the baseline's, paired by replication, with 95 % intervals by Student's t.",
+    columns: Cow::Borrowed(&[
+        CELL,
+        column("subject", "string", "", "whose figure, as in a run's summary.csv"),
+        column("metric", "string", "", "which figure"),
+        column("unit", "string", "", "unit of baseline_mean, mean, difference and half_width"),
+        column("boundary", "string", "", "B1, B2, B3 or B4; empty where the metric has none"),
+        column("n", "integer", "count", "replications in which both cells have the figure"),
+        column("baseline_mean", "number", "", "mean of the baseline over those"),
+        column("mean", "number", "", "mean of this cell over those"),
+        column("difference", "number", "", "mean of this cell minus baseline"),
+        column("half_width", "number", "", "half-width of the difference's 95 % interval"),
+        column("difference_pct", "number", "", "difference in per cent of the baseline's mean"),
+        column("half_width_pct", "number", "", "half_width in per cent of the baseline's mean"),
+        column(
+            "verdict",
+            "string",
+            "",
+            "higher or lower where the interval leaves out 0, else `no difference shown`; empty for one pair",
+        ),
     ]),
 };
 

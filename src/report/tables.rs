@@ -3,7 +3,7 @@
 use super::number::{decimals, figure};
 use super::sheets::{self, Column, Sheet};
 use super::timelines::utc;
-use crate::ledger::{Accounts, Event, Facts, Figure, Row, Spent, Tenant, Use};
+use crate::ledger::{Accounts, Event, Facts, Figure, Replications, Row, Spent, Spread, Tenant, Use};
 use std::borrow::Cow;
 use std::io::Write;
 
@@ -16,6 +16,34 @@ pub(super) fn summary(accounts: &Accounts, to: impl Write) -> csv::Result<()> {
         csv.write_record([&row.subject, row.metric, &figure(row.value), row.unit, boundary])?;
     }
     Ok(csv.flush()?)
+}
+
+/// Writes `replications.csv`.
+pub(super) fn replications(replications: &Replications, to: impl Write) -> csv::Result<()> {
+    let mut csv = csv::Writer::from_writer(to);
+    csv.write_record(sheets::REPLICATIONS.header())?;
+    for sample in replications.samples() {
+        let row = &sample.figure;
+        let boundary = row.boundary.map_or("", |boundary| boundary.name());
+        let names = [&row.subject, row.metric, row.unit, boundary].map(str::to_owned);
+        csv.write_record(names.into_iter().chain(spread_cells(sample.spread().as_ref())))?;
+    }
+    Ok(csv.flush()?)
+}
+
+/// The cells `n`, `mean`, `sd`, `ci95_low`, `ci95_high`, `p5`, `p50` and `p95`.
+pub(super) fn spread_cells(spread: Option<&Spread>) -> [String; 8] {
+    let cell = |value: fn(&Spread) -> Option<f64>| figure(spread.and_then(value));
+    [
+        spread.map_or(0, |spread| spread.n).to_string(),
+        cell(|spread| Some(spread.mean)),
+        cell(|spread| spread.sd),
+        cell(Spread::ci95_low),
+        cell(Spread::ci95_high),
+        cell(|spread| Some(spread.p5)),
+        cell(|spread| Some(spread.p50)),
+        cell(|spread| Some(spread.p95)),
+    ]
 }
 
 /// Writes `comparison.csv`.
@@ -118,7 +146,7 @@ impl<'a> Wide<'a> {
 }
 
 /// A column for a figure: its metric, its boundary and its unit.
-fn figure_column(row: &Figure) -> Column {
+pub(super) fn figure_column(row: &Figure) -> Column {
     let suffix = match row.unit {
         "s" => "_s",
         "ms" => "_ms",

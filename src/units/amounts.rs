@@ -75,6 +75,10 @@ macro_rules! amount {
 /// `whole` cut in proportion to `weights` by the largest-remainder rule; the parts always add up to `whole`.
 fn split_largest_remainder(whole: i128, weights: &[u128]) -> Vec<i128> {
     assert!(!weights.is_empty(), "an amount is split among at least one taker");
+    if whole == 0 {
+        // Common where a tariff, a grid or a site takes nothing.
+        return vec![0; weights.len()];
+    }
     let total: u128 = weights.iter().sum();
     if total == 0 {
         let mut parts = vec![0; weights.len()];

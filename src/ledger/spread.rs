@@ -1,0 +1,291 @@
+//! How a figure varies over replications: mean, standard deviation, Student's 95 % interval and percentiles, each computed
+//! here, once, in the order of the replications.
+
+use super::Figure;
+use std::f64::consts::{FRAC_2_PI, FRAC_PI_2};
+
+/// One figure over replications.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Sample {
+    /// Whose figure, which, in which unit and boundary; its value is that of the first replication that has the row.
+    pub figure: Figure,
+    /// Its value in each replication, in their order; none where there is nothing to say.
+    pub values: Vec<Option<f64>>,
+}
+
+impl Sample {
+    /// How the values that are there spread; none where there is not one.
+    #[must_use]
+    pub fn spread(&self) -> Option<Spread> {
+        Spread::of(&self.values.iter().copied().flatten().collect::<Vec<f64>>())
+    }
+}
+
+/// Every figure of several replications of one scenario, in the order of `summary.csv`.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Replications {
+    samples: Vec<Sample>,
+    count: usize,
+}
+
+impl Replications {
+    /// The figures of each replication, in their order, gathered by subject, metric and boundary.
+    #[must_use]
+    pub fn gather(runs: impl IntoIterator<Item = Vec<Figure>>) -> Replications {
+        let mut all = Replications::default();
+        for figures in runs {
+            all.enter(figures);
+        }
+        all.samples.iter_mut().for_each(|sample| sample.values.resize(all.count, None));
+        all
+    }
+
+    /// How many replications.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.count
+    }
+
+    /// One sample for each figure.
+    #[must_use]
+    pub fn samples(&self) -> &[Sample] {
+        &self.samples
+    }
+
+    /// Enters one more replication, whose figures mostly come in the order of the others'.
+    fn enter(&mut self, figures: Vec<Figure>) {
+        for (index, figure) in figures.into_iter().enumerate() {
+            let same = |sample: &Sample| sample.figure.is_same(&figure);
+            let expected = self.samples.get(index).is_some_and(same).then_some(index);
+            let value = figure.value;
+            let at = expected.or_else(|| self.samples.iter().position(same)).unwrap_or(self.samples.len());
+            if at == self.samples.len() {
+                self.samples.push(Sample { figure, values: Vec::new() });
+            }
+            let values = &mut self.samples[at].values;
+            values.resize(self.count, None);
+            values.push(value);
+        }
+        self.count += 1;
+    }
+}
+
+/// How some values spread.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Spread {
+    /// How many values.
+    pub n: usize,
+    /// Their mean.
+    pub mean: f64,
+    /// Standard deviation of the sample, over n - 1; none for one value.
+    pub sd: Option<f64>,
+    /// Half-width of the 95 % interval of the mean by Student's t; none for one value.
+    pub half_width: Option<f64>,
+    /// 5th percentile, interpolated between order statistics as spreadsheets do (Hyndman and Fan, 1996, type 7).
+    pub p5: f64,
+    /// Median.
+    pub p50: f64,
+    /// 95th percentile.
+    pub p95: f64,
+}
+
+impl Spread {
+    /// The spread of `values`; none where there is not one.
+    #[must_use]
+    pub fn of(values: &[f64]) -> Option<Spread> {
+        if values.is_empty() {
+            return None;
+        }
+        let n = values.len();
+        let mean = values.iter().sum::<f64>() / n as f64;
+        let squares: f64 = values.iter().map(|value| (value - mean) * (value - mean)).sum();
+        let sd = (n > 1).then(|| libm::sqrt(squares / (n - 1) as f64));
+        let half_width = sd.map(|sd| if sd > 0.0 { student_95(n - 1) * sd / libm::sqrt(n as f64) } else { 0.0 });
+        let mut sorted = values.to_vec();
+        sorted.sort_by(f64::total_cmp);
+        let [p5, p50, p95] = [0.05, 0.50, 0.95].map(|share| percentile(&sorted, share));
+        Some(Spread { n, mean, sd, half_width, p5, p50, p95 })
+    }
+
+    /// The lower end of the 95 % interval of the mean.
+    #[must_use]
+    pub fn ci95_low(&self) -> Option<f64> {
+        self.half_width.map(|half_width| self.mean - half_width)
+    }
+
+    /// The upper end of the 95 % interval of the mean.
+    #[must_use]
+    pub fn ci95_high(&self) -> Option<f64> {
+        self.half_width.map(|half_width| self.mean + half_width)
+    }
+}
+
+/// A figure of two scenarios that met the same chance, replication by replication.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Paired {
+    /// Mean of the scenario that the other is compared with.
+    pub base: f64,
+    /// Mean of the other.
+    pub mean: f64,
+    /// How the differences, other minus base, spread.
+    pub difference: Spread,
+}
+
+impl Paired {
+    /// The pair over the replications that have both values; none where no replication has.
+    #[must_use]
+    pub fn of(base: &Sample, other: &Sample) -> Option<Paired> {
+        let pairs = base.values.iter().zip(&other.values);
+        let pairs: Vec<(f64, f64)> = pairs.filter_map(|(&base, &other)| Some((base?, other?))).collect();
+        let mean = |side: fn(&(f64, f64)) -> f64| pairs.iter().map(side).sum::<f64>() / pairs.len() as f64;
+        let differences: Vec<f64> = pairs.iter().map(|(base, other)| other - base).collect();
+        let difference = Spread::of(&differences)?;
+        Some(Paired { base: mean(|pair| pair.0), mean: mean(|pair| pair.1), difference })
+    }
+
+    /// `part` in per cent of the base; none where that is zero.
+    #[must_use]
+    pub fn percent(&self, part: f64) -> Option<f64> {
+        (self.base != 0.0).then(|| part / self.base.abs() * 100.0)
+    }
+
+    /// `higher` or `lower` where the 95 % interval of the difference leaves out zero, else `no difference shown`; empty for one
+    /// pair, which has no interval.
+    #[must_use]
+    pub fn verdict(&self) -> &'static str {
+        let (Some(low), Some(high)) = (self.difference.ci95_low(), self.difference.ci95_high()) else { return "" };
+        match (low > 0.0, high < 0.0) {
+            (true, _) => "higher",
+            (_, true) => "lower",
+            _ => "no difference shown",
+        }
+    }
+}
+
+/// Between the order statistics around rank (n - 1) x share.
+fn percentile(sorted: &[f64], share: f64) -> f64 {
+    let rank = (sorted.len() - 1) as f64 * share;
+    let below = libm::floor(rank) as usize;
+    let above = (below + 1).min(sorted.len() - 1);
+    sorted[below] + (sorted[above] - sorted[below]) * (rank - below as f64)
+}
+
+/// Student's t that 95 % of draws stay within on both sides, for whole `freedom` of 1 or more: 12.706 for 1, 2.093 for 19, 1.960
+/// for many. The probability within t has a closed form for whole degrees of freedom (Abramowitz and Stegun, 1964, 26.7.3 and
+/// 26.7.4), which bisection inverts.
+#[must_use]
+pub fn student_95(freedom: usize) -> f64 {
+    assert!(freedom > 0, "an interval needs two values or more");
+    if freedom > 1_000 {
+        // The series is as long as the degrees of freedom; here two terms of 26.7.5 are good to 1e-5. Normal quantile: 1.96.
+        const NORMAL: f64 = 1.959_963_984_540_054;
+        return NORMAL + (NORMAL * NORMAL * NORMAL + NORMAL) / (4.0 * freedom as f64);
+    }
+    let (mut low, mut high) = (0.0, FRAC_PI_2);
+    // Halving 60 times leaves less than one bit of the angle.
+    for _ in 0..60 {
+        let middle = (low + high) / 2.0;
+        if within(middle, freedom) < 0.95 { low = middle } else { high = middle }
+    }
+    libm::tan(low) * libm::sqrt(freedom as f64)
+}
+
+/// The probability that |t| stays below tan(`angle`) x sqrt(`freedom`).
+fn within(angle: f64, freedom: usize) -> f64 {
+    let (sine, cosine) = (libm::sin(angle), libm::cos(angle));
+    let is_odd = !freedom.is_multiple_of(2);
+    // The terms run over the powers of the cosine of the other parity than `freedom`, from 1 or 0 up to `freedom` - 2.
+    let (mut term, mut sum, mut power) = if is_odd { (cosine, 0.0, 1) } else { (1.0, 0.0, 0) };
+    while power + 2 <= freedom {
+        sum += term;
+        term *= (power + 1) as f64 / (power + 2) as f64 * cosine * cosine;
+        power += 2;
+    }
+    if is_odd { FRAC_2_PI * (angle + sine * sum) } else { sine * sum }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Abramowitz and Stegun, table 26.10, column 0.95 (two-sided), with more digits from R's qt(0.975, n).
+    #[test]
+    fn student_matches_the_printed_table() {
+        let table = [
+            (1, 12.706_205),
+            (2, 4.302_653),
+            (3, 3.182_446),
+            (4, 2.776_445),
+            (5, 2.570_582),
+            (10, 2.228_139),
+            (19, 2.093_024),
+            (30, 2.042_272),
+            (60, 2.000_298),
+            (120, 1.979_930),
+            (1_000, 1.962_339),
+            (1_001, 1.962_337),
+            (10_000, 1.960_201),
+        ];
+        for (freedom, printed) in table {
+            assert!((student_95(freedom) - printed).abs() < 1e-5, "{freedom}: {} and {printed}", student_95(freedom));
+        }
+    }
+
+    #[test]
+    fn a_spread_by_hand() {
+        // 2, 4, 4, 4, 5, 5, 7, 9: mean 5, squares 32, sd sqrt(32 / 7); t(7) = 2.364624.
+        let spread = Spread::of(&[9.0, 2.0, 4.0, 5.0, 4.0, 7.0, 4.0, 5.0]).unwrap();
+        assert_eq!((spread.n, spread.mean, spread.p50), (8, 5.0, 4.5));
+        assert!((spread.sd.unwrap() - 2.138_090).abs() < 1e-6);
+        assert!((spread.half_width.unwrap() - 1.787_487).abs() < 1e-5, "{spread:?}");
+        // PERCENTILE.INC of a spreadsheet: rank 0.35 between 2 and 4, rank 6.65 between 7 and 9.
+        assert!((spread.p5 - 2.7).abs() < 1e-12 && (spread.p95 - 8.3).abs() < 1e-12, "{spread:?}");
+    }
+
+    #[test]
+    fn one_value_has_no_interval_and_none_no_spread() {
+        let spread = Spread::of(&[3.0]).unwrap();
+        assert_eq!((spread.mean, spread.sd, spread.ci95_low(), spread.p5, spread.p95), (3.0, None, None, 3.0, 3.0));
+        assert_eq!(Spread::of(&[]), None);
+        assert_eq!(Spread::of(&[2.0, 2.0]).unwrap().half_width, Some(0.0));
+    }
+
+    #[test]
+    fn a_pair_by_hand() {
+        let sample = |values: &[Option<f64>]| Sample {
+            figure: Figure { subject: "total".to_owned(), metric: "a", value: None, unit: "s", boundary: None },
+            values: values.to_vec(),
+        };
+        let base = sample(&[Some(10.0), Some(20.0), None, Some(30.0)]);
+        // Differences 1, 2 and 3: mean 2, sd 1, half-width 4.302653 / sqrt(3) = 2.484138, which holds 0.
+        let paired = Paired::of(&base, &sample(&[Some(11.0), Some(22.0), Some(5.0), Some(33.0)])).unwrap();
+        assert_eq!((paired.base, paired.mean, paired.difference.n, paired.difference.mean), (20.0, 22.0, 3, 2.0));
+        assert!((paired.difference.half_width.unwrap() - 2.484_138).abs() < 1e-5, "{paired:?}");
+        assert_eq!((paired.percent(paired.difference.mean), paired.verdict()), (Some(10.0), "no difference shown"));
+        let verdict = |values: &[Option<f64>]| Paired::of(&base, &sample(values)).map(|paired| paired.verdict());
+        assert_eq!(verdict(&[Some(12.0), Some(22.0), None, Some(32.1)]), Some("higher"));
+        assert_eq!(verdict(&[Some(8.0), Some(18.0), None, Some(28.0)]), Some("lower"));
+        assert_eq!(verdict(&[Some(10.0), Some(20.0), None, Some(30.0)]), Some("no difference shown"));
+        assert_eq!((verdict(&[Some(12.0)]), verdict(&[None])), (Some(""), None));
+    }
+
+    #[test]
+    fn a_figure_that_a_replication_lacks_stays_at_its_place() {
+        let figure = |metric, value| Figure { subject: "total".to_owned(), metric, value, unit: "s", boundary: None };
+        let all = Replications::gather([
+            vec![figure("a", Some(1.0)), figure("b", None)],
+            vec![figure("b", Some(2.0)), figure("c", Some(5.0))],
+            vec![figure("a", Some(3.0))],
+        ]);
+        let values: Vec<_> = all.samples().iter().map(|sample| (sample.figure.metric, sample.values.clone())).collect();
+        assert_eq!(
+            values,
+            [
+                ("a", vec![Some(1.0), None, Some(3.0)]),
+                ("b", vec![None, Some(2.0), None]),
+                ("c", vec![None, Some(5.0), None]),
+            ]
+        );
+        assert_eq!((all.count(), all.samples()[0].spread().unwrap().mean), (3, 2.0));
+    }
+}

@@ -1,0 +1,221 @@
+//! `tollway sweep` from outside: cells, common random numbers, comparisons, complaints, the shipped gallery.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output};
+use tollway::ledger::{Paired, Replications, Sample};
+use tollway::sweep::{Axis, Plan};
+
+const CASE: &str = "scenarios/validate/llama3-405b-54d.toml";
+const EVERY: &str = "training.llama3.checkpoint.remote.every";
+
+fn tollway(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_tollway")).args(arguments).output().unwrap()
+}
+
+/// Sweeps into a folder of its own, which is read before it vanishes.
+fn sweep<T>(arguments: &[&str], read: impl FnOnce(&Path) -> T) -> T {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("out");
+    let output = tollway(&[&["sweep"], arguments, &["--out", out.to_str().unwrap()]].concat());
+    assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    read(&out)
+}
+
+/// What is said of a sweep that is refused; nothing may be written.
+fn refusal(arguments: &[&str]) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("out");
+    let output = tollway(&[&["sweep"], arguments, &["--out", out.to_str().unwrap()]].concat());
+    assert_eq!(output.status.code(), Some(2), "{arguments:?}");
+    assert!(!out.exists(), "{arguments:?}");
+    String::from_utf8(output.stderr).unwrap()
+}
+
+type Row = BTreeMap<String, String>;
+
+fn rows(file: &Path) -> Vec<Row> {
+    let mut reader = csv::Reader::from_path(file).unwrap();
+    let header = reader.headers().unwrap().clone();
+    let row =
+        |record: csv::StringRecord| header.iter().map(str::to_owned).zip(record.iter().map(str::to_owned)).collect();
+    reader.records().map(|record| row(record.unwrap())).collect()
+}
+
+fn number(row: &Row, column: &str) -> f64 {
+    row[column].parse().unwrap_or_else(|_| panic!("{column} of {row:?}"))
+}
+
+/// Rows of one metric of the job.
+fn of(rows: Vec<Row>, metric: &str) -> Vec<Row> {
+    rows.into_iter().filter(|row| row["subject"] == "training.llama3" && row["metric"] == metric).collect()
+}
+
+#[test]
+fn a_run_of_a_cell_is_the_ordinary_run_and_threads_change_no_byte() {
+    let vary = format!("{EVERY}=10 min,20 min");
+    let on = |threads: &str| {
+        let arguments = [CASE, "--vary", &vary, "--replications", "4", "--threads", threads];
+        sweep(&arguments, |out| {
+            let files = ["runs.csv", "cells.csv", "comparisons.csv", "datapackage.json", "manifest.json"];
+            (files.map(|file| fs::read_to_string(out.join(file)).unwrap()), rows(&out.join("runs.csv")))
+        })
+    };
+    let (one, runs) = on("1");
+    assert!(on("2").0 == one && on("8").0 == one, "a sweep differs with the number of threads");
+
+    assert_eq!(runs.len(), 8);
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("out");
+    tollway(&["run", CASE, "--set", &format!("{EVERY}=20 min"), "--out", out.to_str().unwrap()]);
+    let alone = of(rows(&out.join("summary.csv")), "ettr").remove(0);
+    assert_eq!((runs[4]["cell"].as_str(), runs[4]["replication"].as_str()), ("1", "0"));
+    assert_eq!((&runs[4][EVERY], &runs[4]["training.llama3.ettr_fraction"]), (&"20 min".to_owned(), &alone["value"]));
+}
+
+#[test]
+fn the_data_package_describes_every_column() {
+    sweep(&[CASE, "--vary", "training.llama3.mfu=0.3,0.4"], |out| {
+        let text = fs::read_to_string(out.join("datapackage.json")).unwrap();
+        let package: serde_json::Value = serde_json::from_str(&text).unwrap();
+        let resources = package["resources"].as_array().unwrap();
+        assert_eq!(resources.len(), 3);
+        for resource in resources {
+            let mut reader = csv::Reader::from_path(out.join(resource["path"].as_str().unwrap())).unwrap();
+            let fields = resource["schema"]["fields"].as_array().unwrap();
+            let names: Vec<&str> = fields.iter().map(|field| field["name"].as_str().unwrap()).collect();
+            assert_eq!(reader.headers().unwrap(), names);
+            assert!(reader.records().all(|record| record.is_ok()), "every row is as long as the header");
+        }
+    });
+}
+
+/// A sample of each cell over 20 replications.
+fn ettr(cells: &[Replications]) -> Vec<&Sample> {
+    let find =
+        |cell: &'_ Replications| cell.samples().iter().position(|sample| sample.figure.metric == "ettr").unwrap();
+    cells.iter().map(|cell| &cell.samples()[find(cell)]).collect()
+}
+
+#[test]
+fn common_random_numbers_make_the_interval_at_least_twice_as_tight() {
+    let axes = vec![Axis::parse(&format!("{EVERY}=10 min,20 min")).unwrap()];
+    let plan = Plan::new(Path::new(CASE), &[], axes, 20.try_into().unwrap(), &[]).unwrap();
+    assert_eq!((plan.runs(), plan.baseline), (40, 0));
+    let results = plan.run(|| ());
+    let samples = ettr(&results.cells);
+    let paired = Paired::of(samples[0], samples[1]).unwrap().difference.half_width.unwrap();
+    let of_mean = |sample: &Sample| sample.spread().unwrap().half_width.unwrap();
+    // The half-width of a difference of two independent means, both of as many draws.
+    let unpaired = (of_mean(samples[0]) * of_mean(samples[0]) + of_mean(samples[1]) * of_mean(samples[1])).sqrt();
+    assert!(2.0 * paired <= unpaired, "paired {paired}, unpaired {unpaired}");
+}
+
+#[test]
+fn what_cannot_change_is_not_shown_to_differ() {
+    let vary = ["--vary", "training.llama3.research_multiplier=1,2", "--replications", "3"];
+    sweep(&[&[CASE], &vary[..]].concat(), |out| {
+        let row = of(rows(&out.join("comparisons.csv")), "ettr").remove(0);
+        assert_eq!((number(&row, "difference"), row["verdict"].as_str()), (0.0, "no difference shown"));
+        assert_eq!(row["n"], "3");
+    });
+}
+
+#[test]
+fn a_sweep_that_is_wrong_is_refused_before_anything_runs() {
+    let words = refusal(&[CASE, "--vary", "training.llama3.checkpoint.remote.evry=10 min,20 min"]);
+    assert!(words.contains("did you mean `every`?"), "{words}");
+    let words = refusal(&[CASE, "--vary", "training.llama3.nodes=2048,4000", "--vary", "training.llama3.mfu=0.3,0.4"]);
+    assert_eq!(words.matches("4000 nodes").count(), 1, "said once: {words}");
+    assert!(words.contains("(in the cell training.llama3.nodes=4000, training.llama3.mfu=0.3)"), "{words}");
+    let vary = ["--vary", "training.llama3.mfu=0.3,0.4"];
+    let cases: &[(&[&str], &str)] = &[
+        (&[CASE], "error: the sweep varies nothing; add --vary path=a,b,c or an [[axis]] to the sweep file\n"),
+        (
+            &[CASE, vary[0], vary[1], vary[0], vary[1]],
+            "error: two axes vary `training.llama3.mfu`; join their values\n",
+        ),
+        (
+            &[CASE, vary[0], vary[1], "--baseline", "training.llama3.mfu=0.5"],
+            "error: the baseline's training.llama3.mfu=0.5 is no value of its axis; there are 0.3, 0.4\n",
+        ),
+        (
+            &[CASE, vary[0], vary[1], "--baseline", "seed=1"],
+            "error: the baseline names `seed`, which no axis varies; there are training.llama3.mfu\n",
+        ),
+    ];
+    for (arguments, words) in cases {
+        assert_eq!(refusal(arguments), *words);
+    }
+    assert!(refusal(&["nowhere.toml", vary[0], vary[1]]).contains("there is no file nowhere.toml"));
+}
+
+#[test]
+fn a_sweep_file_that_is_wrong_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("s.toml");
+    let said = |text: &str| {
+        fs::write(&file, format!("scenario = \"x.toml\"\n{text}")).unwrap();
+        refusal(&[file.to_str().unwrap()]).replace(file.to_str().unwrap(), "s.toml")
+    };
+    let words = said("replicatons = 3");
+    assert!(words.starts_with("error: s.toml: TOML parse error at line 2"), "{words}");
+    assert!(words.contains("unknown field `replicatons`"), "{words}");
+    let words = "error: s.toml: `a`: an axis takes either values, or from, to and one of count, step and factor\n";
+    assert_eq!(said("[[axis]]\npath = \"a\"\nvalues = [1]\nfrom = 1"), words);
+    assert_eq!(said("[[axis]]\npath = \"a\"\nfrom = 1\nto = 8\nstep = 1\ncount = 3"), words);
+    let words = "error: s.toml: `a`: steps of 3 from 1 do not meet 9\n";
+    assert_eq!(said("[[axis]]\npath = \"a\"\nfrom = 1\nto = 9\nstep = 3"), words);
+    assert!(said("[[axis]]\npath = \"a\"\nvalues = [1]").contains("there is no file"));
+}
+
+#[test]
+fn a_dry_run_names_the_cells_and_writes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("out");
+    let arguments = ["sweep", "scenarios/sweeps/spares-repair.toml", "--dry-run", "--out", out.to_str().unwrap()];
+    let printed = String::from_utf8(tollway(&arguments).stdout).unwrap();
+    assert!(printed.contains("15 cells x 20 replications = 300 runs, about "), "{printed}");
+    let cell = "cell 4: training.llama3.recovery.repair=12 h, training.llama3.spares.hot=64  (baseline)\n";
+    assert!(printed.contains(cell), "{printed}");
+    assert!(!out.exists());
+}
+
+/// The mean ETTR of each cell of a shipped sweep at 4 replications, by its values on the two axes.
+fn gallery(name: &str, axes: [&str; 2]) -> BTreeMap<[String; 2], f64> {
+    let file = format!("scenarios/sweeps/{name}.toml");
+    let cells = sweep(&[&file, "--replications", "4"], |out| of(rows(&out.join("cells.csv")), "ettr"));
+    cells.iter().map(|row| (axes.map(|axis| row[axis].clone()), number(row, "mean"))).collect()
+}
+
+#[test]
+fn the_gallery_asks_and_answers_in_its_header() {
+    let mut seen = 0;
+    for entry in fs::read_dir("scenarios/sweeps").unwrap() {
+        let text = fs::read_to_string(entry.unwrap().path()).unwrap();
+        let header: String = text.lines().take_while(|line| line.starts_with('#')).collect();
+        assert!(header.contains('?') && header.contains("Answer: "), "{header}");
+        seen += 1;
+    }
+    assert_eq!(seen, 2, "each sweep of the gallery has a test of its answer below");
+}
+
+#[test]
+fn a_larger_fleet_saves_more_often() {
+    let ettr = gallery("checkpoint-fleet", ["training.llama3.nodes", EVERY]);
+    let best = |nodes: &str| {
+        let fleet = ettr.iter().filter(|(key, _)| key[0] == nodes);
+        fleet.max_by(|one, other| one.1.total_cmp(other.1)).unwrap().0[1].clone()
+    };
+    assert_eq!(["256", "1024", "2048"].map(best), ["10 min", "5 min", "5 min"]);
+}
+
+#[test]
+fn spares_follow_the_nodes_in_repair() {
+    let ettr = gallery("spares-repair", ["training.llama3.recovery.repair", "training.llama3.spares.hot"]);
+    let of = |repair: &str, hot: &str| ettr[&[repair.to_owned(), hot.to_owned()]];
+    assert!(of("12 h", "4") < 0.75 && of("12 h", "16") > 0.91);
+    assert!(of("2 d", "16") < 0.75 && of("2 d", "32") > 0.91);
+    assert!(of("7 d", "32") < 0.25 && of("7 d", "64") < 0.91);
+}
