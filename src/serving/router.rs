@@ -17,6 +17,11 @@ impl Routing {
         Routing { policy, turn: 0 }
     }
 
+    /// True where choices depend on which replicas are open, and not on how loaded they are.
+    pub(crate) fn ignores_loads(&self) -> bool {
+        matches!(self.policy, Router::RoundRobin {})
+    }
+
     /// The replica that takes the next request, given the outstanding requests of each; none where all are [`CLOSED`].
     #[inline]
     pub(crate) fn choose(&mut self, loads: &[u32]) -> Option<usize> {
