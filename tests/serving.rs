@@ -156,11 +156,12 @@ fn nothing_is_lost_when_replicas_fail() {
 
 #[test]
 fn windows_change_nothing() {
-    // Windows of 20 ms hold one arrival at most, as a rule: what round-robin hands out ahead must equal one at a time.
+    // Windows of 20 ms hold one arrival at most, as a rule: what is handed out ahead must equal one at a time.
     let cases = [
         (Router::LeastLoaded {}, 7_300_000_000),
         (Router::RoundRobin {}, 7_300_000_000),
         (Router::RoundRobin {}, 20_000_000),
+        (Router::Random {}, 20_000_000),
     ];
     for (router, nanos) in cases {
         let horizon = SimTime::ZERO + Span::HOUR;
@@ -183,6 +184,20 @@ fn windows_change_nothing() {
             }
         }
     }
+}
+
+#[test]
+fn two_choices_beat_chance_and_looking_at_all_beats_two() {
+    // 16 servers of one sequence at load 0.7, service exponential with mean 100 ms.
+    let requests = poisson(400_000, Span::from_nanos(8_928_571), |stream| (100.0 * stream.exponential()) as u32 + 1);
+    let p99 = |router| {
+        let plan = ServicePlan { router, ..plan(MILLISECOND, 1, requests.clone()) };
+        run(plan, 16, 3_600).0.latencies().ttft().quantile(Share::new(0.99)).unwrap().as_secs_f64() * 1e3
+    };
+    let [random, two, all] = [Router::Random {}, Router::PowerOfTwo {}, Router::LeastLoaded {}].map(p99);
+    // Each of them alone is M/M/1: P(wait > t) = rho exp(-(1 - rho) t / s), so 99 % wait less than 1,416 ms.
+    assert!((random / 1_416.0 - 1.0).abs() < 0.1, "p99 of random {random} ms");
+    assert!(two < 0.5 * random && all < 0.8 * two, "p99 {random} > {two} > {all} ms");
 }
 
 #[test]

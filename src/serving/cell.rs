@@ -112,7 +112,7 @@ impl Cell {
             loads: Vec::new(),
             replicas: Vec::new(),
             places: Vec::new(),
-            routing: Routing::new(plan.router),
+            routing: Routing::new(plan.router, seed.stream(entity, "router")),
             source,
             arriving: None,
             ahead: Vec::new(),
