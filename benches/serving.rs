@@ -1,15 +1,18 @@
-//! Requests per second of one replica, and of a cell of 64 under each router, with everything on: arrivals, key-value blocks,
-//! chunked prefill, latencies, power, the book. `cargo bench --bench serving`.
+//! Requests per second of one replica, and of a cell of 64 under each router and with short and long outputs, with everything
+//! on: arrivals, key-value blocks, chunked prefill, latencies, limits, power, the book. In CPU time of the measuring thread
+//! (Linux only), so that a busy machine spoils little. `cargo bench --bench serving`.
 
-use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
+use criterion::measurement::{Measurement, ValueFormatter, WallTime};
+use criterion::{BatchSize, BenchmarkGroup, Criterion, Throughput, criterion_group, criterion_main};
 use std::sync::Arc;
+use std::time::Duration;
 use tollway::catalog::{GPUS, NODES};
 use tollway::engine::{Process, Seed};
 use tollway::fault::FailureLaw;
 use tollway::ledger::{Count, Grid};
 use tollway::power::{NodePower, ServingPower};
 use tollway::serving::{
-    ArrivalPlan, Cell, Chat, Fidelity, Router, ScalePolicy, ScaleSection, ServicePlan, Slo, StepModel,
+    ArrivalPlan, Cell, Chat, Fidelity, Poisson, Router, ScalePolicy, ScaleSection, ServicePlan, Slo, StepModel,
 };
 use tollway::units::{PerSecond, Ratio, SimTime, Span, Watts};
 use tollway::world::NodeSet;
@@ -17,7 +20,27 @@ use tollway::world::NodeSet;
 /// Requests a second of one replica: a mean batch of about 23 at conversation lengths.
 const RATE: f64 = 10.0;
 
-fn plan(replicas: u32, router: Router) -> ServicePlan {
+/// Requests of one measurement.
+const REQUESTS: u64 = 10_000_000;
+
+/// Chat at conversation lengths.
+fn chat(replicas: u32) -> ArrivalPlan {
+    ArrivalPlan::Chat(Chat {
+        rate: PerSecond::new(RATE * f64::from(replicas)),
+        noise: Ratio::new(0.0),
+        noise_time: Span::from_secs(600),
+        burstiness: Ratio::new(1.04),
+        weekly: false,
+    })
+}
+
+/// Requests of the same output each, as many a second as keep about the same batch.
+fn outputs(replicas: u32, output: u32) -> ArrivalPlan {
+    let rate = RATE * f64::from(replicas) * 211.0 / f64::from(output);
+    ArrivalPlan::Poisson(Poisson { rate: PerSecond::new(rate), prompt: 1_155, output })
+}
+
+fn plan(replicas: u32, router: Router, arrivals: ArrivalPlan) -> ServicePlan {
     let node = NodePower::new(&NODES[0].sheet, &GPUS[0].sheet);
     let decode = |batch: u32| Watts::new(440 + u64::from(batch.min(125)) * 2);
     ServicePlan {
@@ -38,13 +61,7 @@ fn plan(replicas: u32, router: Router) -> ServicePlan {
         scale: ScaleSection { min: replicas, max: replicas, policy: ScalePolicy::Fixed {} },
         tick: Span::from_secs(15),
         router,
-        arrivals: ArrivalPlan::Chat(Chat {
-            rate: PerSecond::new(RATE * f64::from(replicas)),
-            noise: Ratio::new(0.0),
-            noise_time: Span::from_secs(600),
-            burstiness: Ratio::new(1.04),
-            weekly: false,
-        }),
+        arrivals,
         fidelity: Fidelity::Requests {},
         slo: Some(Slo { ttft: Span::from_secs(2), tpot: Span::from_nanos(30_000_000) }),
         queue: 512,
@@ -68,29 +85,73 @@ fn serve(mut cell: Cell, horizon: SimTime) -> u64 {
     cell.close(horizon).0.counted(Count::Completed)
 }
 
-fn bench(criterion: &mut Criterion) {
-    const REQUESTS: u64 = 300_000;
+fn bench(criterion: &mut Criterion<CpuTime>) {
     let mut group = criterion.benchmark_group("serving");
     group.sample_size(10);
-    let cases = [
-        ("one replica", 1, Router::RoundRobin {}),
-        ("64 replicas, round-robin", 64, Router::RoundRobin {}),
-        ("64 replicas, least-loaded", 64, Router::LeastLoaded {}),
-    ];
-    for (name, replicas, router) in cases {
-        let seconds = REQUESTS as f64 / (RATE * f64::from(replicas));
-        let horizon = SimTime::ZERO + Span::from_secs_f64(seconds);
-        let ready = open(plan(replicas, router), horizon);
-        let mut halfway = ready.clone();
-        halfway.run_until(SimTime::ZERO + Span::from_secs_f64(seconds / 2.0));
-        println!("{name}: {:.1} sequences a replica", halfway.telemetry().running as f64 / f64::from(replicas));
-        group.throughput(Throughput::Elements(serve(ready.clone(), horizon)));
-        group.bench_function(name, |bencher| {
-            bencher.iter_batched(|| ready.clone(), |cell| serve(cell, horizon), BatchSize::LargeInput);
-        });
+    measure(&mut group, "one replica", plan(1, Router::RoundRobin {}, chat(1)), RATE);
+    let rate = 64.0 * RATE;
+    measure(&mut group, "64 replicas, round-robin", plan(64, Router::RoundRobin {}, chat(64)), rate);
+    measure(&mut group, "64 replicas, least-loaded", plan(64, Router::LeastLoaded {}, chat(64)), rate);
+    for output in [250, 2_000] {
+        let plan = plan(64, Router::LeastLoaded {}, outputs(64, output));
+        measure(&mut group, &format!("outputs of {output} tokens"), plan, rate * 211.0 / f64::from(output));
     }
     group.finish();
 }
 
-criterion_group!(benches, bench);
+/// Serves as many seconds as bring [`REQUESTS`] at `rate` a second.
+fn measure(group: &mut BenchmarkGroup<'_, CpuTime>, name: &str, plan: ServicePlan, rate: f64) {
+    let horizon = SimTime::ZERO + Span::from_secs_f64(REQUESTS as f64 / rate);
+    let replicas = f64::from(plan.scale.max);
+    let ready = open(plan, horizon);
+    let mut warm = ready.clone();
+    warm.run_until(SimTime::ZERO + Span::from_secs(200));
+    println!("{name}: {:.1} sequences a replica", warm.telemetry().running as f64 / replicas);
+    group.throughput(Throughput::Elements(REQUESTS));
+    group.bench_function(name, |bencher| {
+        bencher.iter_batched(|| ready.clone(), |cell| serve(cell, horizon), BatchSize::PerIteration);
+    });
+}
+
+/// Time on the processor of the calling thread, from the kernel's scheduler statistics.
+struct CpuTime;
+
+impl CpuTime {
+    fn now() -> Duration {
+        // Yielding brings the kernel's account of this thread up to date.
+        std::thread::yield_now();
+        let statistics = std::fs::read_to_string("/proc/thread-self/schedstat").expect("Linux keeps statistics");
+        let nanos = statistics.split(' ').next().and_then(|field| field.parse().ok());
+        Duration::from_nanos(nanos.expect("the first field is nanoseconds on the processor"))
+    }
+}
+
+impl Measurement for CpuTime {
+    type Intermediate = Duration;
+    type Value = Duration;
+    fn start(&self) -> Duration {
+        CpuTime::now()
+    }
+    fn end(&self, start: Duration) -> Duration {
+        CpuTime::now() - start
+    }
+    fn add(&self, a: &Duration, b: &Duration) -> Duration {
+        *a + *b
+    }
+    fn zero(&self) -> Duration {
+        Duration::ZERO
+    }
+    fn to_f64(&self, value: &Duration) -> f64 {
+        WallTime.to_f64(value)
+    }
+    fn formatter(&self) -> &dyn ValueFormatter {
+        WallTime.formatter()
+    }
+}
+
+fn cpu_time() -> Criterion<CpuTime> {
+    Criterion::default().with_measurement(CpuTime)
+}
+
+criterion_group!(name = benches; config = cpu_time(); targets = bench);
 criterion_main!(benches);

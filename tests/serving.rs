@@ -156,22 +156,48 @@ fn nothing_is_lost_when_replicas_fail() {
 
 #[test]
 fn windows_change_nothing() {
-    let horizon = SimTime::ZERO + Span::HOUR;
-    let whole = run(failing(), 8, 3_600);
-    let mut cell = cell(failing(), 8, horizon);
-    let mut edge = SimTime::ZERO;
-    while edge < horizon {
-        edge += Span::from_nanos(7_300_000_000);
-        cell.run_until(edge.min(horizon));
-    }
-    let cut = cell.close(horizon);
-    assert_eq!(cut.1, whole.1);
-    assert_eq!(cut.0.latencies(), whole.0.latencies());
-    for bin in 0..60 {
-        for what in Use::ALL {
-            assert_eq!(cut.0.spent_in(what, bin), whole.0.spent_in(what, bin), "{what:?} in minute {bin}");
+    // Windows of 20 ms hold one arrival at most, as a rule: what is handed out ahead must equal one at a time.
+    let cases = [
+        (Router::LeastLoaded {}, 7_300_000_000),
+        (Router::RoundRobin {}, 7_300_000_000),
+        (Router::RoundRobin {}, 20_000_000),
+        (Router::Random {}, 20_000_000),
+    ];
+    for (router, nanos) in cases {
+        let horizon = SimTime::ZERO + Span::HOUR;
+        let whole = run(ServicePlan { router, ..failing() }, 8, 3_600);
+        let mut cell = cell(ServicePlan { router, ..failing() }, 8, horizon);
+        let mut edge = SimTime::ZERO;
+        while edge < horizon {
+            edge += Span::from_nanos(nanos);
+            cell.run_until(edge.min(horizon));
+        }
+        let cut = cell.close(horizon);
+        assert_eq!(cut.1, whole.1);
+        assert_eq!(cut.0.latencies(), whole.0.latencies());
+        for bin in 0..60 {
+            for what in Use::ALL {
+                assert_eq!(cut.0.spent_in(what, bin), whole.0.spent_in(what, bin), "{what:?} in minute {bin}");
+            }
+            for what in Count::ALL {
+                assert_eq!(cut.0.counted_in(what, bin), whole.0.counted_in(what, bin), "{what:?} in minute {bin}");
+            }
         }
     }
+}
+
+#[test]
+fn two_choices_beat_chance_and_looking_at_all_beats_two() {
+    // 16 servers of one sequence at load 0.7, service exponential with mean 100 ms.
+    let requests = poisson(400_000, Span::from_nanos(8_928_571), |stream| (100.0 * stream.exponential()) as u32 + 1);
+    let p99 = |router| {
+        let plan = ServicePlan { router, ..plan(MILLISECOND, 1, requests.clone()) };
+        run(plan, 16, 3_600).0.latencies().ttft().quantile(Share::new(0.99)).unwrap().as_secs_f64() * 1e3
+    };
+    let [random, two, all] = [Router::Random {}, Router::PowerOfTwo {}, Router::LeastLoaded {}].map(p99);
+    // Each of them alone is M/M/1: P(wait > t) = rho exp(-(1 - rho) t / s), so 99 % wait less than 1,416 ms.
+    assert!((random / 1_416.0 - 1.0).abs() < 0.1, "p99 of random {random} ms");
+    assert!(two < 0.5 * random && all < 0.8 * two, "p99 {random} > {two} > {all} ms");
 }
 
 #[test]

@@ -33,6 +33,8 @@ const POLICIES: &[(&str, &str)] = &[
     ("fixed", "service.<name>.scale.policy, src/serving/autoscaler.rs"),
     ("target_load", "service.<name>.scale.policy, src/serving/autoscaler.rs"),
     ("round_robin", "service.<name>.router, src/serving/router.rs"),
+    ("random", "service.<name>.router, src/serving/router.rs"),
+    ("power_of_two", "service.<name>.router, src/serving/router.rs"),
     ("least_loaded", "service.<name>.router, src/serving/router.rs"),
     ("chat", "service.<name>.arrivals, src/serving/chat.rs"),
     ("poisson", "service.<name>.arrivals, src/serving/arrivals.rs"),

@@ -135,6 +135,7 @@ struct Drawn {
     outputs: QuantileTable,
     prompt: Stream,
     output: Stream,
+    ahead: Ahead<(u32, u32)>,
 }
 
 /// A renewal process in rescaled time.
@@ -143,6 +144,8 @@ struct Generated {
     curve: RateCurve,
     gaps: Gaps,
     stream: Stream,
+    /// Exponential draws, which no rate and no share changes.
+    ahead: Ahead<f64>,
     sizes: Sizes,
     share: f64,
     opened: bool,
@@ -166,6 +169,7 @@ impl Generated {
             curve: RateCurve::new(plan, seed),
             gaps: Gaps::new(cv),
             stream: seed.stream(entity, "gap"),
+            ahead: Ahead::default(),
             sizes,
             share: 1.0,
             opened: false,
@@ -207,7 +211,7 @@ impl Generated {
         if !self.opened || self.nanos_per_unit == f64::INFINITY {
             return None;
         }
-        let mut units = self.gaps.at(self.stream.exponential());
+        let mut units = self.gaps.at(self.ahead.next(|| self.stream.exponential()));
         loop {
             let offset = self.offset + units * self.nanos_per_unit;
             if offset < self.length {
@@ -243,15 +247,42 @@ impl Drawn {
             outputs: lengths::conversation_outputs(),
             prompt: seed.stream(entity, "prompt"),
             output: seed.stream(entity, "output"),
+            ahead: Ahead::default(),
         }
     }
 
     #[inline]
     fn draw(&mut self) -> (u32, u32) {
-        // To the nearest token; both tables start above 1.
-        let prompt = self.prompt.draw(&self.prompts) + 0.5;
-        let output = self.output.draw(&self.outputs) + 0.5;
-        (prompt as u32, output as u32)
+        self.ahead.next(|| {
+            // To the nearest token; both tables start above 1.
+            let prompt = self.prompt.draw(&self.prompts) + 0.5;
+            let output = self.output.draw(&self.outputs) + 0.5;
+            (prompt as u32, output as u32)
+        })
+    }
+}
+
+/// Draws made ahead of their use, 32 in a row: in a loop of their own the processor overlaps their logarithms and look-ups.
+#[derive(Debug, Clone, Default)]
+struct Ahead<T> {
+    block: [T; 32],
+    left: usize,
+}
+
+impl<T: Copy> Ahead<T> {
+    #[inline]
+    fn next(&mut self, draw: impl FnMut() -> T) -> T {
+        if self.left == 0 {
+            self.refill(draw);
+        }
+        self.left -= 1;
+        self.block[self.block.len() - 1 - self.left]
+    }
+
+    #[inline(never)]
+    fn refill(&mut self, mut draw: impl FnMut() -> T) {
+        self.block.iter_mut().for_each(|place| *place = draw());
+        self.left = self.block.len();
     }
 }
 

@@ -1,20 +1,27 @@
 //! Which replica takes a request: exact loads, read at the instant of arrival.
 
 use super::Router;
+use crate::engine::Stream;
 
 /// Load of a replica that takes no requests.
 pub(crate) const CLOSED: u32 = u32::MAX;
 
-/// A router and where its turn stands.
+/// A router, where its turn stands, and its chance.
 #[derive(Debug, Clone)]
 pub(crate) struct Routing {
     policy: Router,
     turn: usize,
+    stream: Stream,
 }
 
 impl Routing {
-    pub(crate) fn new(policy: Router) -> Routing {
-        Routing { policy, turn: 0 }
+    pub(crate) fn new(policy: Router, stream: Stream) -> Routing {
+        Routing { policy, turn: 0, stream }
+    }
+
+    /// True where choices depend on which replicas are open, and not on how loaded they are.
+    pub(crate) fn ignores_loads(&self) -> bool {
+        matches!(self.policy, Router::RoundRobin {} | Router::Random {})
     }
 
     /// The replica that takes the next request, given the outstanding requests of each; none where all are [`CLOSED`].
@@ -22,6 +29,11 @@ impl Routing {
     pub(crate) fn choose(&mut self, loads: &[u32]) -> Option<usize> {
         let chosen = match self.policy {
             Router::RoundRobin {} => self.next_where(loads, |load| load != CLOSED)?,
+            Router::Random {} => {
+                let open = open(loads);
+                (open > 0).then(|| nth_open(loads, self.stream.below(open)))?
+            }
+            Router::PowerOfTwo {} => self.better_of_two(loads)?,
             Router::LeastLoaded {} => {
                 let least = loads.iter().copied().fold(CLOSED, u32::min);
                 // Ties go in turn: "the lowest index" skews loads (p99 TTFT 81.3 against 79.2 ms, models/engine.md section 7).
@@ -30,6 +42,20 @@ impl Routing {
         };
         self.turn = chosen + 1;
         Some(chosen)
+    }
+
+    /// The less loaded of two different open replicas, the first drawn where they are equal; the only one where one is open.
+    #[inline]
+    fn better_of_two(&mut self, loads: &[u32]) -> Option<usize> {
+        let open = open(loads);
+        if open < 2 {
+            return (open > 0).then(|| nth_open(loads, 0));
+        }
+        let first = self.stream.below(open);
+        let second = self.stream.below(open - 1);
+        let second = second + u32::from(second >= first);
+        let [first, second] = [first, second].map(|nth| nth_open(loads, nth));
+        Some(if loads[second] < loads[first] { second } else { first })
     }
 
     /// The first replica from the turn on, and then from the start, whose load is `wanted`.
@@ -42,9 +68,48 @@ impl Routing {
     }
 }
 
+/// How many replicas take requests.
+#[inline]
+fn open(loads: &[u32]) -> u32 {
+    loads.iter().map(|&load| u32::from(load != CLOSED)).sum()
+}
+
+/// The `nth` replica that takes requests, from 0.
+#[inline]
+fn nth_open(loads: &[u32], nth: u32) -> usize {
+    let mut open = (0..loads.len()).filter(|&index| loads[index] != CLOSED);
+    open.nth(nth as usize).expect("fewer are passed over than are open")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::{Entity, Seed};
+
+    fn routing(policy: Router) -> Routing {
+        let seed = Seed { seed: 1, replication: 0 };
+        Routing::new(policy, seed.stream(Entity::named("test"), "router"))
+    }
+
+    /// How often each of the replicas is chosen in 30,000 times.
+    fn frequencies(policy: Router, loads: &[u32]) -> Vec<u32> {
+        let (mut routing, mut chosen) = (routing(policy), vec![0; loads.len()]);
+        (0..30_000).for_each(|_| chosen[routing.choose(loads).expect("one is open")] += 1);
+        chosen
+    }
+
+    #[test]
+    fn chance_is_fair_and_goes_by_open_replicas_only() {
+        // 10,000 of 30,000 at a chance of a third: 5 standard deviations are 408.
+        let random = frequencies(Router::Random {}, &[9, CLOSED, 0, 5]);
+        assert!(random[1] == 0 && [0, 2, 3].iter().all(|&index| random[index].abs_diff(10_000) < 408), "{random:?}");
+        // Of three pairs the emptiest wins two, the middle one, and the fullest none.
+        let better = frequencies(Router::PowerOfTwo {}, &[9, CLOSED, 0, 5]);
+        assert!(better[..2] == [0, 0] && better[2].abs_diff(20_000) < 408, "{better:?}");
+        assert_eq!(frequencies(Router::PowerOfTwo {}, &[CLOSED, 7]), [0, 30_000]);
+        assert_eq!(routing(Router::Random {}).choose(&[CLOSED]), None);
+        assert_eq!(routing(Router::PowerOfTwo {}).choose(&[CLOSED]), None);
+    }
 
     #[test]
     fn choices_go_in_turn() {
@@ -53,11 +118,11 @@ mod tests {
             (Router::LeastLoaded {}, vec![5, 0, CLOSED, 0], vec![1, 3, 1, 3, 1]),
         ];
         for (policy, loads, expected) in cases {
-            let mut routing = Routing::new(policy);
+            let mut routing = routing(policy);
             let chosen: Vec<usize> = (0..5).map(|_| routing.choose(&loads).expect("one is open")).collect();
             assert_eq!(chosen, expected, "{policy:?}");
         }
-        assert_eq!(Routing::new(Router::LeastLoaded {}).choose(&[CLOSED, CLOSED]), None);
-        assert_eq!(Routing::new(Router::RoundRobin {}).choose(&[CLOSED]), None);
+        assert_eq!(routing(Router::LeastLoaded {}).choose(&[CLOSED, CLOSED]), None);
+        assert_eq!(routing(Router::RoundRobin {}).choose(&[CLOSED]), None);
     }
 }

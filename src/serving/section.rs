@@ -181,6 +181,10 @@ impl Default for TargetLoad {
 pub enum Router {
     /// In turn.
     RoundRobin {},
+    /// Any, each as likely as the others.
+    Random {},
+    /// Two at random, and of these the one with fewer outstanding requests.
+    PowerOfTwo {},
     /// The fewest outstanding requests; ties in turn.
     LeastLoaded {},
 }
