@@ -77,7 +77,7 @@ impl FaultQueue {
     }
 
     fn first(&mut self, lifetime: Lifetime, node: u32) -> SimTime {
-        let uniform = self.draws.next(node);
+        let uniform = self.draws.first(node);
         if uniform > self.failed_by_horizon { SimTime::NEVER } else { SimTime::ZERO + lifetime.first(uniform) }
     }
 

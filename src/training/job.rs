@@ -481,14 +481,16 @@ impl Job {
         if self.schedule.blocking() == Span::ZERO {
             return self.book.spend(what, since + from, since + to, training);
         }
-        let mut from = from;
+        let (mut from, mut done) = (from, self.schedule.useful(from));
+        let mut edge = self.bin_end(since + from);
         while from < to {
-            let next = self.bin_end(since + from).since(since).min(to);
-            let useful = self.schedule.useful(next).saturating_sub(self.schedule.useful(from));
-            let turn = since + from + useful;
+            let next = edge.since(since).min(to);
+            let useful = self.schedule.useful(next);
+            let turn = since + from + useful.saturating_sub(done);
             self.book.spend(what, since + from, turn, training);
             self.book.spend(Use::Checkpoint, turn, since + next, saving);
-            from = next;
+            (from, done) = (next, useful);
+            edge += self.grid.bin;
         }
     }
 
