@@ -1,5 +1,5 @@
-//! Replications a second of `scenarios/llama3-54-days.toml`, in CPU time of the measuring thread (Linux only): the training job
-//! alone, and a whole run with its ledger closed. `cargo bench --bench training`; BENCHMARKS.md holds the figures.
+//! Replications a second of `scenarios/llama3-54-days.toml` with a second checkpoint tier, in CPU time of the measuring thread
+//! (Linux only): the training job alone, and a whole run with its ledger closed. `cargo bench --bench training`; BENCHMARKS.md holds the figures.
 
 use criterion::measurement::{Measurement, ValueFormatter, WallTime};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
@@ -26,7 +26,8 @@ fn replicate(scenario: &Scenario, replication: u64, bin: Span) -> JobFacts {
 
 fn bench(criterion: &mut Criterion<CpuTime>) {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios/llama3-54-days.toml");
-    let mut scenario = scenario::load(&file, &[]).expect("a shipped scenario loads");
+    let memory = "training.llama3.checkpoint.memory={ every = \"1 min\", blocking = \"0 s\", background = \"3 s\" }";
+    let mut scenario = scenario::load(&file, &[memory.to_owned()]).expect("a shipped scenario loads");
     let mut group = criterion.benchmark_group("llama3-54-days");
     group.throughput(Throughput::Elements(1));
     for (name, bin) in [("job, books by the day", Span::DAY), ("job, books by the hour", Span::HOUR)] {
