@@ -69,8 +69,8 @@ fn saving(every: Span, blocking: Span, background: Span) -> Vec<(String, Checkpo
         blocking,
         background: Some(background),
         bandwidth: BytesPerSecond::new(2e12),
-        size: None,
         survives: Survives::Site,
+        ..Checkpoint::default()
     };
     vec![("remote".into(), tier)]
 }
@@ -504,13 +504,10 @@ fn a_checkpoint_is_written_at_the_stores_speed() {
 
 #[test]
 fn checkpoints_that_cannot_be_simulated_say_why() {
-    let mut several = saving(minutes(10.0), Span::SECOND, Span::ZERO);
-    several.extend(saving(minutes(20.0), Span::SECOND, Span::ZERO));
     let mut free = saving(Span::ZERO, Span::ZERO, Span::ZERO);
     free[0].1.every = Every::Auto;
     let slow = CheckpointError::SlowWrite { every: minutes(1.0), background: minutes(2.0) };
     for (checkpoint, expected) in [
-        (several, CheckpointError::SeveralTiers(2)),
         (saving(Span::ZERO, Span::SECOND, Span::ZERO), CheckpointError::NoInterval),
         (free, CheckpointError::FreeSave),
         (saving(minutes(1.0), Span::SECOND, minutes(2.0)), slow),
@@ -518,4 +515,87 @@ fn checkpoints_that_cannot_be_simulated_say_why() {
         let plan = JobPlan { checkpoint, failures: exponential(0.1), ..plan(8, days(1.0)) };
         assert_eq!(Schedule::new(&plan), Err(expected));
     }
+}
+
+/// A remote tier every 30 min that takes 10 min to read, and with `memory` a peer's memory every minute that takes 20 s.
+fn tiers(memory: bool) -> Vec<(String, Checkpoint)> {
+    let mut tiers = saving(minutes(30.0), Span::from_secs(2), Span::from_secs(60));
+    tiers[0].1.restore = Some(minutes(10.0));
+    if memory {
+        let (_, mut peer) = saving(Span::MINUTE, Span::ZERO, Span::from_secs(3)).remove(0);
+        (peer.restore, peer.survives) = (Some(Span::from_secs(20)), Survives::Node);
+        tiers.push(("memory".into(), peer));
+    }
+    tiers
+}
+
+#[test]
+fn slower_tiers_save_beside_the_faster_ones() {
+    let mut checkpoint = saving(minutes(10.0), minutes(0.5), Span::ZERO);
+    // 25 min becomes 30, the first save of the faster tier that its interval has passed.
+    checkpoint.extend(saving(minutes(25.0), minutes(1.0), Span::ZERO));
+    let outcome = run(JobPlan { checkpoint, ..plan(4, minutes(200.0)) }, 1, Span::DAY);
+    assert_eq!(outcome.facts.finished, Some(SimTime::ZERO + minutes(200.0 + 20.0 * 0.5 + 6.0)));
+    assert_eq!(outcome.facts.checkpoints, 26);
+    assert_eq!(outcome.facts.checkpoint_every, minutes(10.0));
+    assert_eq!(outcome.gpu_nanos(Use::Checkpoint), 32 * u128::from(minutes(16.0).nanos()));
+}
+
+#[test]
+fn a_copy_in_memory_shortens_lost_work_and_reload_and_nothing_else() {
+    let base = JobPlan {
+        recovery: Recovery {
+            detect: minutes(1.0),
+            localise: minutes(5.0),
+            ..stalling(minutes(7.0), FailureClock::Wall)
+        },
+        planned: Planned::default(),
+        ..llama3()
+    };
+    let outcome = |memory| run(JobPlan { checkpoint: tiers(memory), ..base.clone() }, 1, days(54.0));
+    let (remote, memory) = (outcome(false), outcome(true));
+    assert_eq!(remote.facts.interruptions, memory.facts.interruptions);
+    for what in [Use::Detect, Use::Localise, Use::SpareWait, Use::Planned, Use::Spare, Use::Repair] {
+        assert_eq!(remote.gpu_nanos(what), memory.gpu_nanos(what), "{what:?}");
+    }
+    for outcome in [&remote, &memory] {
+        let running = outcome.gpu_nanos(Use::Productive) + outcome.gpu_nanos(Use::Recomputed);
+        let share = outcome.gpu_nanos(Use::Checkpoint) as f64 / running as f64;
+        assert!(share > 0.0005 && share <= 2.0 / 1_800.0, "only the remote tier stops the job: {share}");
+    }
+    assert!(memory.gpu_nanos(Use::Recomputed) * 10 < remote.gpu_nanos(Use::Recomputed));
+    assert!(memory.gpu_nanos(Use::Restart) < remote.gpu_nanos(Use::Restart));
+    assert!(memory.gpu_nanos(Use::Productive) > remote.gpu_nanos(Use::Productive));
+    for outcome in [remote, memory] {
+        let total: u128 = Use::ALL.iter().map(|&what| outcome.gpu_nanos(what)).sum();
+        assert_eq!(total, 2_048 * 8 * u128::from(days(54.0).nanos()));
+    }
+}
+
+#[test]
+fn the_reload_of_a_tier_lengthens_the_restart() {
+    // Renewal theory again, with 3 of the 8 minutes as the reload.
+    let mut checkpoint = saving(minutes(10.0), Span::from_secs(2), Span::ZERO);
+    checkpoint[0].1.restore = Some(minutes(3.0));
+    // Failures before the very first copy reload nothing: one or two of 466.
+    let plan = JobPlan {
+        failures: failing_every(minutes(185.52), 64),
+        checkpoint,
+        recovery: stalling(minutes(5.0), FailureClock::Wall),
+        ..plan(64, days(1e4))
+    };
+    let (mean, error) = mean_ettr(&plan, 20, days(60.0));
+    assert!((mean - 0.9290).abs() < 3.0 * error, "{mean} +- {error}");
+}
+
+#[test]
+fn a_reload_takes_its_bytes_over_the_read_bandwidth() {
+    // 5.682 TB at 2 TB/s: 2.84 s (models/training.md section 6).
+    let mut plan = plan(2_048, days(1.0));
+    plan.model.parameters = 405.853e9;
+    plan.checkpoint = saving(minutes(10.0), Span::SECOND, Span::ZERO);
+    assert_eq!(Schedule::new(&plan).expect("sound").quickest_reload(), Span::ZERO);
+    plan.checkpoint[0].1.read_bandwidth = Some(BytesPerSecond::new(2e12));
+    let reload = Schedule::new(&plan).expect("sound").quickest_reload().as_secs_f64();
+    assert!((reload - 2.841).abs() < 0.001, "{reload} s");
 }

@@ -5,6 +5,7 @@
 //! from a [`Stream`].
 
 mod calendar;
+mod firsts;
 mod key;
 mod radix;
 mod run;
@@ -13,6 +14,7 @@ mod stream;
 pub mod variate;
 
 pub use calendar::Calendar;
+pub use firsts::FIRSTS;
 pub use key::EventKey;
 pub use radix::RadixHeap;
 pub use run::{Control, Process, RunStats, run};

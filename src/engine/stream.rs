@@ -1,6 +1,7 @@
 //! Random streams: one ChaCha8 stream for each (seed, replication, entity, purpose), so that adding an entity or a draw
 //! moves no other's numbers, and sweep cells share common random numbers. One uniform makes one variate.
 
+use super::firsts::{FIRSTS, first_bits};
 use super::variate::{self, QuantileTable};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
@@ -52,6 +53,27 @@ impl Seed {
         }
         Stream(ChaCha8Rng::from_seed(key))
     }
+
+    /// The first uniform draw of the streams of `entity`'s parts `first`, `first + 1`, … for `purpose`, each what
+    /// [`stream`](Seed::stream) and [`uniform`](Stream::uniform) give, in a quarter of the time.
+    #[must_use]
+    pub fn first_uniforms(self, entity: Entity, first: u32, purpose: &'static str) -> [f64; FIRSTS] {
+        let mut keys = [[0; FIRSTS]; 8];
+        let words = |word: u64| [word as u32, (word >> 32) as u32];
+        for lane in 0..FIRSTS {
+            let part = entity.part(first.wrapping_add(lane as u32));
+            let key = [self.seed, self.replication, part.0, hash(purpose)].map(words);
+            keys.iter_mut().zip(key.as_flattened()).for_each(|(row, &word)| row[lane] = word);
+        }
+        first_bits(&keys).map(uniform)
+    }
+}
+
+/// Uniform in the open interval (0, 1), with 52 bits: safe under a logarithm and under an inverse distribution.
+fn uniform(bits: u64) -> f64 {
+    // 2^-52, the spacing of the draws; half a spacing keeps 0 and 1 out. One bit more and the last half is rounded to 1.
+    const STEP: f64 = 1.0 / 4_503_599_627_370_496.0;
+    ((bits >> 12) as f64 + 0.5) * STEP
 }
 
 /// A sequence of independent uniform draws.
@@ -66,9 +88,7 @@ impl Stream {
 
     /// Uniform in the open interval (0, 1), with 52 bits: safe under a logarithm and under an inverse distribution.
     pub fn uniform(&mut self) -> f64 {
-        // 2^-52, the spacing of the draws; half a spacing keeps 0 and 1 out. One bit more and the last half is rounded to 1.
-        const STEP: f64 = 1.0 / 4_503_599_627_370_496.0;
-        ((self.0.next_u64() >> 12) as f64 + 0.5) * STEP
+        uniform(self.0.next_u64())
     }
 
     /// Exponential with mean 1, by inversion.
@@ -100,5 +120,22 @@ impl Stream {
     pub fn below(&mut self, count: u32) -> u32 {
         assert!(count > 0, "a choice has candidates");
         ((u128::from(self.bits()) * u128::from(count)) >> 64) as u32
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn first_draws_side_by_side_are_those_of_the_streams() {
+        let seed = Seed { seed: 0x0123_4567_89AB_CDEF, replication: 3 };
+        let cluster = Entity::named("cluster.main");
+        for first in [0, 32, 1_000_003] {
+            let together = seed.first_uniforms(cluster, first, "failure");
+            for (part, uniform) in (first..).zip(together) {
+                assert_eq!(uniform, seed.stream(cluster.part(part), "failure").uniform(), "part {part}");
+            }
+        }
     }
 }

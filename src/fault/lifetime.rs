@@ -21,12 +21,21 @@ pub(super) struct Lifetime {
 impl Lifetime {
     /// The lifetime of a node under `law`; `None` where nothing breaks.
     pub(super) fn new(law: FailureLaw) -> Option<Lifetime> {
-        let FailureLaw::Weibull { rate, shape, initial_age } = law else { return None };
+        let (FailureLaw::Weibull { rate, shape, initial_age } | FailureLaw::Mixed { rate, shape, initial_age, .. }) =
+            law
+        else {
+            return None;
+        };
         if rate == PerSecond::new(0.0) {
             return None;
         }
         assert!((0.2..=20.0).contains(&shape), "a Weibull shape lies between 0.2 and 20");
         Some(Lifetime { scale: 1.0 / (rate.as_f64() * libm::tgamma(1.0 + 1.0 / shape)), shape, initial_age })
+    }
+
+    /// The lifetime of a node that fails `factor` times as often.
+    pub(super) fn at_rate(self, factor: f64) -> Lifetime {
+        Lifetime { scale: self.scale / factor, ..self }
     }
 
     /// A new component's life at the draw `uniform`.

@@ -3,10 +3,11 @@
 mod draws;
 mod gamma;
 mod law;
+mod lemons;
 mod lifetime;
 mod queue;
 mod repair;
 
-pub use law::{FailureLaw, FailureSection, InitialAge};
+pub use law::{FailureLaw, FailureSection, InitialAge, Mixture};
 pub use queue::FaultQueue;
 pub use repair::RepairShop;

@@ -23,12 +23,8 @@ pub(crate) struct Hazard {
 impl Hazard {
     /// Of replicas of `nodes` nodes under `law`, none of them up.
     pub(crate) fn new(law: FailureLaw, nodes: u32, mut stream: Stream) -> Hazard {
-        let per_node = match law {
-            FailureLaw::None => 0.0,
-            FailureLaw::Weibull { rate, .. } => rate.as_f64(),
-        };
         let left = stream.exponential();
-        Hazard { stream, per_replica: per_node * f64::from(nodes), left, since: SimTime::ZERO, up: 0 }
+        Hazard { stream, per_replica: law.rate().as_f64() * f64::from(nodes), left, since: SimTime::ZERO, up: 0 }
     }
 
     /// From `at` on, `up` replicas can fail.

@@ -25,6 +25,8 @@ pub struct Job {
     plan: JobPlan,
     schedule: Schedule,
     clocks: Clocks,
+    /// What reading the copy takes that the job would restart from.
+    reload: Span,
     ideal: Span,
     seed: Seed,
     grid: Grid,
@@ -125,8 +127,9 @@ impl Job {
         let schedule = Schedule::new(&plan).expect("checkpoints were checked with the scenario");
         let stream = seed.stream(Entity::named(&format!("training.{}", plan.name)), "planned");
         Job {
-            schedule,
             clocks: Clocks::new(&plan, &schedule),
+            schedule,
+            reload: Span::ZERO,
             ideal: plan.ideal(),
             seed,
             grid,
@@ -290,6 +293,7 @@ impl Job {
             Phase::Running(since) => {
                 let since = *since;
                 self.end_stretch(since, at, Fate::Kept);
+                self.reload = self.schedule.quickest_reload();
                 self.stop(at, VecDeque::from([stop]));
             }
             Phase::Stalled(stall) => stall.steps.push_back(stop),
@@ -328,7 +332,7 @@ impl Job {
 
     /// Starts recovery, starts it again, or appends another one: as the failure clock says. A planned stop is kept.
     fn begin_recovery(&mut self, at: SimTime) {
-        let recovery = self.clocks.recovery();
+        let recovery = self.clocks.recovery(self.reload);
         match &mut self.phase {
             Phase::Stalled(stall) if self.plan.recovery.failure_clock == FailureClock::Serial => {
                 stall.steps.extend(recovery);
@@ -464,7 +468,7 @@ impl Job {
         let useful = self.schedule.useful(elapsed);
         let standing = match fate {
             Fate::Kept => elapsed,
-            Fate::RolledBack => self.schedule.durable(elapsed),
+            Fate::RolledBack => self.roll_back(elapsed),
         };
         let saved = self.schedule.useful(standing);
         self.tally.kept += saved;
@@ -474,6 +478,14 @@ impl Job {
         useful.saturating_sub(saved)
     }
 
+    /// The part of a stretch of `elapsed` that a failure leaves standing. Without a copy in it the job restarts from the one that
+    /// it started from.
+    fn roll_back(&mut self, elapsed: Span) -> Span {
+        let Some(newest) = self.schedule.newest(elapsed) else { return Span::ZERO };
+        self.reload = newest.reload;
+        newest.standing
+    }
+
     /// Books a part of the stretch that began at `since`: its useful time as `what`, its saves as checkpoints. Between two edges
     /// of the book's bins the order within does not show, so that a bin costs two entries however many saves it holds.
     fn book_running(&mut self, what: Use, since: SimTime, from: Span, to: Span) {
@@ -481,14 +493,16 @@ impl Job {
         if self.schedule.blocking() == Span::ZERO {
             return self.book.spend(what, since + from, since + to, training);
         }
-        let mut from = from;
+        let (mut from, mut done) = (from, self.schedule.useful(from));
+        let mut edge = self.bin_end(since + from);
         while from < to {
-            let next = self.bin_end(since + from).since(since).min(to);
-            let useful = self.schedule.useful(next).saturating_sub(self.schedule.useful(from));
-            let turn = since + from + useful;
+            let next = edge.since(since).min(to);
+            let useful = self.schedule.useful(next);
+            let turn = since + from + useful.saturating_sub(done);
             self.book.spend(what, since + from, turn, training);
             self.book.spend(Use::Checkpoint, turn, since + next, saving);
-            from = next;
+            (from, done) = (next, useful);
+            edge += self.grid.bin;
         }
     }
 
@@ -535,16 +549,20 @@ impl Clocks {
             localise: plan.recovery.localise,
             restart: plan.restart(),
             // A drain saves, so that a planned stop is no shorter than a save.
-            planned: plan.planned.length.unwrap_or_else(|| plan.restart()).max(schedule.blocking()),
+            planned: plan
+                .planned
+                .length
+                .unwrap_or_else(|| plan.restart() + schedule.quickest_reload())
+                .max(schedule.blocking()),
         }
     }
 
-    fn recovery(&self) -> [Step; 4] {
+    fn recovery(&self, reload: Span) -> [Step; 4] {
         [
             Step { what: Use::Detect, length: self.detect },
             Step { what: Use::Localise, length: self.localise },
             Step { what: Use::SpareWait, length: Span::ZERO },
-            Step { what: Use::Restart, length: self.restart },
+            Step { what: Use::Restart, length: self.restart + reload },
         ]
     }
 }

@@ -8,7 +8,7 @@ mod section;
 
 pub use job::Job;
 pub use plan::JobPlan;
-pub use schedule::{CheckpointError, Schedule, daly};
+pub use schedule::{CheckpointError, Saved, Schedule, daly};
 pub use section::{
     Checkpoint, Every, FailureClock, Planned, Progress, Recovery, Spares, StepTime, Survives, TrainingSection,
 };

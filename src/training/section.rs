@@ -92,7 +92,7 @@ pub struct Recovery {
     pub detect: Span,
     /// Finding the broken node.
     pub localise: Span,
-    /// Rescheduling, initialising and reloading the checkpoint; unset, 454 s + 105 s x log2(GPUs / 2048).
+    /// Rescheduling, initialising and reloading the checkpoint, unless its tier says how long that takes; unset, 454 s + 105 s x log2(GPUs / 2048).
     pub restart: Option<Span>,
     /// What a cold spare takes to come up.
     pub attach_cold: Span,
@@ -155,6 +155,10 @@ pub struct Checkpoint {
     pub background: Option<Span>,
     /// Write bandwidth of the store, for `background`.
     pub bandwidth: BytesPerSecond,
+    /// Time to read this tier's copy at a restart, on top of `recovery.restart`; unset, bytes over `read_bandwidth`.
+    pub restore: Option<Span>,
+    /// Read bandwidth of the store, for `restore`; with both unset, `recovery.restart` holds the reload.
+    pub read_bandwidth: Option<BytesPerSecond>,
     /// Size of one checkpoint; unset, 14 bytes a parameter.
     pub size: Option<Bytes>,
     /// The largest domain whose loss the copy survives.
@@ -170,6 +174,8 @@ impl Default for Checkpoint {
             background: None,
             // Llama 3, section 3.3.1: 2 TB/s sustained.
             bandwidth: BytesPerSecond::new(2e12),
+            restore: None,
+            read_bandwidth: None,
             size: None,
             survives: Survives::Site,
         }

@@ -7,7 +7,7 @@ use super::places::MOST_FAILURES;
 use crate::catalog::{MODELS, ModelSheet, Named};
 use crate::fault::FailureLaw;
 use crate::power::NodePower;
-use crate::training::{Every, JobPlan, Progress, TrainingSection};
+use crate::training::{Every, JobPlan, Progress, Schedule, TrainingSection};
 use crate::units::{Bytes, Ratio, Span, Tokens};
 use crate::world::ClusterPlan;
 
@@ -57,7 +57,7 @@ impl Check<'_> {
             return None;
         }
         self.note("training", name, "model", sheet_name(&section.model));
-        Some(JobPlan {
+        let job = JobPlan {
             name: name.to_owned(),
             cluster: index,
             cluster_name: plan.name.clone(),
@@ -75,7 +75,23 @@ impl Check<'_> {
             checkpoint: section.checkpoint.clone().into_iter().collect(),
             planned: section.planned,
             research_multiplier: section.research_multiplier,
-        })
+        };
+        self.checkpoints_fit(name, &job).then_some(job)
+    }
+
+    /// True where each checkpoint tier of `job` can be written as often as it is taken; else complains.
+    fn checkpoints_fit(&mut self, name: &str, job: &JobPlan) -> bool {
+        let mut fit = true;
+        for tier in &job.checkpoint {
+            let alone = JobPlan { checkpoint: vec![tier.clone()], ..job.clone() };
+            if let Err(error) = Schedule::new(&alone) {
+                let path = ["training", name, "checkpoint", &tier.0];
+                let help = "save less often, or make `background` shorter or `bandwidth` larger".to_owned();
+                self.complain(&path, format!("`{}`: {error}", path.join(".")), help);
+                fit = false;
+            }
+        }
+        fit
     }
 
     /// The model that `named` stands for, with sizes that a model can have.
@@ -167,6 +183,8 @@ impl Check<'_> {
             sound &= checkpoint.background.is_some()
                 || checkpoint.bandwidth.as_f64() > 0.0
                 || self.no(&at("bandwidth"), "must be above zero");
+            sound &= checkpoint.read_bandwidth.is_none_or(|bandwidth| bandwidth.as_f64() > 0.0)
+                || self.no(&at("read_bandwidth"), "must be above zero");
         }
         sound
     }

@@ -4,7 +4,7 @@ use super::Check;
 use super::header::Header;
 use crate::catalog::{FAILURES, GPUS, GRIDS, GpuSheet, NODES, NodeSheet, TARIFFS};
 use crate::facility::Facility;
-use crate::fault::{FailureLaw, FailureSection, InitialAge};
+use crate::fault::{FailureLaw, FailureSection, InitialAge, Mixture};
 use crate::ledger::SitePlan;
 use crate::market::Market;
 use crate::scenario::file::{ClusterSection, CostSection, SiteSection};
@@ -106,20 +106,27 @@ impl Check<'_> {
                 let (rate, shape, initial_age) = (preset.rate, preset.shape, InitialAge::default());
                 Some(FailureLaw::Weibull { rate, shape, initial_age })
             }
-            FailureSection::Exponential { rate } => {
-                let initial_age = InitialAge::default();
-                let moves = self.is_a_rate(&at("exponential", "rate"), *rate, MOST_FAILURES);
-                moves.then_some(FailureLaw::Weibull { rate: *rate, shape: 1.0, initial_age })
+            FailureSection::Exponential { rate, mixture } => {
+                let fine = [
+                    self.is_a_rate(&at("exponential", "rate"), *rate, MOST_FAILURES),
+                    self.is_a_mixture(&["cluster", cluster, "failures", "exponential", "mixture", "shape"], *mixture),
+                ];
+                (!fine.contains(&false)).then_some(law(*rate, 1.0, InitialAge::default(), *mixture))
             }
-            FailureSection::Weibull { rate, shape, initial_age } => {
+            FailureSection::Weibull { rate, shape, initial_age, mixture } => {
                 let fine = [
                     self.is_a_rate(&at("weibull", "rate"), *rate, MOST_FAILURES),
+                    self.is_a_mixture(&["cluster", cluster, "failures", "weibull", "mixture", "shape"], *mixture),
                     (0.1..=20.0).contains(shape) || self.no(&at("weibull", "shape"), "must lie between 0.1 and 20"),
                 ];
-                let (rate, shape, initial_age) = (*rate, *shape, *initial_age);
-                (!fine.contains(&false)).then_some(FailureLaw::Weibull { rate, shape, initial_age })
+                (!fine.contains(&false)).then_some(law(*rate, *shape, *initial_age, *mixture))
             }
         }
+    }
+
+    fn is_a_mixture(&mut self, path: &[&str], mixture: Option<Mixture>) -> bool {
+        mixture.is_none_or(|mixture| (0.1..=100.0).contains(&mixture.shape))
+            || self.no(path, "must lie between 0.1 and 100")
     }
 
     /// The checked sites; one that is wrong is `None`.
@@ -198,6 +205,13 @@ impl Check<'_> {
     pub(super) fn no(&mut self, path: &[&str], why: &str) -> bool {
         self.refuse(path, why, None);
         false
+    }
+}
+
+fn law(rate: PerSecond, shape: f64, initial_age: InitialAge, mixture: Option<Mixture>) -> FailureLaw {
+    match mixture {
+        Some(mixture) => FailureLaw::Mixed { rate, shape, initial_age, mixture },
+        None => FailureLaw::Weibull { rate, shape, initial_age },
     }
 }
 
