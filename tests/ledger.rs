@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 use tollway::catalog::{ConstantGrid, GridSheet, TariffSheet};
-use tollway::facility::{Constant, Facility};
+use tollway::facility::{Air, Constant, Design, Facility, Weather};
 use tollway::ledger::{
     Accounts, Axis, Book, Boundary, ClusterBooks, Count, Draw, Event, EventKind, Facts, Grid, Holding, JobFacts, Part,
     ServiceFacts, SitePlan, Sum, Tenant, Use, close,
@@ -196,6 +196,32 @@ fn money_gas_and_water() {
     );
 }
 
+/// A tower at 10 C wet-bulb over a hall rated at 20 kW: the losses, the fans and the water of each hour by hand.
+#[test]
+fn losses_and_cooling_apart_add_up_to_the_meter() {
+    let air = Air::new(12.0, 10.0).expect("earthly");
+    let facility = Facility::Weather(Weather::new(Design::Tower, Watts::new(20_000), vec![air]));
+    let start = "2026-01-01T00:00:00Z".parse().expect("an instant");
+    let site = SitePlan { facility, ..hall() };
+    let accounts = close(start, ten_hours(), &[site], &[cluster(owned())], vec![pretrain(1.0), chat()]);
+    let (it, losses) = (94.4, 0.01 * 20.0 * 10.0 + 0.03 * 94.4);
+    // Below 10 C wet-bulb no compressor runs: pumps take 0.04 of the nodes' energy, fans 0.015 of the heat.
+    let cooling = 0.04 * it + 0.015 * (it + losses);
+    let meter = it + losses + cooling;
+    let expected = [
+        ("energy_it", "", it),
+        ("energy_losses", "", losses),
+        ("energy_cooling", "", cooling),
+        ("energy", "B4", meter),
+        ("pue", "", meter / it),
+        ("water", "B4", 1.47 * 1.25 * 0.85 * (it + losses)),
+        ("wue", "", 1.47 * 1.25 * 0.85 * (it + losses) / it),
+        ("water_offsite", "B4", 4.52 * meter),
+    ];
+    expect_figures(&accounts, &expected.map(|(metric, boundary, value)| ("site.hall", metric, boundary, value)));
+    assert_eq!(small_world(1.0).figure("site.hall", "energy_losses", ""), None, "a constant PUE does not tell");
+}
+
 #[test]
 fn rent_contains_energy_and_nobody_rents_what_nobody_holds() {
     let rent = Holding::Rented(DollarsPerHour::from_f64(2.0));
@@ -330,12 +356,20 @@ proptest! {
         price in -2_000_000_000_i64..4_000_000_000,
         (direct, upstream) in (0_u64..1_000, 0_u64..300),
         pue in 1.0_f64..2.0,
+        weather in prop::option::of((0_usize..4, prop::collection::vec((-20.0_f64..45.0, 0.0_f64..9.0), 1..8))),
         rented in prop::collection::vec(any::<bool>(), 3),
         minutes in 1_u64..2_000,
     ) {
         let grid = Grid { horizon: SimTime::ZERO + Span::MINUTE * minutes, bin: Span::from_secs(900) };
         let site = |name: &str| SitePlan {
-            facility: Facility::Constant(Constant { pue: Ratio::new(pue), wue: LitresPerKwh::from_micro(123_457) }),
+            facility: weather.as_ref().map_or(
+                Facility::Constant(Constant { pue: Ratio::new(pue), wue: LitresPerKwh::from_micro(123_457) }),
+                |(design, hours)| {
+                    let design = [Design::Air, Design::Tower, Design::Adiabatic, Design::Liquid][*design];
+                    let air = hours.iter().map(|&(dry, depression)| Air::new(dry, dry - depression).expect("earthly"));
+                    Facility::Weather(Weather::new(design, Watts::new(20_000), air.collect()))
+                },
+            ),
             market: market(price, direct, upstream),
             ..SitePlan { name: name.to_owned(), ..hall() }
         };
@@ -370,6 +404,8 @@ proptest! {
                 lines.cost += entry.own.bill + entry.holding;
                 lines.carbon += entry.own.carbon;
                 lines.time += entry.spent.time;
+                prop_assert!(entry.losses <= entry.own.energy);
+                prop_assert!(entry.losses.is_zero() || line.part == Part::LossesAndCooling && weather.is_some());
                 prop_assert!(line.part != Part::LossesAndCooling || entry.spent.is_zero());
             }
         }

@@ -247,6 +247,8 @@ pub struct SiteSum {
     pub sum: Sum,
     /// Energy of the nodes.
     pub it: Joules,
+    /// Conversion losses, where the facility tells them apart from cooling.
+    pub losses: Joules,
     /// The highest mean over a bin.
     pub peak: Watts,
     /// Whether a cluster stands there.
@@ -412,6 +414,7 @@ impl Accounts {
             for entry in &entries[meter.lines.clone()] {
                 site.sum += Sum::of(entry, entry.own);
                 site.it += entry.spent.node();
+                site.losses += entry.losses;
             }
             site.peak = site.peak.max((site.sum.energy - before).mean_over(self.grid.span(bin)));
             site.has_cluster = true;

@@ -14,7 +14,7 @@ pub struct Figure {
     pub metric: &'static str,
     /// How much, in `unit`; none where there is nothing to say.
     pub value: Option<f64>,
-    /// `s`, `ms`, `kWh`, `kW`, `USD`, `kgCO2e`, `L`, `GPU-h`, `tokens`, `count`, `ratio` or `fraction`.
+    /// `s`, `ms`, `kWh`, `kW`, `USD`, `kgCO2e`, `L`, `GPU-h`, `tokens`, `count`, `L/kWh`, `ratio` or `fraction`.
     pub unit: &'static str,
     /// Inside which boundary, where the metric has one.
     pub boundary: Option<Boundary>,
@@ -225,8 +225,13 @@ fn site(figures: &mut Vec<Figure>, accounts: &Accounts, index: usize) {
         return;
     }
     let mut rows = Rows { subject: format!("site.{}", accounts.sites()[index].name), figures };
+    let apart = accounts.sites()[index].facility.tells_losses();
+    let cooling = site.sum.energy - site.it - site.losses;
     rows.put("energy_it", site.it.kwh(), "kWh");
+    rows.put("energy_losses", apart.then(|| site.losses.kwh()), "kWh");
+    rows.put("energy_cooling", apart.then(|| cooling.kwh()), "kWh");
     rows.put("pue", over(site.sum.energy.kwh(), site.it.kwh()), "ratio");
+    rows.put("wue", over(site.sum.water.as_f64(), site.it.kwh()), "L/kWh");
     rows.put("peak_power", site.peak.as_f64() / 1e3, "kW");
     rows.meter(&site.sum);
 }

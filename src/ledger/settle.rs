@@ -3,6 +3,7 @@
 
 use super::Spent;
 use super::accounts::{Accounts, Line, Meter, Part, Pays};
+use crate::facility::Overhead;
 use crate::units::{Dollars, GpuTime, GramsCo2e, Joules, Litres};
 
 /// Energy at the meter and what follows from it.
@@ -61,6 +62,8 @@ pub struct Entry {
     pub own: Charge,
     /// Its share of losses and cooling; nothing on a facility's line.
     pub share: Charge,
+    /// On a facility's line that tells them apart: conversion losses inside its own energy, of which the rest is cooling.
+    pub losses: Joules,
 }
 
 impl std::ops::AddAssign for Entry {
@@ -70,6 +73,7 @@ impl std::ops::AddAssign for Entry {
         self.embodied += other.embodied;
         self.own += other.own;
         self.share += other.share;
+        self.losses += other.losses;
     }
 }
 
@@ -96,7 +100,7 @@ impl Accounts {
             Pays::Energy | Pays::Nothing => (Dollars::ZERO, GramsCo2e::ZERO),
         };
         let own = Charge { energy: spent.node(), ..Charge::default() };
-        Entry { spent, holding, embodied, own, share: Charge::default() }
+        Entry { spent, holding, embodied, own, ..Entry::default() }
     }
 
     /// The GPUs of `cluster` that nobody held, at their idle power.
@@ -118,14 +122,19 @@ impl Accounts {
         let plan = &self.sites[meter.site];
         let nodes: Vec<u128> = entries.iter().map(|entry| entry.spent.node().pico()).collect();
         let it: Joules = entries.iter().map(|entry| entry.spent.node()).sum();
-        let overhead = if meter.has_facility { plan.facility.overhead(it) } else { Joules::ZERO };
-        let water = if meter.has_facility { plan.facility.water(it) } else { Litres::ZERO };
+        let (hour, span) = (self.grid.hour(bin), self.grid.span(bin));
+        let Overhead { energy: overhead, losses, water } = match meter.has_facility {
+            true => plan.facility.overhead(it, hour, span),
+            false => Overhead::default(),
+        };
         let facility = entries.len() - 1;
         entries[facility].own.energy = overhead;
+        entries[facility].losses = losses.unwrap_or_default();
+        assert!(entries[facility].losses <= overhead, "conversion losses are part of losses and cooling");
         each(entries, overhead.split(&nodes), |entry, part| entry.share.energy = part);
         each(entries, water.split(&nodes), |entry, part| entry.own.water = part);
 
-        let (energy, hour) = (it + overhead, self.grid.hour(bin));
+        let energy = it + overhead;
         let metered: Vec<u128> = entries.iter().map(|entry| entry.own.energy.pico()).collect();
         let carbon = plan.market.direct(hour) * energy;
         each(entries, carbon.split(&metered), |entry, part| entry.own.carbon = part);

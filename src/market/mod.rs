@@ -121,9 +121,10 @@ mod tests {
         let facility = Facility::Constant(Constant { pue: Ratio::new(1.2), wue: LitresPerKwh::from_micro(360_000) });
         let market = compile("2026-01-01T00:00:00Z", 1, &GridSheet::Flat(grams(380)));
         assert_eq!(market.offsite_water(), US_WATER);
-        let offsite = market.offsite_water() * (it + facility.overhead(it));
+        let overhead = facility.overhead(it, 0, Span::HOUR);
+        let offsite = market.offsite_water() * (it + overhead.energy);
         assert_eq!(offsite.as_f64(), 5.424);
-        assert_eq!((facility.water(it) + offsite).as_f64(), 5.784);
+        assert_eq!((overhead.water + offsite).as_f64(), 5.784);
         assert_eq!((market.direct(0) * it).kg(), 0.38);
     }
 }

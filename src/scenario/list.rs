@@ -21,6 +21,8 @@ pub const LISTS: &[&str] =
 const POLICIES: &[(&str, &str)] = &[
     ("flat", "site.<name>.grid and site.<name>.tariff, src/market/mod.rs"),
     ("constant", "site.<name>.grid and site.<name>.facility, src/market/mod.rs and src/facility/constant.rs"),
+    ("series", "site.<name>.facility, src/facility/series.rs"),
+    ("weather", "site.<name>.facility, src/facility/weather.rs"),
     ("none", "cluster.<name>.failures, src/fault/law.rs"),
     ("preset", "cluster.<name>.failures, src/fault/law.rs"),
     ("exponential", "cluster.<name>.failures, src/fault/law.rs"),

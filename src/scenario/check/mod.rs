@@ -6,6 +6,7 @@ mod header;
 mod jobs;
 mod names;
 mod places;
+mod series;
 mod services;
 
 use super::complaint::{Complaint, Complaints};
