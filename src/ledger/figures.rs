@@ -3,7 +3,7 @@
 
 use super::accounts::{Accounts, Boundary, Sum, Sums};
 use super::{Book, Count, Facts, Histogram, JobFacts, ServiceFacts, Tenant, Use};
-use crate::units::{GpuTime, SimTime, Span};
+use crate::units::{Dollars, GpuTime, SimTime, Span};
 
 /// One row of `summary.csv`.
 #[derive(Debug, Clone, PartialEq)]
@@ -233,6 +233,7 @@ fn site(figures: &mut Vec<Figure>, accounts: &Accounts, index: usize) {
     rows.put("pue", over(site.sum.energy.kwh(), site.it.kwh()), "ratio");
     rows.put("wue", over(site.sum.water.as_f64(), site.it.kwh()), "L/kWh");
     rows.put("peak_power", site.peak.as_f64() / 1e3, "kW");
+    rows.put("demand_charge", accounts.demand_charge(index).map(Dollars::as_f64), "USD");
     rows.meter(&site.sum);
 }
 

@@ -4,6 +4,7 @@
 mod devices;
 mod header;
 mod jobs;
+mod market;
 mod names;
 mod places;
 mod series;

@@ -2,11 +2,10 @@
 
 use super::Check;
 use super::header::Header;
-use crate::catalog::{FAILURES, GPUS, GRIDS, GpuSheet, NODES, NodeSheet, TARIFFS};
+use crate::catalog::{FAILURES, GPUS, GpuSheet, NODES, NodeSheet};
 use crate::facility::{Facility, FacilitySection};
 use crate::fault::{FailureLaw, FailureSection, InitialAge};
 use crate::ledger::SitePlan;
-use crate::market::Market;
 use crate::scenario::file::{ClusterSection, CostSection, SiteSection};
 use crate::units::{Bytes, PerSecond, Watts};
 use crate::world::{ClusterPlan, Cost};
@@ -150,13 +149,6 @@ impl Check<'_> {
             self.is_within_limit(name, &facility, nameplate, limit);
         }
         Some(SitePlan { name: name.to_owned(), facility, market: market?, power_limit })
-    }
-
-    fn market(&mut self, name: &str, section: &SiteSection, header: Option<&Header>) -> Option<Market> {
-        let tariff = self.sheet(&["site", name, "tariff"], &section.tariff, TARIFFS, "tariffs");
-        let grid = self.sheet(&["site", name, "grid"], &section.grid, GRIDS, "grids");
-        let (tariff, grid, header) = (tariff?, grid?, header?);
-        Some(Market::compile(header.start, header.hours(), &tariff, &grid))
     }
 
     /// The facility of a site of `rated` nodes through the hours of the run.
