@@ -205,7 +205,7 @@ fn an_owned_gpu_hour_costs_what_the_document_works_out() {
     let facility = Facility::Constant(Constant::default());
     // 7.75 kW of 8 GPUs for an hour at PUE 1.15.
     let it = Watts::new(7_750) * Span::HOUR;
-    let energy = (*price * (it + facility.overhead(it))).as_f64() / 8.0;
+    let energy = (*price * (it + facility.overhead(it, 0, Span::HOUR).energy)).as_f64() / 8.0;
     let own = Ownership::default();
     let hour = own.hourly(node).as_f64() + energy;
     // models/energy.md section 6: 1.191 + 0.204 + 0.143 + 0.092 = 1.630, of which energy is 5.6 %.

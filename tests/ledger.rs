@@ -1,15 +1,16 @@
 //! Known answers and conservation of the closed books. [`small_world`] is small enough to be added up by hand.
 
 use proptest::prelude::*;
-use tollway::catalog::{ConstantGrid, GridSheet, TariffSheet};
-use tollway::facility::{Constant, Facility};
+use tollway::catalog::{CarbonSeries, ConstantGrid, GridSheet, PriceSeries, PriceUnit, TariffSheet, TimeOfUse};
+use tollway::facility::{Air, Constant, Design, Facility, Weather};
 use tollway::ledger::{
     Accounts, Axis, Book, Boundary, ClusterBooks, Count, Draw, Event, EventKind, Facts, Grid, Holding, JobFacts, Part,
     ServiceFacts, SitePlan, Sum, Tenant, Use, close,
 };
-use tollway::market::Market;
+use tollway::market::{Given, Market};
 use tollway::units::{
-    DollarsPerHour, DollarsPerKwh, FlopsPerSecond, GramsPerKwh, LitresPerKwh, Ratio, SimTime, Span, Tokens, Watts,
+    DollarsPerHour, DollarsPerKw, DollarsPerKwh, FlopsPerSecond, GramsPerKwh, LitresPerKwh, Ratio, SimTime, Span,
+    Tokens, Watts,
 };
 
 /// A market with one price (in nanodollars), and direct and upstream intensities (in grams).
@@ -20,7 +21,7 @@ fn market(nanodollars: i64, direct: u64, upstream: u64) -> Market {
     let grid = ConstantGrid { direct: grams(direct), upstream: grams(upstream), water };
     let start = "2026-01-01T00:00:00Z".parse().expect("an instant");
     let tariff = TariffSheet::Flat(DollarsPerKwh::from_nano(nanodollars));
-    Market::compile(start, 1, &tariff, &GridSheet::Constant(grid))
+    Market::compile(start, 1, &tariff, &GridSheet::Constant(grid), &Given::default())
 }
 
 fn hour(hours: u64) -> SimTime {
@@ -196,6 +197,103 @@ fn money_gas_and_water() {
     );
 }
 
+/// A tower at 10 C wet-bulb over a hall rated at 20 kW: the losses, the fans and the water of each hour by hand.
+#[test]
+fn losses_and_cooling_apart_add_up_to_the_meter() {
+    let air = Air::new(12.0, 10.0).expect("earthly");
+    let facility = Facility::Weather(Weather::new(Design::Tower, Watts::new(20_000), vec![air]));
+    let start = "2026-01-01T00:00:00Z".parse().expect("an instant");
+    let site = SitePlan { facility, ..hall() };
+    let accounts = close(start, ten_hours(), &[site], &[cluster(owned())], vec![pretrain(1.0), chat()]);
+    let (it, losses) = (94.4, 0.01 * 20.0 * 10.0 + 0.03 * 94.4);
+    // Below 10 C wet-bulb no compressor runs: pumps take 0.04 of the nodes' energy, fans 0.015 of the heat.
+    let cooling = 0.04 * it + 0.015 * (it + losses);
+    let meter = it + losses + cooling;
+    let expected = [
+        ("energy_it", "", it),
+        ("energy_losses", "", losses),
+        ("energy_cooling", "", cooling),
+        ("energy", "B4", meter),
+        ("pue", "", meter / it),
+        ("water", "B4", 1.47 * 1.25 * 0.85 * (it + losses)),
+        ("wue", "", 1.47 * 1.25 * 0.85 * (it + losses) / it),
+        ("water_offsite", "B4", 4.52 * meter),
+    ];
+    expect_figures(&accounts, &expected.map(|(metric, boundary, value)| ("site.hall", metric, boundary, value)));
+    assert_eq!(small_world(1.0).figure("site.hall", "energy_losses", ""), None, "a constant PUE does not tell");
+}
+
+/// A price in nanodollars by the clock of Berlin, and $74.4 for each kilowatt of a month's peak.
+fn peaks(start: jiff::Timestamp, hours: usize, nanodollars: i64) -> Market {
+    let table = TimeOfUse {
+        zone: "Europe/Berlin".to_owned(),
+        base: DollarsPerKwh::from_nano(nanodollars),
+        periods: Vec::new(),
+        demand: DollarsPerKw::from_f64(74.4),
+    };
+    let zone = Some(jiff::tz::TimeZone::get(&table.zone).expect("a zone"));
+    let grid = GridSheet::Flat(GramsPerKwh::from_micro(400_000_000));
+    Market::compile(start, hours, &TariffSheet::TimeOfUse(table), &grid, &Given { zone, ..Given::default() })
+}
+
+/// Ten hours that begin at 22:00 of 31 January in Berlin: two of January's 744 hours, then eight of February's 672.
+#[test]
+fn peaks_are_paid_by_those_who_draw_at_them() {
+    let start = "2026-01-31T21:00:00Z".parse().expect("an instant");
+    let site = SitePlan { market: peaks(start, 10, 100_000_000), ..hall() };
+    let accounts = close(start, ten_hours(), &[site], &[cluster(owned())], vec![pretrain(1.0), chat()]);
+    // January: 17.76 kW in the first hour at $0.2/kW, 13.92 kW of it training; February: 11.76 kW in the third, 6 kW chat.
+    let (january, february) = (74.4 * 2.0 / 744.0, 74.4 * 8.0 / 672.0);
+    expect_figures(
+        &accounts,
+        &[
+            ("site.hall", "demand_charge", "", 17.76 * january + 11.76 * february),
+            ("training.pretrain", "cost", "B4", 32.0 * 1.5 + 2.784 + 13.92 * january),
+            ("service.chat", "cost", "B4", 64.0 * 1.5 + 3.168 + 6.0 * february),
+            ("cluster.main", "idle_cost", "B4", 224.0 * 1.5 + 5.376 + 3.84 * january + 5.76 * february),
+            ("site.hall", "cost", "B4", 320.0 * 1.5 + 11.328 + 17.76 * january + 11.76 * february),
+        ],
+    );
+    assert_eq!(small_world(1.0).figure("site.hall", "demand_charge", ""), None);
+}
+
+/// Price and carbon of hour n: $0.1 x n and 100 g x n a kilowatt-hour, 10 g upstream; in the fourth hour one is paid $0.2.
+#[test]
+fn price_and_carbon_that_change_every_hour() {
+    let hours = || (1..=10).map(|n| f64::from(n) * 100.0);
+    let prices = hours().map(|price| if price == 400.0 { -200.0 } else { price }).collect();
+    let given = Given { prices, direct: hours().collect(), lca: hours().map(|n| n + 10.0).collect(), zone: None };
+    let (path, unit) = (String::new(), PriceUnit::UsdPerMwh);
+    let tariff = PriceSeries { path: path.clone(), column: String::new(), unit, usd_per_unit: Ratio::new(1.0) };
+    let water = LitresPerKwh::from_micro(4_520_000);
+    let grid = CarbonSeries { path, direct: String::new(), lca: None, water };
+    let start = "2026-01-01T00:00:00Z".parse().expect("an instant");
+    let market = Market::compile(start, 10, &TariffSheet::Series(tariff), &GridSheet::Series(grid), &given);
+    let site = SitePlan { market, ..hall() };
+    let accounts = close(start, ten_hours(), &[site], &[cluster(owned())], vec![pretrain(1.0), chat(), laptop()]);
+    // At the meter: training 13.92 kW in hours 1 and 2; chat 6 kW in hours 3 to 6 and 1.92 kW in 7 to 10; idle 3.84 kW, then 5.76.
+    let (dear, warm, carbon) = (0.3 - 0.2 + 0.5 + 0.6, 0.7 + 0.8 + 0.9 + 1.0, 0.3 + 0.4 + 0.5 + 0.6);
+    let chat = 6.0 * dear + 1.92 * warm;
+    let idle = 3.84 * 0.3 + 5.76 * (dear + warm);
+    expect_figures(
+        &accounts,
+        &[
+            ("training.pretrain", "cost", "B4", 48.0 + 13.92 * 0.3),
+            ("training.pretrain", "carbon", "B4", 13.92 * 0.3),
+            ("training.pretrain", "carbon_upstream", "B4", 27.84 * 0.01),
+            ("service.chat", "cost", "B4", 96.0 + chat),
+            ("service.chat", "carbon", "B4", 6.0 * carbon + 1.92 * warm),
+            ("service.chat", "energy", "B4", 31.68),
+            ("service.chat", "energy_per_request", "B4", 31.68 / 400.0),
+            ("cluster.main", "idle_cost", "B4", 336.0 + idle),
+            ("site.hall", "cost", "B4", 480.0 + 13.92 * 0.3 + chat + idle),
+            // 25 Wh in the fourth hour, when one is paid for taking it.
+            ("device.laptop", "cost", "B4", -0.005),
+            ("device.laptop", "carbon", "B4", 0.010),
+        ],
+    );
+}
+
 #[test]
 fn rent_contains_energy_and_nobody_rents_what_nobody_holds() {
     let rent = Holding::Rented(DollarsPerHour::from_f64(2.0));
@@ -330,13 +428,22 @@ proptest! {
         price in -2_000_000_000_i64..4_000_000_000,
         (direct, upstream) in (0_u64..1_000, 0_u64..300),
         pue in 1.0_f64..2.0,
+        weather in prop::option::of((0_usize..4, prop::collection::vec((-20.0_f64..45.0, 0.0_f64..9.0), 1..8))),
         rented in prop::collection::vec(any::<bool>(), 3),
         minutes in 1_u64..2_000,
     ) {
         let grid = Grid { horizon: SimTime::ZERO + Span::MINUTE * minutes, bin: Span::from_secs(900) };
+        let start = "2026-01-31T20:00:00Z".parse().expect("an instant");
         let site = |name: &str| SitePlan {
-            facility: Facility::Constant(Constant { pue: Ratio::new(pue), wue: LitresPerKwh::from_micro(123_457) }),
-            market: market(price, direct, upstream),
+            facility: weather.as_ref().map_or(
+                Facility::Constant(Constant { pue: Ratio::new(pue), wue: LitresPerKwh::from_micro(123_457) }),
+                |(design, hours)| {
+                    let design = [Design::Air, Design::Tower, Design::Adiabatic, Design::Liquid][*design];
+                    let air = hours.iter().map(|&(dry, depression)| Air::new(dry, dry - depression).expect("earthly"));
+                    Facility::Weather(Weather::new(design, Watts::new(20_000), air.collect()))
+                },
+            ),
+            market: if weather.is_some() { peaks(start, 40, price) } else { market(price, direct, upstream) },
             ..SitePlan { name: name.to_owned(), ..hall() }
         };
         let clusters: Vec<ClusterBooks> = rented.iter().enumerate().map(|(index, &rented)| {
@@ -347,7 +454,6 @@ proptest! {
         let tenants: Vec<Tenant> =
             tenants.iter().enumerate().map(|(index, stretches)| tenant(index, index / 2, stretches, grid)).collect();
         let spent: u128 = tenants.iter().flat_map(|tenant| Use::ALL.map(|what| tenant.book.spent(what).node().pico())).sum();
-        let start = "2026-01-01T00:00:00Z".parse().expect("an instant");
         // Closing asserts, bin by bin, that tenants, idle, losses and cooling add up to the meter, in joules, dollars, grams and litres.
         let accounts = close(start, grid, &[site("a"), site("b")], &clusters, tenants);
 
@@ -370,6 +476,8 @@ proptest! {
                 lines.cost += entry.own.bill + entry.holding;
                 lines.carbon += entry.own.carbon;
                 lines.time += entry.spent.time;
+                prop_assert!(entry.losses <= entry.own.energy);
+                prop_assert!(entry.losses.is_zero() || line.part == Part::LossesAndCooling && weather.is_some());
                 prop_assert!(line.part != Part::LossesAndCooling || entry.spent.is_zero());
             }
         }

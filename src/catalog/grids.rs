@@ -14,6 +14,8 @@ pub enum GridSheet {
     Flat(GramsPerKwh),
     /// `{ constant = { direct = "…", upstream = "…", water = "…" } }`: the same in every hour.
     Constant(ConstantGrid),
+    /// `{ series = { path = "grid.csv", direct = "de_direct", lca = "de_lca" } }`: an intensity for each hour.
+    Series(CarbonSeries),
     /// A mean day of each month; catalog only.
     #[serde(skip)]
     Monthly(&'static Profile),
@@ -28,6 +30,21 @@ pub struct ConstantGrid {
     /// Fuel upstream and life cycle of the generators (Scope 3).
     #[serde(default)]
     pub upstream: GramsPerKwh,
+    /// Water consumed where the energy is generated.
+    #[serde(default = "us_water")]
+    pub water: LitresPerKwh,
+}
+
+/// Hourly intensities of a file in gCO2e/kWh, of any year: paired by month, class of day and hour (UTC).
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CarbonSeries {
+    /// Comma-separated hourly file, first column `utc`; the path starts from the scenario's folder.
+    pub path: String,
+    /// Column of stack emissions (Scope 2), in g/kWh.
+    pub direct: String,
+    /// Column of stack emissions, fuel upstream and life cycle together, in g/kWh; nothing upstream is known without it.
+    pub lca: Option<String>,
     /// Water consumed where the energy is generated.
     #[serde(default = "us_water")]
     pub water: LitresPerKwh,
@@ -48,6 +65,7 @@ impl GridSheet {
         match self {
             GridSheet::Flat(_) | GridSheet::Monthly(_) => US_WATER,
             GridSheet::Constant(grid) => grid.water,
+            GridSheet::Series(series) => series.water,
         }
     }
 }

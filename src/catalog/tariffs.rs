@@ -1,7 +1,7 @@
 //! What electricity costs.
 
 use super::Entry;
-use crate::units::DollarsPerKwh;
+use crate::units::{DollarsPerKw, DollarsPerKwh, Ratio};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -11,6 +11,125 @@ use serde::Deserialize;
 pub enum TariffSheet {
     /// `{ flat = "$0.0826/kWh" }`: the same in every hour.
     Flat(DollarsPerKwh),
+    /// `{ series = { path = "prices.csv", column = "de", unit = "EUR/MWh", usd_per_unit = 1.082 } }`: a price for each hour.
+    Series(PriceSeries),
+    /// `{ time_of_use = { zone = "America/Los_Angeles", base = "$0.10/kWh", periods = [{ from = 16, to = 21, price = "$0.30/kWh" }] } }`
+    TimeOfUse(TimeOfUse),
+}
+
+/// Hourly prices of a file, of any year: paired by month, class of day and hour (UTC). They may be negative.
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PriceSeries {
+    /// Comma-separated hourly file, first column `utc`; the path starts from the scenario's folder.
+    pub path: String,
+    /// Column of the price.
+    pub column: String,
+    /// Unit of the column.
+    pub unit: PriceUnit,
+    /// US dollars for one unit of the file's currency.
+    #[serde(default = "one")]
+    pub usd_per_unit: Ratio,
+}
+
+fn one() -> Ratio {
+    Ratio::new(1.0)
+}
+
+/// Currency and energy of a column of prices.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+pub enum PriceUnit {
+    /// US dollars.
+    #[serde(rename = "USD/MWh")]
+    UsdPerMwh,
+    /// US dollars.
+    #[serde(rename = "USD/kWh")]
+    UsdPerKwh,
+    /// Euros.
+    #[serde(rename = "EUR/MWh")]
+    EurPerMwh,
+    /// Euros.
+    #[serde(rename = "EUR/kWh")]
+    EurPerKwh,
+    /// Australian dollars.
+    #[serde(rename = "AUD/MWh")]
+    AudPerMwh,
+}
+
+impl PriceUnit {
+    /// As a scenario writes it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            PriceUnit::UsdPerMwh => "USD/MWh",
+            PriceUnit::UsdPerKwh => "USD/kWh",
+            PriceUnit::EurPerMwh => "EUR/MWh",
+            PriceUnit::EurPerKwh => "EUR/kWh",
+            PriceUnit::AudPerMwh => "AUD/MWh",
+        }
+    }
+
+    /// True where no exchange rate is needed.
+    #[must_use]
+    pub const fn is_dollars(self) -> bool {
+        matches!(self, PriceUnit::UsdPerMwh | PriceUnit::UsdPerKwh)
+    }
+
+    /// One unit in units of the same currency for each kilowatt-hour.
+    #[must_use]
+    pub const fn per_kwh(self) -> f64 {
+        match self {
+            PriceUnit::UsdPerKwh | PriceUnit::EurPerKwh => 1.0,
+            PriceUnit::UsdPerMwh | PriceUnit::EurPerMwh | PriceUnit::AudPerMwh => 1e-3,
+        }
+    }
+}
+
+/// Prices by the clock of a time zone, daylight saving included, and a charge on the peak of each month there.
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TimeOfUse {
+    /// Name in the IANA time zone database, such as "America/Los_Angeles".
+    pub zone: String,
+    /// Price in hours that no period holds.
+    pub base: DollarsPerKwh,
+    /// Hours with prices of their own; the first that holds counts.
+    #[serde(default)]
+    pub periods: Vec<Period>,
+    /// Price of each kilowatt of a month's highest power, the mean over a bin; a month that the run only partly covers counts in part.
+    #[serde(default)]
+    pub demand: DollarsPerKw,
+}
+
+/// `{ months = [6, 7, 8, 9], days = "weekdays", from = 16, to = 21, price = "$0.30/kWh" }`
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Period {
+    /// Months 1 to 12; all where empty.
+    #[serde(default)]
+    pub months: Vec<u8>,
+    /// Days of the week.
+    #[serde(default)]
+    pub days: Days,
+    /// First hour of the day, 0 to 23.
+    pub from: u8,
+    /// Hour at which it ends, 1 to 24; not above `from` where it lasts past midnight.
+    pub to: u8,
+    /// Price of energy.
+    pub price: DollarsPerKwh,
+}
+
+/// Days of the week.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Days {
+    /// Monday to Sunday.
+    #[default]
+    All,
+    /// Monday to Friday.
+    Weekdays,
+    /// Saturday and Sunday.
+    Weekends,
 }
 
 /// All tariffs of the catalog. Wholesale means leave out network charges, taxes and capacity.

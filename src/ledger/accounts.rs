@@ -5,6 +5,7 @@ use super::figures::{self, Figure};
 use super::settle::{Charge, Entry};
 use super::{Book, Comparison, Count, Draw, Facts, Grid, SitePlan, Spent, Tenant, Use};
 use crate::units::{Dollars, DollarsPerHour, GpuTime, GramsCo2e, Joules, Litres, Watts};
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 /// What holding a GPU of a cluster costs.
@@ -247,6 +248,8 @@ pub struct SiteSum {
     pub sum: Sum,
     /// Energy of the nodes.
     pub it: Joules,
+    /// Conversion losses, where the facility tells them apart from cooling.
+    pub losses: Joules,
     /// The highest mean over a bin.
     pub peak: Watts,
     /// Whether a cluster stands there.
@@ -263,6 +266,8 @@ pub struct Accounts {
     pub(super) tenants: Vec<Tenant>,
     pub(super) lines: Vec<Line>,
     pub(super) meters: Vec<Meter>,
+    /// Charges on peak power, by site and bin.
+    pub(super) demand: BTreeMap<(usize, usize), Dollars>,
     pub(super) tenant_sums: Vec<Sums>,
     pub(super) idle_sums: Vec<Sum>,
     pub(super) site_sums: Vec<SiteSum>,
@@ -292,10 +297,12 @@ pub fn close(
         tenants,
         lines,
         meters,
+        demand: BTreeMap::new(),
         figures: Vec::new(),
         comparison: Comparison::default(),
     };
     accounts.tenants.iter().for_each(assert_requests_are_conserved);
+    accounts.demand = accounts.demand_charges();
     let curve = accounts.add_up();
     accounts.comparison = Comparison::new(&accounts, &curve);
     accounts.figures = figures::all(&accounts);
@@ -378,6 +385,13 @@ impl Accounts {
         &self.site_sums[index]
     }
 
+    /// What the peaks of the `index`-th site cost, inside its bill; none where its tariff does not charge for them.
+    #[must_use]
+    pub fn demand_charge(&self, index: usize) -> Option<Dollars> {
+        let charged = !self.sites[index].market.billing().is_empty();
+        charged.then(|| self.demand.range((index, 0)..(index + 1, 0)).map(|(_, charge)| *charge).sum())
+    }
+
     /// Settles each bin into the sums, and returns what services drew in each bin.
     fn add_up(&mut self) -> Vec<Sums> {
         let mut curve = Vec::with_capacity(self.grid.bins());
@@ -412,6 +426,7 @@ impl Accounts {
             for entry in &entries[meter.lines.clone()] {
                 site.sum += Sum::of(entry, entry.own);
                 site.it += entry.spent.node();
+                site.losses += entry.losses;
             }
             site.peak = site.peak.max((site.sum.energy - before).mean_over(self.grid.span(bin)));
             site.has_cluster = true;

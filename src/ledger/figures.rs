@@ -3,7 +3,7 @@
 
 use super::accounts::{Accounts, Boundary, Sum, Sums};
 use super::{Book, Count, Facts, Histogram, JobFacts, ServiceFacts, Tenant, Use};
-use crate::units::{GpuTime, SimTime, Span};
+use crate::units::{Dollars, GpuTime, SimTime, Span};
 
 /// One row of `summary.csv`.
 #[derive(Debug, Clone, PartialEq)]
@@ -14,7 +14,7 @@ pub struct Figure {
     pub metric: &'static str,
     /// How much, in `unit`; none where there is nothing to say.
     pub value: Option<f64>,
-    /// `s`, `ms`, `kWh`, `kW`, `USD`, `kgCO2e`, `L`, `GPU-h`, `tokens`, `count`, `ratio` or `fraction`.
+    /// `s`, `ms`, `kWh`, `kW`, `USD`, `kgCO2e`, `L`, `GPU-h`, `tokens`, `count`, `L/kWh`, `ratio` or `fraction`.
     pub unit: &'static str,
     /// Inside which boundary, where the metric has one.
     pub boundary: Option<Boundary>,
@@ -233,9 +233,15 @@ fn site(figures: &mut Vec<Figure>, accounts: &Accounts, index: usize) {
         return;
     }
     let mut rows = Rows { subject: format!("site.{}", accounts.sites()[index].name), figures };
+    let apart = accounts.sites()[index].facility.tells_losses();
+    let cooling = site.sum.energy - site.it - site.losses;
     rows.put("energy_it", site.it.kwh(), "kWh");
+    rows.put("energy_losses", apart.then(|| site.losses.kwh()), "kWh");
+    rows.put("energy_cooling", apart.then(|| cooling.kwh()), "kWh");
     rows.put("pue", over(site.sum.energy.kwh(), site.it.kwh()), "ratio");
+    rows.put("wue", over(site.sum.water.as_f64(), site.it.kwh()), "L/kWh");
     rows.put("peak_power", site.peak.as_f64() / 1e3, "kW");
+    rows.put("demand_charge", accounts.demand_charge(index).map(Dollars::as_f64), "USD");
     rows.meter(&site.sum);
 }
 

@@ -3,7 +3,9 @@
 
 use super::Spent;
 use super::accounts::{Accounts, Line, Meter, Part, Pays};
-use crate::units::{Dollars, GpuTime, GramsCo2e, Joules, Litres};
+use crate::facility::Overhead;
+use crate::units::{Dollars, GpuTime, GramsCo2e, Joules, Litres, Watts};
+use std::collections::BTreeMap;
 
 /// Energy at the meter and what follows from it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -61,6 +63,8 @@ pub struct Entry {
     pub own: Charge,
     /// Its share of losses and cooling; nothing on a facility's line.
     pub share: Charge,
+    /// On a facility's line that tells them apart: conversion losses inside its own energy, of which the rest is cooling.
+    pub losses: Joules,
 }
 
 impl std::ops::AddAssign for Entry {
@@ -70,6 +74,7 @@ impl std::ops::AddAssign for Entry {
         self.embodied += other.embodied;
         self.own += other.own;
         self.share += other.share;
+        self.losses += other.losses;
     }
 }
 
@@ -96,7 +101,7 @@ impl Accounts {
             Pays::Energy | Pays::Nothing => (Dollars::ZERO, GramsCo2e::ZERO),
         };
         let own = Charge { energy: spent.node(), ..Charge::default() };
-        Entry { spent, holding, embodied, own, share: Charge::default() }
+        Entry { spent, holding, embodied, own, ..Entry::default() }
     }
 
     /// The GPUs of `cluster` that nobody held, at their idle power.
@@ -118,14 +123,19 @@ impl Accounts {
         let plan = &self.sites[meter.site];
         let nodes: Vec<u128> = entries.iter().map(|entry| entry.spent.node().pico()).collect();
         let it: Joules = entries.iter().map(|entry| entry.spent.node()).sum();
-        let overhead = if meter.has_facility { plan.facility.overhead(it) } else { Joules::ZERO };
-        let water = if meter.has_facility { plan.facility.water(it) } else { Litres::ZERO };
+        let (hour, span) = (self.grid.hour(bin), self.grid.span(bin));
+        let Overhead { energy: overhead, losses, water } = match meter.has_facility {
+            true => plan.facility.overhead(it, hour, span),
+            false => Overhead::default(),
+        };
         let facility = entries.len() - 1;
         entries[facility].own.energy = overhead;
+        entries[facility].losses = losses.unwrap_or_default();
+        assert!(entries[facility].losses <= overhead, "conversion losses are part of losses and cooling");
         each(entries, overhead.split(&nodes), |entry, part| entry.share.energy = part);
         each(entries, water.split(&nodes), |entry, part| entry.own.water = part);
 
-        let (energy, hour) = (it + overhead, self.grid.hour(bin));
+        let energy = it + overhead;
         let metered: Vec<u128> = entries.iter().map(|entry| entry.own.energy.pico()).collect();
         let carbon = plan.market.direct(hour) * energy;
         each(entries, carbon.split(&metered), |entry, part| entry.own.carbon = part);
@@ -146,19 +156,47 @@ impl Accounts {
 
     /// Bills the energy of the lines whose rent does not contain it, and returns the whole bill.
     fn bill(&self, meter: &Meter, bin: usize, entries: &mut [Entry]) -> Dollars {
-        let pays: Vec<bool> = self.lines[meter.lines.clone()].iter().map(|line| line.pays.energy()).collect();
-        let paying = |energy: fn(&Entry) -> Joules, entries: &[Entry]| -> Vec<u128> {
-            entries.iter().zip(&pays).map(|(entry, &pays)| if pays { energy(entry).pico() } else { 0 }).collect()
-        };
-        let nodes = paying(|entry| entry.spent.node(), entries);
-        let mut metered = nodes.clone();
+        let nodes = self.paying(meter, entries, |entry| entry.spent.node());
         let facility = entries.len() - 1;
-        metered[facility] = paying(|entry| entry.share.energy, entries).iter().sum();
+        let mut metered = nodes.clone();
+        metered[facility] = self.paying(meter, entries, |entry| entry.share.energy).iter().sum();
         let energy = Joules::from_pico(metered.iter().sum());
-        let bill = self.sites[meter.site].market.price(self.grid.hour(bin)) * energy;
+        let mut bill = self.sites[meter.site].market.price(self.grid.hour(bin)) * energy;
+        if meter.has_facility {
+            bill += self.demand.get(&(meter.site, bin)).copied().unwrap_or_default();
+        }
         each(entries, bill.split(&metered), |entry, part| entry.own.bill = part);
         each(entries, entries[facility].own.bill.split(&nodes), |entry, part| entry.share.bill = part);
         bill
+    }
+
+    /// What `energy` says of each line behind `meter`, in picojoules; zero of those whose rent contains it.
+    fn paying(&self, meter: &Meter, entries: &[Entry], energy: impl Fn(&Entry) -> Joules) -> Vec<u128> {
+        let lines = self.lines[meter.lines.clone()].iter();
+        lines.zip(entries).map(|(line, entry)| if line.pays.energy() { energy(entry).pico() } else { 0 }).collect()
+    }
+
+    /// The charge on the peak of each billing month, by site and by the bin in which the peak lies, the first of equals. A peak is
+    /// the mean power over a bin of those who pay for energy, their losses and cooling included; each pays its share of it there.
+    pub(super) fn demand_charges(&self) -> BTreeMap<(usize, usize), Dollars> {
+        let mut charges = BTreeMap::new();
+        for meter in self.meters.iter().filter(|meter| meter.has_facility) {
+            for month in self.sites[meter.site].market.billing() {
+                let mut peak = (Watts::ZERO, 0);
+                for bin in (0..self.grid.bins()).filter(|&bin| month.hours.contains(&self.grid.hour(bin))) {
+                    let entries = &self.settle(bin)[meter.lines.clone()];
+                    let paying = self.paying(meter, entries, |entry| entry.spent.node() + entry.share.energy);
+                    let power = Joules::from_pico(paying.iter().sum()).mean_over(self.grid.span(bin));
+                    if power > peak.0 {
+                        peak = (power, bin);
+                    }
+                }
+                if peak.0 > Watts::ZERO {
+                    charges.insert((meter.site, peak.1), month.price * peak.0);
+                }
+            }
+        }
+        charges
     }
 }
 

@@ -1,12 +1,31 @@
 //! Price, carbon and water of electricity by the hour.
 //!
 //! A tariff and a grid are compiled to one value for each hour of the run. A monthly profile is aligned by month and UTC hour of
-//! each simulated hour, never by row number, so any year can be paired with it.
+//! each simulated hour, a file by month, class of day and hour, never by row number, so any year can be paired with it.
 
-use crate::catalog::{GridSheet, Named, Profile, TariffSheet, US_WATER};
+mod carbon;
+mod tariff;
+
+pub use carbon::implausible_carbon;
+pub use tariff::{Billing, implausible_prices};
+
+use crate::catalog::{GridSheet, Named, TariffSheet, US_WATER};
 use crate::units::{DollarsPerKwh, GramsPerKwh, LitresPerKwh};
+use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use jiff::{SignedDuration, Timestamp};
+
+/// What a tariff and a grid refer to, read and laid over the hours of the run.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Given {
+    /// Prices of a tariff's file, in its unit; empty where it names none.
+    pub prices: Vec<f64>,
+    /// Stack CO2 of a grid's file, in g/kWh; empty where it names none.
+    pub direct: Vec<f64>,
+    /// The same with fuel upstream and life cycle; empty where it names none.
+    pub lca: Vec<f64>,
+    /// Time zone of a time-of-use table.
+    pub zone: Option<TimeZone>,
+}
 
 /// `grid = "erco"` or `grid = { flat = "380 gCO2e/kWh" }`
 pub type GridSection = Named<GridSheet>;
@@ -19,6 +38,8 @@ pub type TariffSection = Named<TariffSheet>;
 pub struct Market {
     /// Energy price of each hour of the run; the last holds on.
     price: Vec<DollarsPerKwh>,
+    /// Months whose peak power is charged for.
+    billing: Vec<Billing>,
     /// Stack CO2 of each hour of the run; the last holds on.
     direct: Vec<GramsPerKwh>,
     /// Fuel upstream and life cycle of each hour of the run; the last holds on.
@@ -31,19 +52,28 @@ impl Market {
     /// One price and intensity in every hour, no upstream known, water of the US mean.
     #[must_use]
     pub fn flat(price: DollarsPerKwh, direct: GramsPerKwh) -> Market {
-        Market { price: vec![price], direct: vec![direct], upstream: vec![GramsPerKwh::default()], water: US_WATER }
+        Market {
+            price: vec![price],
+            billing: Vec::new(),
+            direct: vec![direct],
+            upstream: vec![GramsPerKwh::default()],
+            water: US_WATER,
+        }
     }
 
-    /// Compiles `hours` hours from `start`, which stands on a whole hour; at least one.
+    /// Compiles `hours` hours from `start`, which stands on a whole hour; at least one. Panics where a sheet refers to something
+    /// that is not `given`.
     #[must_use]
-    pub fn compile(start: Timestamp, hours: usize, tariff: &TariffSheet, grid: &GridSheet) -> Market {
-        let TariffSheet::Flat(price) = tariff;
-        let (direct, upstream) = match grid {
-            GridSheet::Flat(direct) => (vec![*direct], vec![GramsPerKwh::default()]),
-            GridSheet::Constant(grid) => (vec![grid.direct], vec![grid.upstream]),
-            GridSheet::Monthly(profile) => by_hour(start, hours.max(1), profile),
-        };
-        Market { price: vec![*price], direct, upstream, water: grid.water() }
+    pub fn compile(start: Timestamp, hours: usize, tariff: &TariffSheet, grid: &GridSheet, given: &Given) -> Market {
+        let (price, billing) = tariff::compile(start, hours, tariff, given);
+        let (direct, upstream) = carbon::compile(start, hours, grid, given);
+        Market { price, billing, direct, upstream, water: grid.water() }
+    }
+
+    /// The billing months whose peak power is charged for, in order; none where the tariff does not charge for it.
+    #[must_use]
+    pub fn billing(&self) -> &[Billing] {
+        &self.billing
     }
 
     /// Energy price in the `hour`-th hour of the run.
@@ -75,31 +105,22 @@ fn at<T: Copy>(hours: &[T], hour: usize) -> T {
     hours[hour.min(hours.len() - 1)]
 }
 
-/// Direct and upstream intensity of each hour from `start`.
-fn by_hour(start: Timestamp, hours: usize, profile: &Profile) -> (Vec<GramsPerKwh>, Vec<GramsPerKwh>) {
-    let intensity = |hour: usize| {
-        let at = start + SignedDuration::from_hours(hour as i64);
-        let at = at.to_zoned(TimeZone::UTC);
-        let (month, hour) = (at.month() as usize - 1, at.hour() as usize);
-        let (direct, lca) = (profile.direct[month][hour], profile.lca[month][hour]);
-        (grams(direct), grams(lca.saturating_sub(direct)))
-    };
-    (0..hours).map(intensity).unzip()
-}
-
-fn grams(grams: u16) -> GramsPerKwh {
-    GramsPerKwh::from_micro(u64::from(grams) * 1_000_000)
-}
-
 #[cfg(test)]
 mod tests {
+    use super::carbon::grams;
     use super::*;
     use crate::catalog::{GRIDS, TARIFFS, find};
     use crate::facility::{Constant, Facility};
     use crate::units::{Ratio, Span, Watts};
 
     fn compile(start: &str, hours: usize, grid: &GridSheet) -> Market {
-        Market::compile(start.parse().unwrap(), hours, find(TARIFFS, "us-industrial-2025").unwrap(), grid)
+        Market::compile(
+            start.parse().unwrap(),
+            hours,
+            find(TARIFFS, "us-industrial-2025").unwrap(),
+            grid,
+            &Given::default(),
+        )
     }
 
     #[test]
@@ -121,9 +142,10 @@ mod tests {
         let facility = Facility::Constant(Constant { pue: Ratio::new(1.2), wue: LitresPerKwh::from_micro(360_000) });
         let market = compile("2026-01-01T00:00:00Z", 1, &GridSheet::Flat(grams(380)));
         assert_eq!(market.offsite_water(), US_WATER);
-        let offsite = market.offsite_water() * (it + facility.overhead(it));
+        let overhead = facility.overhead(it, 0, Span::HOUR);
+        let offsite = market.offsite_water() * (it + overhead.energy);
         assert_eq!(offsite.as_f64(), 5.424);
-        assert_eq!((facility.water(it) + offsite).as_f64(), 5.784);
+        assert_eq!((overhead.water + offsite).as_f64(), 5.784);
         assert_eq!((market.direct(0) * it).kg(), 0.38);
     }
 }

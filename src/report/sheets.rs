@@ -115,7 +115,7 @@ pub(super) const SUMMARY: Sheet = Sheet {
         ),
         column("metric", "string", "", "which figure"),
         column("value", "number", "", "how much, in the row's unit; empty where there is nothing to say"),
-        column("unit", "string", "", "s, ms, kWh, kW, USD, kgCO2e, L, GPU-h, tokens, count, ratio or fraction"),
+        column("unit", "string", "", "s, ms, kWh, kW, USD, kgCO2e, L, GPU-h, tokens, count, L/kWh, ratio or fraction"),
         column("boundary", "string", "", "B1, B2, B3 or B4; empty where the metric has none"),
     ]),
 };
@@ -244,6 +244,13 @@ pub(super) const POWER: Sheet = Sheet {
         column("accelerator_kw", "number", "kW", "accelerators"),
         column("host_kw", "number", "kW", "the hosts' share: processors, memory, network, fans"),
         column("facility_kw", "number", "kW", "conversion losses and cooling"),
+        column(
+            "losses_kw",
+            "number",
+            "kW",
+            "conversion losses in facility_kw; empty where the model does not tell them apart",
+        ),
+        column("cooling_kw", "number", "kW", "cooling in facility_kw; empty where the model does not tell it apart"),
         column("power_kw", "number", "kW", "the three together"),
         column("energy_kwh", "number", "kWh", "the three together, times the interval"),
         column("meter_kw", "number", "kW", "the site's meter, the same on each row of the site: do not add it up"),

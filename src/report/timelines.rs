@@ -29,7 +29,7 @@ pub(super) fn write<W: Write>(accounts: &Accounts, step: Span, to: [W; 4]) -> cs
         for (index, line) in accounts.lines().iter().enumerate().filter(|(_, line)| line.is_shown()) {
             let (entry, names) = (&step.entries[index], &names[index]);
             let begin = (step.from, time_utc.as_str());
-            power.row(begin, names, |row| power_cells(row, line, entry, meters[index], hours))?;
+            power.row(begin, names, |row| power_cells(row, accounts, line, entry, (meters[index], hours)))?;
             cost.row(begin, names, |row| cost_cells(row, entry))?;
             carbon.row(begin, names, |row| carbon_cells(row, entry))?;
             if line.part != Part::LossesAndCooling {
@@ -57,16 +57,22 @@ fn names(accounts: &Accounts, line: &Line) -> [String; 4] {
 
 fn power_cells<W: Write>(
     row: &mut Timeline<W>,
+    accounts: &Accounts,
     line: &Line,
     entry: &Entry,
-    meter: Joules,
-    hours: f64,
+    (meter, hours): (Joules, f64),
 ) -> csv::Result<()> {
     let energy = entry.own.energy;
     let facility = if line.part == Part::LossesAndCooling { energy } else { Joules::ZERO };
-    for part in [entry.spent.accelerator, entry.spent.host, facility, energy] {
+    for part in [entry.spent.accelerator, entry.spent.host, facility] {
         row.number(part.kwh() / hours, 6)?;
     }
+    let apart = line.part == Part::LossesAndCooling
+        && line.site.is_some_and(|site| accounts.sites()[site].facility.tells_losses());
+    for part in [entry.losses, energy - entry.losses] {
+        if apart { row.number(part.kwh() / hours, 6)? } else { row.empty()? }
+    }
+    row.number(energy.kwh() / hours, 6)?;
     row.number(energy.kwh(), 9)?;
     row.number(meter.kwh() / hours, 6)
 }

@@ -1,7 +1,7 @@
 //! A scenario file as written. The sections of policies and sheets stand in the rooms that own them; here is what joins them.
 
 use crate::catalog::{Named, NodeSheet};
-use crate::facility::Facility;
+use crate::facility::FacilitySection;
 use crate::fault::FailureSection;
 use crate::market::{GridSection, TariffSection};
 use crate::scheduler::Scheduler;
@@ -80,14 +80,10 @@ pub(super) struct SiteSection {
     /// Price of its electricity: a catalog tariff, or `{ flat = "$0.0826/kWh" }`.
     pub tariff: TariffSection,
     /// Losses and cooling.
-    #[serde(default = "default_facility")]
-    pub facility: Facility,
+    #[serde(default)]
+    pub facility: FacilitySection,
     /// Most that the meter may show. Nothing caps power: a site whose nameplate could pass it is refused.
     pub power_limit: Option<Watts>,
-}
-
-fn default_facility() -> Facility {
-    Facility::Constant(crate::facility::Constant::default())
 }
 
 /// `[cluster.<name>]`

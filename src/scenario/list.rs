@@ -20,7 +20,10 @@ pub const LISTS: &[&str] =
 /// Every policy: its name, the key that takes it, and the file it lives in.
 const POLICIES: &[(&str, &str)] = &[
     ("flat", "site.<name>.grid and site.<name>.tariff, src/market/mod.rs"),
+    ("time_of_use", "site.<name>.tariff, src/market/tariff.rs"),
     ("constant", "site.<name>.grid and site.<name>.facility, src/market/mod.rs and src/facility/constant.rs"),
+    ("series", "site.<name>.grid, tariff and facility, src/market/{carbon,tariff}.rs and src/facility/series.rs"),
+    ("weather", "site.<name>.facility, src/facility/weather.rs"),
     ("none", "cluster.<name>.failures, src/fault/law.rs"),
     ("preset", "cluster.<name>.failures, src/fault/law.rs"),
     ("exponential", "cluster.<name>.failures, src/fault/law.rs"),

@@ -1,6 +1,7 @@
 //! People's files, checked: rows read, rows kept, drops counted by reason, content hash. Reading streams and validates in
 //! one pass; what is wrong names file, line, column, what was found and what would do.
 
+mod align;
 mod azure;
 mod error;
 mod lines;
@@ -8,6 +9,7 @@ mod series;
 
 use crate::units::SimTime;
 
+pub use align::Uncovered;
 pub use azure::{Dropped, Loaded, azure2023};
 pub use error::TraceError;
 pub use series::HourlySeries;

@@ -11,6 +11,14 @@ pub(super) struct Header {
     pub step: Span,
 }
 
+impl Header {
+    /// Hours that the run touches, at least one.
+    pub(super) fn hours(&self) -> usize {
+        let hours = self.horizon.nanos().div_ceil(Span::HOUR.nanos());
+        usize::try_from(hours).expect("a century has fewer than 2^32 hours")
+    }
+}
+
 /// Longest run: a century, well inside the 292 years that the clock holds with sums of two.
 const LONGEST: Span = Span::from_secs(36_525 * 86_400);
 

@@ -4,8 +4,10 @@
 mod devices;
 mod header;
 mod jobs;
+mod market;
 mod names;
 mod places;
+mod series;
 mod services;
 
 use super::complaint::{Complaint, Complaints};

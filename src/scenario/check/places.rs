@@ -2,13 +2,12 @@
 
 use super::Check;
 use super::header::Header;
-use crate::catalog::{FAILURES, GPUS, GRIDS, GpuSheet, NODES, NodeSheet, TARIFFS};
-use crate::facility::Facility;
+use crate::catalog::{FAILURES, GPUS, GpuSheet, NODES, NodeSheet};
+use crate::facility::{Facility, FacilitySection};
 use crate::fault::{FailureLaw, FailureSection, InitialAge, Mixture};
 use crate::ledger::SitePlan;
-use crate::market::Market;
 use crate::scenario::file::{ClusterSection, CostSection, SiteSection};
-use crate::units::{Bytes, PerSecond, Span, Watts};
+use crate::units::{Bytes, PerSecond, Watts};
 use crate::world::{ClusterPlan, Cost};
 
 /// More than any operator has; with 256 GPUs each the count of GPUs stays inside 32 bits.
@@ -144,47 +143,52 @@ impl Check<'_> {
         header: Option<&Header>,
         clusters: &[Option<ClusterPlan>],
     ) -> Option<SitePlan> {
-        let fine = [self.is_plain_name(&["site", name], name), self.facility_is_sound(name, &section.facility)];
-        let market = self.market(name, section, header);
+        let plain = self.is_plain_name(&["site", name], name);
         let here = clusters.iter().flatten().filter(|cluster| cluster.site == index);
         let nameplate: Watts = here.map(|cluster| cluster.node.rated * u64::from(cluster.nodes)).sum();
-        if fine.contains(&false) || !self.typed.sound(&["site", name]) {
+        let facility = self.facility(name, &section.facility, nameplate, header);
+        let market = self.market(name, section, header);
+        if !plain || !self.typed.sound(&["site", name]) {
             return None;
         }
-        if let Some(limit) = section.power_limit {
-            self.is_within_limit(name, &section.facility, nameplate, limit);
+        let (facility, power_limit) = (facility?, section.power_limit);
+        if let Some(limit) = power_limit {
+            self.is_within_limit(name, &facility, nameplate, limit);
         }
-        let (facility, power_limit) = (section.facility.clone(), section.power_limit);
         Some(SitePlan { name: name.to_owned(), facility, market: market?, power_limit })
     }
 
-    fn market(&mut self, name: &str, section: &SiteSection, header: Option<&Header>) -> Option<Market> {
-        let tariff = self.sheet(&["site", name, "tariff"], &section.tariff, TARIFFS, "tariffs");
-        let grid = self.sheet(&["site", name, "grid"], &section.grid, GRIDS, "grids");
-        let (tariff, grid, header) = (tariff?, grid?, header?);
-        let hours = header.horizon.nanos().div_ceil(Span::HOUR.nanos());
-        let hours = usize::try_from(hours).expect("a century has fewer than 2^32 hours");
-        Some(Market::compile(header.start, hours, &tariff, &grid))
-    }
-
-    fn facility_is_sound(&mut self, site: &str, facility: &Facility) -> bool {
-        match facility {
-            Facility::Constant(constant) => {
+    /// The facility of a site of `rated` nodes through the hours of the run.
+    fn facility(
+        &mut self,
+        site: &str,
+        section: &FacilitySection,
+        rated: Watts,
+        header: Option<&Header>,
+    ) -> Option<Facility> {
+        match section {
+            FacilitySection::Constant(constant) => {
                 let why = "must be at least 1: PUE is facility energy over IT energy, which is part of it";
-                constant.pue.as_f64() >= 1.0 || self.no(&["site", site, "facility", "constant", "pue"], why)
+                let sound =
+                    constant.pue.as_f64() >= 1.0 || self.no(&["site", site, "facility", "constant", "pue"], why);
+                sound.then_some(Facility::Constant(*constant))
             }
+            FacilitySection::Series(series) => self.measured_facility(site, series, header?),
+            FacilitySection::Weather(weather) => self.weather(site, weather, rated, header?),
         }
     }
 
     /// Complains where a site's nameplate could pass its limit, since nothing caps power.
     fn is_within_limit(&mut self, site: &str, facility: &Facility, nameplate: Watts, limit: Watts) {
-        let Facility::Constant(constant) = facility;
-        let most = Watts::from_f64(nameplate.as_f64() * constant.pue.as_f64());
+        let (most, how) = match facility {
+            Facility::Constant(constant) => {
+                let most = Watts::from_f64(nameplate.as_f64() * constant.pue.as_f64());
+                (most, format!("x PUE {}", constant.pue))
+            }
+            _ => (facility.worst(nameplate), "in the facility's worst hour".to_owned()),
+        };
         if most > limit {
-            let message = format!(
-                "is {limit}, but the site's nodes could draw {most} (nameplate {nameplate} x PUE {})",
-                constant.pue
-            );
+            let message = format!("is {limit}, but the site's nodes could draw {most} (nameplate {nameplate} {how})");
             let help = "capping is not available: use fewer nodes, or a limit that they cannot reach".to_owned();
             self.refuse(&["site", site, "power_limit"], message, help);
         }

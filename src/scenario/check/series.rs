@@ -1,0 +1,79 @@
+//! Hourly files of sites: weather, PUE and WUE, laid over the hours of the run. What no such file can say (kelvin for Celsius)
+//! is refused here, with the first hour that cannot be.
+
+use super::Check;
+use super::header::Header;
+use crate::facility::{Air, Facility, SeriesSection, Weather, WeatherSection, measured};
+use crate::trace::{HourlySeries, Uncovered};
+use crate::units::Watts;
+
+impl Check<'_> {
+    /// The column that the value at `path` names, of the file that `path`'s sibling `path` names; entered once among the inputs.
+    pub(super) fn column(&mut self, section: &[&str], file: &str, key: &str, column: &str) -> Option<HourlySeries> {
+        let at = if self.typed.was_written(&[section, &[key]].concat()) { key } else { "path" };
+        let read = |path: &std::path::Path| HourlySeries::read(path, column);
+        let series = self.data(&[section, &[at]].concat(), file, read, HourlySeries::hash)?;
+        let input = self.inputs.pop().expect("a file that was read is an input");
+        if !self.inputs.contains(&input) {
+            self.inputs.push(input);
+        }
+        Some(series)
+    }
+
+    /// What a series gives for the hours of the run; complains at `section` where it does not cover them.
+    pub(super) fn covers<T>(&mut self, section: &[&str], laid: Result<T, Uncovered>) -> Option<T> {
+        laid.map_err(|why| self.refuse(section, why, None)).ok()
+    }
+
+    /// A facility whose PUE and WUE a file gives by hour.
+    pub(super) fn measured_facility(
+        &mut self,
+        site: &str,
+        section: &SeriesSection,
+        header: &Header,
+    ) -> Option<Facility> {
+        let at = ["site", site, "facility", "series"];
+        let pue = self.column(&at, &section.path, "pue", &section.pue)?;
+        let wue = self.column(&at, &section.path, "wue", &section.wue)?;
+        let pue = self.covers(&at, pue.by_date(header.start, header.hours()))?;
+        let wue = self.covers(&at, wue.by_date(header.start, header.hours()))?;
+        let mut hours = Vec::with_capacity(pue.len());
+        for (pue, wue) in pue.into_iter().zip(wue) {
+            let Some(hour) = measured(pue, wue) else {
+                let why = format!("says PUE {pue} and WUE {wue} L/kWh, which no facility has");
+                let help = "PUE lies between 1 and 5, WUE between 0 and 20 L/kWh of IT energy".to_owned();
+                self.refuse(&at, why, help);
+                return None;
+            };
+            hours.push(hour);
+        }
+        Some(Facility::Series(hours))
+    }
+
+    /// A cooling design in the weather of a file.
+    pub(super) fn weather(
+        &mut self,
+        site: &str,
+        section: &WeatherSection,
+        rated: Watts,
+        header: &Header,
+    ) -> Option<Facility> {
+        let at = ["site", site, "facility", "weather", "series"];
+        let series = &section.series;
+        let dry = self.column(&at, &series.path, "dry_bulb", &series.dry_bulb)?;
+        let wet = self.column(&at, &series.path, "wet_bulb", &series.wet_bulb)?;
+        let dry = self.covers(&at, dry.by_date(header.start, header.hours()))?;
+        let wet = self.covers(&at, wet.by_date(header.start, header.hours()))?;
+        let mut hours = Vec::with_capacity(dry.len());
+        for (dry, wet) in dry.into_iter().zip(wet) {
+            let Some(air) = Air::new(dry, wet) else {
+                let why = format!("says {dry} C dry-bulb and {wet} C wet-bulb, which no place has");
+                let help = "temperatures are in degrees Celsius, and the wet bulb is never the warmer".to_owned();
+                self.refuse(&at, why, help);
+                return None;
+            };
+            hours.push(air);
+        }
+        Some(Facility::Weather(Weather::new(section.design, rated, hours)))
+    }
+}
