@@ -599,3 +599,19 @@ fn a_reload_takes_its_bytes_over_the_read_bandwidth() {
     let reload = Schedule::new(&plan).expect("sound").quickest_reload().as_secs_f64();
     assert!((reload - 2.841).abs() < 0.001, "{reload} s");
 }
+
+#[test]
+fn too_few_spares_are_a_cliff_for_a_job_that_waits() {
+    // 12.8 nodes in repair on average; P(Poisson(12.8) <= spares) x 0.929 (models/training.md section 8), each +- 0.03.
+    for (hot, expected) in [(32, 0.93), (16, 0.79), (8, 0.10)] {
+        let plan = JobPlan {
+            failures: exponential(3.79e-3),
+            checkpoint: saving(minutes(10.0), Span::from_secs(2), Span::ZERO),
+            recovery: Recovery { repair: days(1.65), ..stalling(minutes(8.0), FailureClock::Wall) },
+            spares: Spares { hot, cold: 0 },
+            ..plan(2_048, days(1e4))
+        };
+        let (mean, error) = mean_ettr(&plan, 10, days(1_000.0));
+        assert!((mean - expected).abs() < 0.03, "{hot} spares: {mean} +- {error}, not {expected}");
+    }
+}
