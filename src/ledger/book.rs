@@ -250,6 +250,8 @@ pub enum EventKind {
     Finished,
     /// A node failed under a job and interrupted it.
     Failure,
+    /// Somebody knows of a failure.
+    Detected,
     /// A node failed under a replica, whose requests start over.
     ReplicaFailure,
     /// A planned interruption.
@@ -270,6 +272,7 @@ impl EventKind {
             EventKind::Started => "started",
             EventKind::Finished => "finished",
             EventKind::Failure => "failure",
+            EventKind::Detected => "detected",
             EventKind::ReplicaFailure => "replica_failure",
             EventKind::Maintenance => "maintenance",
             EventKind::Restarted => "restarted",

@@ -251,7 +251,10 @@ impl Job {
             }
             Phase::Stalled(_) => {
                 self.book_stall(at);
-                self.stall().steps.pop_front();
+                let ended = self.stall().steps.pop_front();
+                if ended.is_some_and(|step| step.what == Use::Detect) {
+                    self.log(at, EventKind::Detected, String::new(), String::new());
+                }
                 self.enter_step(at);
             }
             Phase::Queued | Phase::Finished(_) => unreachable!("only a running job gets something done"),

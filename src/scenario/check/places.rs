@@ -116,7 +116,7 @@ impl Check<'_> {
                 let fine = [
                     self.is_a_rate(&at("weibull", "rate"), *rate, MOST_FAILURES),
                     self.is_a_mixture(&["cluster", cluster, "failures", "weibull", "mixture", "shape"], *mixture),
-                    (0.1..=20.0).contains(shape) || self.no(&at("weibull", "shape"), "must lie between 0.1 and 20"),
+                    (0.2..=20.0).contains(shape) || self.no(&at("weibull", "shape"), "must lie between 0.2 and 20"),
                 ];
                 (!fine.contains(&false)).then_some(law(*rate, *shape, *initial_age, *mixture))
             }
