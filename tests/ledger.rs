@@ -7,7 +7,7 @@ use tollway::ledger::{
     Accounts, Axis, Book, Boundary, ClusterBooks, Count, Draw, Event, EventKind, Facts, Grid, Holding, JobFacts, Part,
     ServiceFacts, SitePlan, Sum, Tenant, Use, close,
 };
-use tollway::market::{Given, Market};
+use tollway::market::{Contracts, Given, Market, Matching};
 use tollway::units::{
     DollarsPerHour, DollarsPerKw, DollarsPerKwh, FlopsPerSecond, GramsPerKwh, LitresPerKwh, Ratio, SimTime, Span,
     Tokens, Watts,
@@ -292,6 +292,43 @@ fn price_and_carbon_that_change_every_hour() {
             ("device.laptop", "carbon", "B4", 0.010),
         ],
     );
+}
+
+/// A contract of 36 kW at 0 g in the first two hours, in which the hall draws 17.76 kW, and none after.
+#[test]
+fn the_market_ledger_stands_beside_the_location_ledger() {
+    let start = "2026-01-01T00:00:00Z".parse().expect("an instant");
+    let residual = GramsPerKwh::from_micro(500_000_000);
+    let closed = |matching| {
+        let supply = [vec![Watts::new(36_000); 2], vec![Watts::ZERO]].concat();
+        let contracts = Contracts::new(matching, residual, vec![(supply, GramsPerKwh::default())]);
+        let market = market(100_000_000, 400, 50).with_contracts(Some(contracts));
+        let site = SitePlan { market, ..hall() };
+        close(start, ten_hours(), &[site], &[cluster(owned())], vec![pretrain(1.0), chat(), laptop()])
+    };
+    let (hourly, annual) = (closed(Matching::Hourly), closed(Matching::Annual));
+    expect_figures(
+        &hourly,
+        &[
+            ("training.pretrain", "carbon_market", "B4", 0.0),
+            ("training.pretrain", "carbon", "B4", 11.136),
+            ("service.chat", "carbon_market", "B1", 16.0 * 0.5),
+            ("service.chat", "carbon_market", "B4", 31.68 * 0.5),
+            ("site.hall", "carbon_market", "B4", (113.28 - 35.52) * 0.5),
+            ("site.hall", "carbon", "B4", 45.312),
+        ],
+    );
+    // By the year, the surplus of the first two hours covers later ones: 72 of 113.28 kWh, for all alike.
+    let left = (113.28 - 72.0) / 113.28 * 0.5;
+    expect_figures(
+        &annual,
+        &[
+            ("training.pretrain", "carbon_market", "B4", 27.84 * left),
+            ("service.chat", "carbon_market", "B4", 31.68 * left),
+            ("site.hall", "carbon_market", "B4", 113.28 * left),
+        ],
+    );
+    assert_eq!(small_world(1.0).figure("site.hall", "carbon_market", "B4"), None, "no contracts, no market ledger");
 }
 
 #[test]

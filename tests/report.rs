@@ -72,7 +72,7 @@ fn headers() {
             power: time_s,time_utc,site,cluster,tenant,part,accelerator_kw,host_kw,facility_kw,losses_kw,cooling_kw,power_kw,energy_kwh,meter_kw
             utilisation: time_s,time_utc,site,cluster,tenant,part,gpus_count,gpus_fraction,arrived_count,completed_count,rejected_count,failed_count,prompt_tokens,output_tokens
             cost: time_s,time_utc,site,cluster,tenant,part,holding_usd,energy_usd,cost_usd
-            carbon: time_s,time_utc,site,cluster,tenant,part,carbon_kgco2e,upstream_kgco2e,embodied_kgco2e,water_l,water_offsite_l
+            carbon: time_s,time_utc,site,cluster,tenant,part,carbon_kgco2e,upstream_kgco2e,embodied_kgco2e,water_l,water_offsite_l,market_kgco2e
             events: time_s,time_utc,subject,event,nodes,detail
         "#]].assert_eq(&headers);
     });

@@ -173,6 +173,8 @@ pub struct Sum {
     pub cost: Dollars,
     /// Location-based stack CO2 (scope 2).
     pub carbon: GramsCo2e,
+    /// Market-based carbon (scope 2), where the site has contracts; never netted with the rest.
+    pub market: GramsCo2e,
     /// Fuel upstream of the power plants (scope 3); never netted with the rest.
     pub upstream: GramsCo2e,
     /// Making the hardware (scope 3).
@@ -189,6 +191,7 @@ impl std::ops::AddAssign for Sum {
         self.energy += other.energy;
         self.cost += other.cost;
         self.carbon += other.carbon;
+        self.market += other.market;
         self.upstream += other.upstream;
         self.embodied += other.embodied;
         self.water += other.water;
@@ -203,6 +206,7 @@ impl Sum {
             energy: charge.energy,
             cost: entry.holding + charge.bill,
             carbon: charge.carbon,
+            market: charge.market,
             upstream: charge.upstream,
             embodied: entry.embodied,
             water: charge.water,
@@ -268,6 +272,8 @@ pub struct Accounts {
     pub(super) meters: Vec<Meter>,
     /// Charges on peak power, by site and bin.
     pub(super) demand: BTreeMap<(usize, usize), Dollars>,
+    /// Market-based carbon of each bin, by site; none of sites without contracts.
+    pub(super) market_based: BTreeMap<usize, Vec<GramsCo2e>>,
     pub(super) tenant_sums: Vec<Sums>,
     pub(super) idle_sums: Vec<Sum>,
     pub(super) site_sums: Vec<SiteSum>,
@@ -298,11 +304,13 @@ pub fn close(
         lines,
         meters,
         demand: BTreeMap::new(),
+        market_based: BTreeMap::new(),
         figures: Vec::new(),
         comparison: Comparison::default(),
     };
     accounts.tenants.iter().for_each(assert_requests_are_conserved);
     accounts.demand = accounts.demand_charges();
+    accounts.market_based = accounts.market_based();
     let curve = accounts.add_up();
     accounts.comparison = Comparison::new(&accounts, &curve);
     accounts.figures = figures::all(&accounts);
@@ -383,6 +391,12 @@ impl Accounts {
     #[must_use]
     pub fn site(&self, index: usize) -> &SiteSum {
         &self.site_sums[index]
+    }
+
+    /// Whether the `index`-th site has contracts, so that its market-based carbon is known.
+    #[must_use]
+    pub fn keeps_market_ledger(&self, index: usize) -> bool {
+        self.market_based.contains_key(&index)
     }
 
     /// What the peaks of the `index`-th site cost, inside its bill; none where its tariff does not charge for them.

@@ -42,6 +42,9 @@ pub(super) fn all(accounts: &Accounts) -> Vec<Figure> {
             }
             Facts::Device(facts) => service(&mut rows, tenant, facts, sums),
         }
+        if tenant.cluster.is_some() && accounts.keeps_market_ledger(tenant.site) {
+            rows.bounded("carbon_market", "kgCO2e", sums, |sum| Some(sum.market.kg()));
+        }
     }
     (0..accounts.clusters().len()).for_each(|index| cluster(&mut figures, accounts, index));
     (0..accounts.sites().len()).for_each(|index| site(&mut figures, accounts, index));
@@ -243,6 +246,9 @@ fn site(figures: &mut Vec<Figure>, accounts: &Accounts, index: usize) {
     rows.put("peak_power", site.peak.as_f64() / 1e3, "kW");
     rows.put("demand_charge", accounts.demand_charge(index).map(Dollars::as_f64), "USD");
     rows.meter(&site.sum);
+    if accounts.keeps_market_ledger(index) {
+        rows.metered("carbon_market", site.sum.market.kg(), "kgCO2e");
+    }
 }
 
 /// All sites together; devices stand at none.

@@ -16,6 +16,8 @@ pub struct Charge {
     pub bill: Dollars,
     /// Location-based stack CO2 of the hour (scope 2).
     pub carbon: GramsCo2e,
+    /// Market-based carbon (scope 2), where the site has contracts; beside the location-based, never netted with it.
+    pub market: GramsCo2e,
     /// Fuel upstream of the power plants (scope 3).
     pub upstream: GramsCo2e,
     /// Water that the site evaporates.
@@ -29,6 +31,7 @@ impl std::ops::AddAssign for Charge {
         self.energy += other.energy;
         self.bill += other.bill;
         self.carbon += other.carbon;
+        self.market += other.market;
         self.upstream += other.upstream;
         self.water += other.water;
         self.water_offsite += other.water_offsite;
@@ -43,6 +46,7 @@ impl Charge {
             energy: spent.accelerator,
             bill: self.bill.split(&weights)[0],
             carbon: self.carbon.split(&weights)[0],
+            market: self.market.split(&weights)[0],
             upstream: self.upstream.split(&weights)[0],
             water: self.water.split(&weights)[0],
             water_offsite: self.water_offsite.split(&weights)[0],
@@ -140,6 +144,10 @@ impl Accounts {
         let carbon = plan.market.direct(hour) * energy;
         each(entries, carbon.split(&metered), |entry, part| entry.own.carbon = part);
         each(entries, entries[facility].own.carbon.split(&nodes), |entry, part| entry.share.carbon = part);
+        let kept = self.market_based.get(&meter.site).filter(|_| meter.has_facility);
+        let market = kept.map_or(GramsCo2e::ZERO, |bins| bins[bin]);
+        each(entries, market.split(&metered), |entry, part| entry.own.market = part);
+        each(entries, entries[facility].own.market.split(&nodes), |entry, part| entry.share.market = part);
         let upstream = plan.market.upstream(hour) * energy;
         each(entries, upstream.split(&metered), |entry, part| entry.own.upstream = part);
         each(entries, entries[facility].own.upstream.split(&nodes), |entry, part| entry.share.upstream = part);
@@ -150,7 +158,7 @@ impl Accounts {
         });
 
         let bill = self.bill(meter, bin, entries);
-        let whole = Charge { energy, bill, carbon, upstream, water, water_offsite };
+        let whole = Charge { energy, bill, carbon, market, upstream, water, water_offsite };
         assert_conserved(whole, entries);
     }
 
@@ -174,6 +182,31 @@ impl Accounts {
     fn paying(&self, meter: &Meter, entries: &[Entry], energy: impl Fn(&Entry) -> Joules) -> Vec<u128> {
         let lines = self.lines[meter.lines.clone()].iter();
         lines.zip(entries).map(|(line, entry)| if line.pays.energy() { energy(entry).pico() } else { 0 }).collect()
+    }
+
+    /// Market-based carbon of each bin at the sites that have contracts: that of each period, by the energy of its bins.
+    pub(super) fn market_based(&self) -> BTreeMap<usize, Vec<GramsCo2e>> {
+        let mut sites = BTreeMap::new();
+        for meter in self.meters.iter().filter(|meter| meter.has_facility) {
+            let Some(contracts) = self.sites[meter.site].market.contracts() else { continue };
+            let metered = |bin| self.settle(bin)[meter.lines.clone()].iter().map(|entry| entry.own.energy).sum();
+            let energy: Vec<Joules> = (0..self.grid.bins()).map(metered).collect();
+            let (mut carbon, mut first) = (Vec::with_capacity(energy.len()), 0);
+            for period in contracts.periods(self.start, self.grid.hour(energy.len() - 1) + 1) {
+                let last = (first..energy.len()).find(|&bin| self.grid.hour(bin) >= period.end).unwrap_or(energy.len());
+                let mut supplied = vec![Joules::ZERO; contracts.supply(0).count()];
+                for bin in first..last {
+                    let power = contracts.supply(self.grid.hour(bin));
+                    supplied.iter_mut().zip(power).for_each(|(sum, power)| *sum += power * self.grid.span(bin));
+                }
+                let bins = &energy[first..last];
+                let weights: Vec<u128> = bins.iter().map(|energy| energy.pico()).collect();
+                carbon.extend(contracts.carbon(bins.iter().copied().sum(), &supplied).split(&weights));
+                first = last;
+            }
+            sites.insert(meter.site, carbon);
+        }
+        sites
     }
 
     /// The charge on the peak of each billing month, by site and by the bin in which the peak lies, the first of equals. A peak is

@@ -4,9 +4,11 @@
 //! each simulated hour, a file by month, class of day and hour, never by row number, so any year can be paired with it.
 
 mod carbon;
+mod contract;
 mod tariff;
 
 pub use carbon::implausible_carbon;
+pub use contract::{ContractSection, Contracts, ContractsSection, Matching, SupplySection, SupplySeries};
 pub use tariff::{Billing, implausible_prices};
 
 use crate::catalog::{GridSheet, Named, TariffSheet, US_WATER};
@@ -46,6 +48,8 @@ pub struct Market {
     upstream: Vec<GramsPerKwh>,
     /// Water consumed where the energy is generated.
     water: LitresPerKwh,
+    /// What the market-based ledger counts with.
+    contracts: Option<Contracts>,
 }
 
 impl Market {
@@ -58,6 +62,7 @@ impl Market {
             direct: vec![direct],
             upstream: vec![GramsPerKwh::default()],
             water: US_WATER,
+            contracts: None,
         }
     }
 
@@ -67,7 +72,19 @@ impl Market {
     pub fn compile(start: Timestamp, hours: usize, tariff: &TariffSheet, grid: &GridSheet, given: &Given) -> Market {
         let (price, billing) = tariff::compile(start, hours, tariff, given);
         let (direct, upstream) = carbon::compile(start, hours, grid, given);
-        Market { price, billing, direct, upstream, water: grid.water() }
+        Market { price, billing, direct, upstream, water: grid.water(), contracts: None }
+    }
+
+    /// The same market with contracts.
+    #[must_use]
+    pub fn with_contracts(self, contracts: Option<Contracts>) -> Market {
+        Market { contracts, ..self }
+    }
+
+    /// Contracts of the market-based ledger, which needs them: without, only the location-based one is known.
+    #[must_use]
+    pub fn contracts(&self) -> Option<&Contracts> {
+        self.contracts.as_ref()
     }
 
     /// The billing months whose peak power is charged for, in order; none where the tariff does not charge for it.

@@ -322,6 +322,12 @@ pub(super) const CARBON: Sheet = Sheet {
         ),
         column("water_l", "number", "L", "water that the site evaporates"),
         column("water_offsite_l", "number", "L", "water that power plants evaporate for the energy"),
+        column(
+            "market_kgco2e",
+            "number",
+            "kgCO2e",
+            "market-based carbon of the energy (scope 2); empty without contracts",
+        ),
     ]),
 };
 

@@ -31,7 +31,7 @@ pub(super) fn write<W: Write>(accounts: &Accounts, step: Span, to: [W; 4]) -> cs
             let begin = (step.from, time_utc.as_str());
             power.row(begin, names, |row| power_cells(row, accounts, line, entry, (meters[index], hours)))?;
             cost.row(begin, names, |row| cost_cells(row, entry))?;
-            carbon.row(begin, names, |row| carbon_cells(row, entry))?;
+            carbon.row(begin, names, |row| carbon_cells(row, accounts, line, entry))?;
             if line.part != Part::LossesAndCooling {
                 utilisation.row(begin, names, |row| utilisation_cells(row, accounts, line, entry, &step))?;
             }
@@ -109,12 +109,16 @@ fn cost_cells<W: Write>(row: &mut Timeline<W>, entry: &Entry) -> csv::Result<()>
     row.number((entry.holding + entry.own.bill).as_f64(), 9)
 }
 
-fn carbon_cells<W: Write>(row: &mut Timeline<W>, entry: &Entry) -> csv::Result<()> {
+fn carbon_cells<W: Write>(row: &mut Timeline<W>, accounts: &Accounts, line: &Line, entry: &Entry) -> csv::Result<()> {
     row.number(entry.own.carbon.kg(), 9)?;
     row.number(entry.own.upstream.kg(), 9)?;
     row.number(entry.embodied.kg(), 9)?;
     row.number(entry.own.water.as_f64(), 6)?;
-    row.number(entry.own.water_offsite.as_f64(), 6)
+    row.number(entry.own.water_offsite.as_f64(), 6)?;
+    match line.site.filter(|&site| accounts.keeps_market_ledger(site)) {
+        Some(_) => row.number(entry.own.market.kg(), 9),
+        None => row.empty(),
+    }
 }
 
 /// A timeline being written.

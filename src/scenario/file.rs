@@ -3,7 +3,7 @@
 use crate::catalog::{Named, NodeSheet};
 use crate::facility::FacilitySection;
 use crate::fault::FailureSection;
-use crate::market::{GridSection, TariffSection};
+use crate::market::{ContractsSection, GridSection, TariffSection};
 use crate::scheduler::Scheduler;
 use crate::serving::{DeviceSection, ServiceSection};
 use crate::training::TrainingSection;
@@ -79,6 +79,8 @@ pub(super) struct SiteSection {
     pub grid: GridSection,
     /// Price of its electricity: a catalog tariff, or `{ flat = "$0.0826/kWh" }`.
     pub tariff: TariffSection,
+    /// What the market-based carbon ledger counts with; without contracts it is not kept.
+    pub contracts: Option<ContractsSection>,
     /// Losses and cooling.
     #[serde(default)]
     pub facility: FacilitySection,

@@ -3,9 +3,15 @@
 use super::Check;
 use super::header::Header;
 use crate::catalog::{CarbonSeries, GRIDS, GridSheet, PriceSeries, TARIFFS, TariffSheet, TimeOfUse};
-use crate::market::{Given, Market, implausible_carbon, implausible_prices};
+use crate::market::{
+    Contracts, ContractsSection, Given, Market, SupplySection, implausible_carbon, implausible_prices,
+};
 use crate::scenario::file::SiteSection;
+use crate::units::Watts;
 use jiff::tz::TimeZone;
+
+/// The largest plant there is has 22,500 MW (Three Gorges).
+const MOST_MEGAWATTS: f64 = 100_000.0;
 
 impl Check<'_> {
     /// Price, carbon and water of a site by the hour.
@@ -14,8 +20,13 @@ impl Check<'_> {
         let grid = self.sheet(&["site", site, "grid"], &section.grid, GRIDS, "grids");
         let (tariff, grid, header) = (tariff?, grid?, header?);
         let mut given = Given::default();
+        let contracts = match &section.contracts {
+            Some(contracts) => Some(self.contracts(site, contracts, header)?),
+            None => None,
+        };
         let sound = [self.tariff(site, &tariff, header, &mut given), self.grid(site, &grid, header, &mut given)];
-        let compile = || Market::compile(header.start, header.hours(), &tariff, &grid, &given);
+        let compile =
+            || Market::compile(header.start, header.hours(), &tariff, &grid, &given).with_contracts(contracts);
         sound.iter().all(Option::is_some).then(compile)
     }
 
@@ -61,6 +72,28 @@ impl Check<'_> {
         }
         given.zone = Some(zone);
         Some(())
+    }
+
+    fn contracts(&mut self, site: &str, section: &ContractsSection, header: &Header) -> Option<Contracts> {
+        let at = ["site", site, "contracts", "list"];
+        let mut list = Vec::with_capacity(section.list.len());
+        for contract in &section.list {
+            let supply = match &contract.supply {
+                SupplySection::Flat(power) => vec![*power],
+                SupplySection::Series(file) => {
+                    let series = self.column(&at, &file.path, "supply", &file.column)?;
+                    if let Some(value) = series.values().iter().find(|value| !(0.0..=MOST_MEGAWATTS).contains(*value)) {
+                        let why = format!("has a supply of {value} MW in {}", file.column);
+                        self.refuse(&at, why, format!("a supply lies between 0 and {MOST_MEGAWATTS} MW"));
+                        return None;
+                    }
+                    let laid = self.covers(&at, series.by_date(header.start, header.hours()))?;
+                    laid.into_iter().map(|megawatts| Watts::from_f64(megawatts * 1e6)).collect()
+                }
+            };
+            list.push((supply, contract.intensity));
+        }
+        Some(Contracts::new(section.matching, section.residual, list))
     }
 
     fn grid(&mut self, site: &str, grid: &GridSheet, header: &Header, given: &mut Given) -> Option<()> {
