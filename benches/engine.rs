@@ -1,10 +1,12 @@
 //! What an event, a window and a draw cost, in CPU time of the measuring thread (Linux only), so that a busy machine spoils
 //! little. BENCHMARKS.md holds the figures and their commands.
 
-use criterion::measurement::{Measurement, ValueFormatter, WallTime};
+mod common;
+
+use common::CpuTime;
+use criterion::measurement::{Measurement, WallTime};
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use std::hint::black_box;
-use std::time::Duration;
 use tollway::engine::variate::gamma_quantile;
 use tollway::engine::{
     Calendar, Control, Entity, EventKey, Process, QuantileTable, RadixHeap, Seed, Slots, Stream, run,
@@ -164,42 +166,6 @@ fn streams(criterion: &mut Criterion<CpuTime>) {
     group.bench_function("compile a quantile table", |bencher| {
         bencher.iter(|| QuantileTable::from_quantile(|p| gamma_quantile(black_box(0.9246), p)));
     });
-}
-
-/// Time on the processor of the calling thread, from the kernel's scheduler statistics.
-struct CpuTime;
-
-impl CpuTime {
-    fn now() -> Duration {
-        // Yielding brings the kernel's account of this thread up to date.
-        std::thread::yield_now();
-        let statistics = std::fs::read_to_string("/proc/thread-self/schedstat").expect("Linux keeps statistics");
-        let nanos = statistics.split(' ').next().and_then(|field| field.parse().ok());
-        Duration::from_nanos(nanos.expect("the first field is nanoseconds on the processor"))
-    }
-}
-
-impl Measurement for CpuTime {
-    type Intermediate = Duration;
-    type Value = Duration;
-    fn start(&self) -> Duration {
-        CpuTime::now()
-    }
-    fn end(&self, start: Duration) -> Duration {
-        CpuTime::now() - start
-    }
-    fn add(&self, a: &Duration, b: &Duration) -> Duration {
-        *a + *b
-    }
-    fn zero(&self) -> Duration {
-        Duration::ZERO
-    }
-    fn to_f64(&self, value: &Duration) -> f64 {
-        WallTime.to_f64(value)
-    }
-    fn formatter(&self) -> &dyn ValueFormatter {
-        WallTime.formatter()
-    }
 }
 
 fn cpu_time() -> Criterion<CpuTime> {

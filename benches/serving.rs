@@ -2,10 +2,11 @@
 //! on: arrivals, key-value blocks, chunked prefill, latencies, limits, power, the book. In CPU time of the measuring thread
 //! (Linux only), so that a busy machine spoils little. `cargo bench --bench serving`.
 
-use criterion::measurement::{Measurement, ValueFormatter, WallTime};
+mod common;
+
+use common::CpuTime;
 use criterion::{BatchSize, BenchmarkGroup, Criterion, Throughput, criterion_group, criterion_main};
 use std::sync::Arc;
-use std::time::Duration;
 use tollway::catalog::{GPUS, NODES};
 use tollway::engine::{Process, Seed};
 use tollway::fault::FailureLaw;
@@ -111,42 +112,6 @@ fn measure(group: &mut BenchmarkGroup<'_, CpuTime>, name: &str, plan: ServicePla
     group.bench_function(name, |bencher| {
         bencher.iter_batched(|| ready.clone(), |cell| serve(cell, horizon), BatchSize::PerIteration);
     });
-}
-
-/// Time on the processor of the calling thread, from the kernel's scheduler statistics.
-struct CpuTime;
-
-impl CpuTime {
-    fn now() -> Duration {
-        // Yielding brings the kernel's account of this thread up to date.
-        std::thread::yield_now();
-        let statistics = std::fs::read_to_string("/proc/thread-self/schedstat").expect("Linux keeps statistics");
-        let nanos = statistics.split(' ').next().and_then(|field| field.parse().ok());
-        Duration::from_nanos(nanos.expect("the first field is nanoseconds on the processor"))
-    }
-}
-
-impl Measurement for CpuTime {
-    type Intermediate = Duration;
-    type Value = Duration;
-    fn start(&self) -> Duration {
-        CpuTime::now()
-    }
-    fn end(&self, start: Duration) -> Duration {
-        CpuTime::now() - start
-    }
-    fn add(&self, a: &Duration, b: &Duration) -> Duration {
-        *a + *b
-    }
-    fn zero(&self) -> Duration {
-        Duration::ZERO
-    }
-    fn to_f64(&self, value: &Duration) -> f64 {
-        WallTime.to_f64(value)
-    }
-    fn formatter(&self) -> &dyn ValueFormatter {
-        WallTime.formatter()
-    }
 }
 
 fn cpu_time() -> Criterion<CpuTime> {

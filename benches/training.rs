@@ -1,7 +1,9 @@
 //! Replications a second of `scenarios/llama3-54-days.toml` with a second checkpoint tier, in CPU time of the measuring thread
 //! (Linux only): the training job alone, and a whole run with its ledger closed. `cargo bench --bench training`; BENCHMARKS.md holds the figures.
 
-use criterion::measurement::{Measurement, ValueFormatter, WallTime};
+mod common;
+
+use common::CpuTime;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use std::path::Path;
 use std::time::Duration;
@@ -46,42 +48,6 @@ fn bench(criterion: &mut Criterion<CpuTime>) {
         });
     });
     group.finish();
-}
-
-/// Time on the processor of the calling thread, from the kernel's scheduler statistics.
-struct CpuTime;
-
-impl CpuTime {
-    fn now() -> Duration {
-        // Yielding brings the kernel's account of this thread up to date.
-        std::thread::yield_now();
-        let statistics = std::fs::read_to_string("/proc/thread-self/schedstat").expect("Linux keeps statistics");
-        let nanos = statistics.split(' ').next().and_then(|field| field.parse().ok());
-        Duration::from_nanos(nanos.expect("the first field is nanoseconds on the processor"))
-    }
-}
-
-impl Measurement for CpuTime {
-    type Intermediate = Duration;
-    type Value = Duration;
-    fn start(&self) -> Duration {
-        CpuTime::now()
-    }
-    fn end(&self, start: Duration) -> Duration {
-        CpuTime::now() - start
-    }
-    fn add(&self, a: &Duration, b: &Duration) -> Duration {
-        *a + *b
-    }
-    fn zero(&self) -> Duration {
-        Duration::ZERO
-    }
-    fn to_f64(&self, value: &Duration) -> f64 {
-        WallTime.to_f64(value)
-    }
-    fn formatter(&self) -> &dyn ValueFormatter {
-        WallTime.formatter()
-    }
 }
 
 fn cpu_time() -> Criterion<CpuTime> {
