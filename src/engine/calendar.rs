@@ -19,6 +19,11 @@ impl<T> Default for Calendar<T> {
 }
 
 impl<T: Copy> Calendar<T> {
+    /// Makes room for `more` entries, so that planning them allocates once.
+    pub fn reserve(&mut self, more: usize) {
+        self.heap.reserve(more);
+    }
+
     /// Plans an event.
     pub fn push(&mut self, key: EventKey, payload: T) {
         self.heap.push((key, payload));

@@ -4,10 +4,11 @@ use super::draws::NodeDraws;
 use super::law::FailureLaw;
 use super::lemons::Lemons;
 use super::lifetime::Lifetime;
-use crate::engine::{Entity, Seed};
+use crate::engine::{Calendar, Entity, EventKey, Seed};
 use crate::units::SimTime;
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+
+/// Class of a failure in event keys; one calendar holds nothing else.
+const FAILURE: u8 = 0;
 
 /// Next failures of a changing set of nodes, on the failure clock of their job.
 ///
@@ -26,7 +27,7 @@ pub struct FaultQueue {
     draws: NodeDraws,
     /// Next failure of each node met so far, by node.
     next: Vec<SimTime>,
-    pending: BinaryHeap<Reverse<(SimTime, u32)>>,
+    pending: Calendar,
 }
 
 impl FaultQueue {
@@ -41,7 +42,7 @@ impl FaultQueue {
             failed_by_horizon: lifetime.map_or(0.0, |lifetime| lifetime.failed_by(horizon)),
             draws: NodeDraws::new(seed, cluster, "failure"),
             next: Vec::new(),
-            pending: BinaryHeap::new(),
+            pending: Calendar::default(),
         }
     }
 
@@ -59,7 +60,7 @@ impl FaultQueue {
         }
         self.set(node, next);
         if next <= self.horizon {
-            self.pending.push(Reverse((next, node)));
+            self.pending.push(EventKey::new(next, FAILURE, node, 0), ());
         }
     }
 
@@ -73,12 +74,12 @@ impl FaultQueue {
     /// When the next failure is due; [`SimTime::NEVER`] where none is before the horizon.
     #[must_use]
     pub fn next_time(&self) -> SimTime {
-        self.pending.peek().map_or(SimTime::NEVER, |&Reverse((at, _))| at)
+        self.pending.peek().map_or(SimTime::NEVER, |(key, ())| key.time())
     }
 
     /// Takes the next failure and its node out.
     pub fn pop(&mut self) -> Option<(SimTime, u32)> {
-        self.pending.pop().map(|Reverse(failure)| failure)
+        self.pending.pop().map(|(key, ())| (key.time(), key.entity()))
     }
 
     fn first(&mut self, lifetime: Lifetime, node: u32) -> SimTime {

@@ -1,24 +1,25 @@
 //! The repair shop: broken nodes wait there until they are as good as new.
 
 use super::draws::NodeDraws;
-use crate::engine::{Entity, Seed};
+use crate::engine::{Calendar, Entity, EventKey, Seed};
 use crate::units::{SimTime, Span};
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+
+/// Class of an ended repair in event keys; one calendar holds nothing else.
+const REPAIRED: u8 = 0;
 
 /// Nodes in repair. Each repair takes an exponential time of one mean, drawn from the node's own stream; crews are unlimited.
 #[derive(Debug, Clone)]
 pub struct RepairShop {
     mean: Span,
     draws: NodeDraws,
-    pending: BinaryHeap<Reverse<(SimTime, u32)>>,
+    pending: Calendar,
 }
 
 impl RepairShop {
     /// An empty shop for the nodes of `cluster` (`cluster.<name>`).
     #[must_use]
     pub fn new(mean: Span, seed: Seed, cluster: Entity) -> RepairShop {
-        RepairShop { mean, draws: NodeDraws::new(seed, cluster, "repair"), pending: BinaryHeap::new() }
+        RepairShop { mean, draws: NodeDraws::new(seed, cluster, "repair"), pending: Calendar::default() }
     }
 
     /// True where a failure leaves the node whole: a reboot in place, inside the job's own restart.
@@ -30,7 +31,7 @@ impl RepairShop {
     /// Takes `node` in at `at`.
     pub fn admit(&mut self, node: u32, at: SimTime) {
         let length = self.mean.scale(-libm::log(self.draws.next(node)));
-        self.pending.push(Reverse((at + length, node)));
+        self.pending.push(EventKey::new(at + length, REPAIRED, node, 0), ());
     }
 
     /// How many nodes are in repair.
@@ -48,12 +49,12 @@ impl RepairShop {
     /// When the next node comes back; [`SimTime::NEVER`] where none is in repair.
     #[must_use]
     pub fn next_time(&self) -> SimTime {
-        self.pending.peek().map_or(SimTime::NEVER, |&Reverse((at, _))| at)
+        self.pending.peek().map_or(SimTime::NEVER, |(key, ())| key.time())
     }
 
     /// Takes the next repaired node out.
     pub fn pop(&mut self) -> Option<(SimTime, u32)> {
-        self.pending.pop().map(|Reverse(done)| done)
+        self.pending.pop().map(|(key, ())| (key.time(), key.entity()))
     }
 }
 
