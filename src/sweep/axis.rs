@@ -112,7 +112,7 @@ impl Pace {
 fn whole(intervals: f64) -> Option<usize> {
     let near = libm::round(intervals);
     let fits = (1.0..VALUES_MAX as f64).contains(&near) && (intervals - near).abs() < 1e-6;
-    fits.then_some(near as usize + 1)
+    fits.then(|| near as usize + 1)
 }
 
 /// The number and the unit of a text such as `10 min`.
