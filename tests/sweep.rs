@@ -231,7 +231,8 @@ fn a_path_inside_a_swapped_file_starts_from_that_file() {
     let scenario = fs::canonicalize("scenarios/cooling.toml").unwrap();
     fs::create_dir(folder.path().join("here")).unwrap();
     fs::copy("scenarios/fixtures/weather-invented.csv", folder.path().join("here/air.csv")).unwrap();
-    let weather = "[weather]\ndesign = \"tower\"\nseries = { path = \"air.csv\", dry_bulb = \"dry_c\", wet_bulb = \"wet_c\" }\n";
+    let weather =
+        "[weather]\ndesign = \"tower\"\nseries = { path = \"air.csv\", dry_bulb = \"dry_c\", wet_bulb = \"wet_c\" }\n";
     fs::write(folder.path().join("here/tower.toml"), weather).unwrap();
     let constant = "[constant]\npue = 1.2\nwue = \"0 L/kWh\"\n";
     fs::write(folder.path().join("here/plain.toml"), constant).unwrap();

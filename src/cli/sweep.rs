@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 use tollway::engine::RunStats;
 use tollway::report::{self, AxisRecord, SweepManifest};
-use tollway::simulate;
 use tollway::scenario::Change;
+use tollway::simulate;
 use tollway::sweep::{Axis, Pick, Plan, SweepError, Vary, read};
 
 /// What to sweep and where to.
@@ -80,7 +80,8 @@ fn plan(arguments: &SweepArguments) -> Result<Plan, Vec<SweepError>> {
     swept.varies.retain(|vary| varied.iter().all(|other| other.path != vary.path));
     swept.varies.extend(varied);
     swept.sets.extend(arguments.sets.iter().map(|set| Change::set(set)));
-    let picks = arguments.baseline.iter().map(|pick| Pick::parse(pick)).collect::<Result<Vec<_>, _>>().map_err(words)?;
+    let picks =
+        arguments.baseline.iter().map(|pick| Pick::parse(pick)).collect::<Result<Vec<_>, _>>().map_err(words)?;
     if !picks.is_empty() {
         swept.baseline = picks;
     }

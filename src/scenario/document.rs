@@ -69,11 +69,9 @@ fn place(node: &Node, path: &[&str]) -> Origin {
             Some(entry) => place(&entry.node, rest),
             None => node.at.clone(),
         },
-        Value::Array(items) => key
-            .parse()
-            .ok()
-            .and_then(|index: usize| items.get(index))
-            .map_or(node.at.clone(), |item| place(item, rest)),
+        Value::Array(items) => {
+            key.parse().ok().and_then(|index: usize| items.get(index)).map_or(node.at.clone(), |item| place(item, rest))
+        }
         _ => node.at.clone(),
     }
 }

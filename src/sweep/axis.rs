@@ -50,7 +50,7 @@ impl Value {
     }
 
     /// The same value, with paths that start from `folder`.
-    pub(super) fn from_folder(self, folder: &Path) -> Value {
+    pub(super) fn in_folder(self, folder: &Path) -> Value {
         Value { folder: folder.to_owned(), ..self }
     }
 }
@@ -112,7 +112,11 @@ impl Vary {
             None => list(split(values).into_iter().map(Value::plain).collect()),
         };
         let levels = Levels::List(values.map_err(refuse)?);
-        if path.is_empty() { Err("--vary takes a path in front of its =".to_owned()) } else { Ok(Vary::new(path, levels)) }
+        if path.is_empty() {
+            Err("--vary takes a path in front of its =".to_owned())
+        } else {
+            Ok(Vary::new(path, levels))
+        }
     }
 
     /// `path` over `levels`, in no group.

@@ -54,7 +54,8 @@ impl Pick {
     /// # Errors
     /// The argument is none.
     pub fn parse(text: &str) -> Result<Pick, String> {
-        let (path, label) = text.split_once('=').ok_or_else(|| format!("the baseline takes path=value, found {text:?}"))?;
+        let (path, label) =
+            text.split_once('=').ok_or_else(|| format!("the baseline takes path=value, found {text:?}"))?;
         Ok(Pick { path: path.trim().to_owned(), label: label.trim().to_owned() })
     }
 }
@@ -170,7 +171,10 @@ fn factors(varies: &[Vary]) -> Result<Vec<Vec<usize>>, String> {
         }
         if lists.iter().any(|(_, count)| *count != lists[0].1) {
             let counts: Vec<String> = lists.iter().map(|(path, count)| format!("`{path}` has {count}")).collect();
-            return Err(format!("the axes of the zip group {zip:?} take as many values each, found {}", counts.join(", ")));
+            return Err(format!(
+                "the axes of the zip group {zip:?} take as many values each, found {}",
+                counts.join(", ")
+            ));
         }
     }
     Ok(factors)
@@ -228,9 +232,8 @@ fn one_at_a_time(axes: &[Axis], factors: &[Vec<usize>], centre: &[usize]) -> Vec
 
 /// The axes and points at `shares` of the way along each factor; a combination that comes twice stays once.
 fn drawn(varies: Vec<Vary>, factors: &[Vec<usize>], shares: Vec<Vec<f64>>) -> (Vec<Axis>, Vec<Vec<usize>>) {
-    let factor_of = |axis: usize| {
-        factors.iter().position(|factor| factor.contains(&axis)).expect("each axis is in a factor")
-    };
+    let factor_of =
+        |axis: usize| factors.iter().position(|factor| factor.contains(&axis)).expect("each axis is in a factor");
     let mut points = vec![vec![0; varies.len()]; shares.len()];
     let mut axes = Vec::with_capacity(varies.len());
     for (index, vary) in varies.into_iter().enumerate() {
@@ -358,11 +361,8 @@ mod tests {
         let layout = lay_out(all, Design::Sobol(Drawn { count: 16, seed: 1 }), &[], &[]).unwrap();
         let at = |point: &[usize], axis: usize| layout.axes[axis].values[point[axis]].label.parse::<f64>().unwrap();
         // A digital net: each of the 4 x 4 squares holds one of 16 points.
-        let squares: BTreeSet<(usize, usize)> = layout
-            .points
-            .iter()
-            .map(|point| ((at(point, 0) * 4.0) as usize, (at(point, 1) * 4.0) as usize))
-            .collect();
+        let squares: BTreeSet<(usize, usize)> =
+            layout.points.iter().map(|point| ((at(point, 0) * 4.0) as usize, (at(point, 1) * 4.0) as usize)).collect();
         assert_eq!(squares.len(), 16);
     }
 

@@ -83,7 +83,8 @@ impl SweepFile {
 /// What is wrong with a sweep file; what is wrong with a scenario is found when its cells are checked.
 pub fn read(file: &Path) -> Result<SweepFile, SweepError> {
     let text = std::fs::read_to_string(file).unwrap_or_default();
-    let names_scenario = |line: &str| line.trim_start().strip_prefix("scenario").is_some_and(|rest| rest.trim_start().starts_with('='));
+    let names_scenario =
+        |line: &str| line.trim_start().strip_prefix("scenario").is_some_and(|rest| rest.trim_start().starts_with('='));
     let is_sweep = match text.parse::<toml::Table>() {
         Ok(table) => table.contains_key("scenario"),
         // Broken TOML: what it was meant to be decides who says so.
@@ -147,9 +148,7 @@ fn levels(axis: &WrittenAxis, folder: &Path) -> Result<Levels, (&'static str, St
     let paces: Vec<Pace> = paces.into_iter().flatten().collect();
     let is_list = from.is_none() && to.is_none() && paces.is_empty() && scale.is_none();
     let found = match (values, files, from, to, paces.as_slice()) {
-        (Some(values), None, ..) if is_list => {
-            Ok(values.iter().map(|value| scalar(value).from_folder(folder)).collect())
-        }
+        (Some(values), None, ..) if is_list => Ok(values.iter().map(|value| scalar(value).in_folder(folder)).collect()),
         (None, Some(files), ..) if is_list => {
             files.iter().map(|name| swap(folder, name)).collect::<Result<Vec<Value>, _>>().map_err(|why| ("files", why))
         }
@@ -159,7 +158,9 @@ fn levels(axis: &WrittenAxis, folder: &Path) -> Result<Levels, (&'static str, St
             let Some(&pace) = paces.first() else {
                 return match labels {
                     None => Ok(Levels::Between(between)),
-                    Some(_) => Err(("labels", "a range without count, step or factor has no values to label".to_owned())),
+                    Some(_) => {
+                        Err(("labels", "a range without count, step or factor has no values to label".to_owned()))
+                    }
                 };
             };
             let key = match pace {
