@@ -456,7 +456,7 @@ impl Accounts {
             for (entry, _) in &totals[meter.lines.clone()] {
                 site.sum += Sum::of(entry, entry.own);
                 site.it += entry.spent.node();
-                site.losses += entry.losses;
+                site.losses += entry.losses.total();
             }
             site.has_cluster = true;
         }
