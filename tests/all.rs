@@ -12,6 +12,7 @@ mod ledger;
 mod report;
 mod run;
 mod scenario;
+mod scheduler;
 mod serving;
 mod sweep;
 mod trace;

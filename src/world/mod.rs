@@ -3,8 +3,14 @@
 
 mod cluster;
 mod cost;
+mod free;
+mod hall;
 mod nodes;
+mod shared;
 
 pub use cluster::{ClusterPlan, Cost, Domains};
 pub use cost::Ownership;
+pub use free::FreeNodes;
+pub use hall::{Hall, Need};
 pub use nodes::NodeSet;
+pub use shared::SharedNodes;
