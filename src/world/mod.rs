@@ -6,6 +6,7 @@ mod cost;
 mod free;
 mod hall;
 mod nodes;
+mod power;
 mod shared;
 
 pub use cluster::{ClusterPlan, Cost, Domains};
@@ -13,4 +14,5 @@ pub use cost::Ownership;
 pub use free::FreeNodes;
 pub use hall::{Hall, Need};
 pub use nodes::NodeSet;
+pub use power::{ClusterPower, Network, Unheld};
 pub use shared::SharedNodes;
