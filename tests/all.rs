@@ -10,6 +10,7 @@ mod fluid;
 mod layers;
 mod ledger;
 mod report;
+mod requests;
 mod run;
 mod scenario;
 mod serving;
