@@ -14,6 +14,7 @@ mod report;
 mod requests;
 mod run;
 mod scenario;
+mod scheduler;
 mod serving;
 mod sweep;
 mod trace;
