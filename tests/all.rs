@@ -9,6 +9,7 @@ mod evidence;
 mod fluid;
 mod layers;
 mod ledger;
+mod records;
 mod report;
 mod run;
 mod scenario;

@@ -6,6 +6,7 @@
 mod check;
 mod complaint;
 mod de;
+mod essence;
 mod file;
 mod list;
 mod node;
