@@ -10,8 +10,9 @@ use std::sync::Arc;
 use std::time::Instant;
 use tollway::engine::RunStats;
 use tollway::report::{self, AxisRecord, RunRecord, SweepManifest};
+use tollway::scenario::Change;
 use tollway::simulate;
-use tollway::sweep::{Axis, Plan, Results, Store, StoreError, SweepError, SweepFile, read};
+use tollway::sweep::{Axis, Pick, Plan, Results, Store, StoreError, SweepError, Vary, read};
 
 /// What to sweep and where to.
 #[derive(Debug, Args)]
@@ -77,7 +78,7 @@ fn all(arguments: &SweepArguments) -> u8 {
         return print(&dry_run(&plan, &store, &out));
     }
     match run(&plan, &store, &name) {
-        Ok((results, record)) => write(&plan, &store, &results, &record, &name, &out),
+        Ok(ran) => write(&plan, &ran, &name, &out),
         Err(error) => refuse(&error),
     }
 }
@@ -101,14 +102,18 @@ fn refuse(error: &StoreError) -> u8 {
 /// The checked sweep; the command line adds axes and changes to those of the file and wins over it.
 fn plan(arguments: &SweepArguments) -> Result<Plan, Vec<SweepError>> {
     let words = |words| vec![SweepError::Sweep(words)];
-    let SweepFile { scenario, mut sets, mut axes, replications, baseline } = read(&arguments.file).map_err(words)?;
-    let varied = arguments.vary.iter().map(|vary| Axis::parse(vary)).collect::<Result<Vec<_>, _>>().map_err(words)?;
-    axes.retain(|axis| varied.iter().all(|other| other.path != axis.path));
-    axes.extend(varied);
-    sets.extend(arguments.sets.iter().cloned());
-    let replications = arguments.replications.or(replications).unwrap_or(NonZeroU64::MIN);
-    let baseline = if arguments.baseline.is_empty() { baseline } else { arguments.baseline.clone() };
-    Plan::new(&scenario, &sets, axes, replications, &baseline)
+    let mut swept = read(&arguments.file).map_err(|error| vec![error])?;
+    let varied = arguments.vary.iter().map(|vary| Vary::parse(vary)).collect::<Result<Vec<_>, _>>().map_err(words)?;
+    swept.varies.retain(|vary| varied.iter().all(|other| other.path != vary.path));
+    swept.varies.extend(varied);
+    swept.sets.extend(arguments.sets.iter().map(|set| Change::set(set)));
+    let picks =
+        arguments.baseline.iter().map(|pick| Pick::parse(pick)).collect::<Result<Vec<_>, _>>().map_err(words)?;
+    if !picks.is_empty() {
+        swept.baseline = picks;
+    }
+    let replications = arguments.replications.or(swept.replications).unwrap_or(NonZeroU64::MIN);
+    Plan::new(swept, replications)
 }
 
 /// All cells, and how long they would take, by one run of the baseline.
@@ -122,31 +127,41 @@ fn dry_run(plan: &Plan, store: &Store, out: &Path) -> String {
     }
     let began = Instant::now();
     let _ = simulate(&plan.cells[plan.baseline].scenario, |_| ());
-    let missing = plan.runs() - store.known() as u64;
+    let known = plan.on_record(store);
+    let missing = plan.runs() - known;
     let seconds = began.elapsed().as_secs_f64() * missing as f64 / rayon::current_num_threads() as f64;
     text.push_str(&format!(
-        "{}, about {seconds:.1} s on {} threads\nWould write runs.csv, cells.csv, comparisons.csv to {}\n",
-        size(plan, store),
+        "{}, about {seconds:.1} s on {} threads\nWould write {} to {}\n",
+        size(plan, known),
         rayon::current_num_threads(),
+        report::SWEEP_FILES.join(", "),
         out.display()
     ));
     text
 }
 
 /// How many runs, and how many of them are on record.
-fn size(plan: &Plan, store: &Store) -> String {
-    let known = match store.known() {
+fn size(plan: &Plan, known: u64) -> String {
+    let known = match known {
         0 => String::new(),
         known => format!(", {known} of them on record"),
     };
     format!("{} cells x {} replications = {} runs{known}", plan.cells.len(), plan.replications, plan.runs())
 }
 
+/// What a sweep gave now, and how many of its runs were on record before.
+struct Ran {
+    results: Results,
+    record: RunRecord,
+    known: u64,
+}
+
 /// Runs what is not on record, under a progress bar that only a terminal sees.
 #[expect(clippy::disallowed_methods, reason = "the run record is the one place for wall-clock facts")]
-fn run(plan: &Plan, store: &Arc<Store>, name: &str) -> Result<(Results, RunRecord), StoreError> {
+fn run(plan: &Plan, store: &Arc<Store>, name: &str) -> Result<Ran, StoreError> {
     let began = Instant::now();
-    let bar = ProgressBar::new(plan.runs() - store.known() as u64);
+    let known = plan.on_record(store);
+    let bar = ProgressBar::new(plan.runs() - known);
     let style = ProgressStyle::with_template("{msg} {wide_bar} {pos} of {len}, {eta} left");
     bar.set_style(style.expect("the template is ours"));
     bar.set_message(name.to_owned());
@@ -158,12 +173,12 @@ fn run(plan: &Plan, store: &Arc<Store>, name: &str) -> Result<(Results, RunRecor
     let requests = results.cells.iter().map(|cell| requests_of_all(&cell.replications)).sum();
     let mut record = record(began.elapsed(), stats, requests);
     // What was on record took no time.
-    record.requests_per_cpu_s = record.requests_per_cpu_s.filter(|_| store.known() == 0);
-    Ok((results, record))
+    record.requests_per_cpu_s = record.requests_per_cpu_s.filter(|_| known == 0);
+    Ok(Ran { results, record, known })
 }
 
 /// Writes the results and says where.
-fn write(plan: &Plan, store: &Store, results: &Results, record: &RunRecord, name: &str, out: &Path) -> u8 {
+fn write(plan: &Plan, Ran { results, record, known }: &Ran, name: &str, out: &Path) -> u8 {
     let writing = interrupt::not_now();
     let written = report::write_sweep(out, &plan.tables(results), &manifest(plan, name), record);
     // The program ends soon: an interruption has nothing left to stop.
@@ -172,7 +187,7 @@ fn write(plan: &Plan, store: &Store, results: &Results, record: &RunRecord, name
         eprintln!("error: {error}");
         return OUR_FAULT;
     }
-    let told = print(&format!("{}\n\nResults: {}\n", size(plan, store), out.display()));
+    let told = print(&format!("{}\n\nResults: {}\n", size(plan, *known), out.display()));
     match results.failed() {
         0 => told,
         failed => {

@@ -99,12 +99,6 @@ impl Store {
         self.known.get(&key).cloned().or_else(|| self.lock().added.get(&key).cloned())
     }
 
-    /// How many runs were on record when the store was opened.
-    #[must_use]
-    pub fn known(&self) -> usize {
-        self.known.len()
-    }
-
     /// Keeps what a run gave: when this returns, a kill does not undo it.
     ///
     /// # Errors
@@ -227,12 +221,15 @@ fn files(folder: &Path) -> Result<Vec<PathBuf>, StoreError> {
 /// Lines that are read side by side.
 const BATCH: usize = 1_024;
 
+/// File and line of a record.
+type Place = (Arc<Path>, usize);
+
 /// The reading of a folder.
 struct Reading<'a> {
     wanted: Option<&'a BTreeSet<Key>>,
     layouts: Layouts,
     /// Each record, and where it stands.
-    found: BTreeMap<Key, (Arc<Record>, (Arc<Path>, usize))>,
+    found: BTreeMap<Key, (Arc<Record>, Place)>,
 }
 
 impl Reading<'_> {
@@ -273,7 +270,7 @@ impl Reading<'_> {
         of_use.then_some(read)
     }
 
-    fn take(&mut self, read: Read, at: (Arc<Path>, usize)) -> Result<(), StoreError> {
+    fn take(&mut self, read: Read, at: Place) -> Result<(), StoreError> {
         let record = match read {
             Read::Layout(layout) => {
                 self.layouts.know(layout);
@@ -293,7 +290,7 @@ impl Reading<'_> {
             }
             Some((known, _)) if **known == record => Ok(()),
             Some((known, first)) => {
-                let place = |(path, line): &(Arc<Path>, usize)| format!("{}:{line}", path.display());
+                let place = |(path, line): &Place| format!("{}:{line}", path.display());
                 let what = known.difference(&record);
                 Err(StoreError::Defect { first: place(first), second: place(&at), what })
             }
