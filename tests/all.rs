@@ -10,6 +10,7 @@ mod fluid;
 mod layers;
 mod ledger;
 mod records;
+mod power;
 mod report;
 mod run;
 mod scenario;
