@@ -10,6 +10,7 @@ mod fluid;
 mod layers;
 mod ledger;
 mod power;
+mod records;
 mod report;
 mod requests;
 mod run;
