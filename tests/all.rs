@@ -10,6 +10,7 @@ mod faults;
 mod fluid;
 mod layers;
 mod ledger;
+mod power;
 mod report;
 mod run;
 mod scenario;

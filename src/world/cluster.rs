@@ -1,6 +1,6 @@
 //! A cluster: identical nodes at one site.
 
-use super::{DomainTree, Domains};
+use super::{DomainTree, Domains, Unheld};
 use crate::catalog::{GpuSheet, NodeSheet};
 use crate::units::DollarsPerHour;
 
@@ -30,6 +30,8 @@ pub struct ClusterPlan {
     pub domains: Domains,
     /// Cost of holding a GPU.
     pub cost: Cost,
+    /// What nodes do that nobody holds.
+    pub unheld: Unheld,
 }
 
 impl ClusterPlan {

@@ -5,8 +5,10 @@ mod cluster;
 mod cost;
 mod domain;
 mod nodes;
+mod power;
 
 pub use cluster::{ClusterPlan, Cost};
 pub use cost::Ownership;
 pub use domain::{Domain, DomainTree, Domains};
 pub use nodes::NodeSet;
+pub use power::{ClusterPower, Network, Unheld};
