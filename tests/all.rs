@@ -14,6 +14,7 @@ mod power;
 mod report;
 mod run;
 mod scenario;
+mod scheduler;
 mod serving;
 mod sweep;
 mod trace;

@@ -69,7 +69,7 @@ impl FaultQueue {
         self.pending.reserve(nodes as usize);
     }
 
-    /// From `at` on, the domains of `nodes`, ascending, can take them. Once for all nodes that the queue will ever hold.
+    /// From `at` on, the domains of `nodes`, ascending, can take them: once for all nodes that it will hold until it is cleared.
     pub fn watch(&mut self, nodes: impl Iterator<Item = u32> + Clone, at: SimTime) {
         for kind in 0..self.bursts.len() {
             let mut met = 0;
@@ -90,6 +90,13 @@ impl FaultQueue {
             set(&mut self.counts, node, true);
             self.pending.push(EventKey::new(next, OWN, node, 0), ());
         }
+    }
+
+    /// No node counts any more, and no domain is watched.
+    pub fn clear(&mut self) {
+        self.pending = Calendar::default();
+        self.counts.fill(false);
+        self.broken.fill(false);
     }
 
     /// `node`, which a burst took, counts no more until it joins again.

@@ -4,11 +4,17 @@
 mod cluster;
 mod cost;
 mod domain;
+mod free;
+mod hall;
 mod nodes;
 mod power;
+mod shared;
 
 pub use cluster::{ClusterPlan, Cost};
 pub use cost::Ownership;
 pub use domain::{Domain, DomainTree, Domains};
+pub use free::FreeNodes;
+pub use hall::{Hall, Need};
 pub use nodes::NodeSet;
 pub use power::{ClusterPower, Network, Unheld};
+pub use shared::SharedNodes;
