@@ -97,7 +97,7 @@ fn the_first_rows_of_the_power_timeline() {
 
 #[test]
 fn columns_are_unique_and_end_in_a_known_unit() {
-    const PLAIN: [&str; 24] = [
+    const PLAIN: [&str; 26] = [
         "bucket",
         "ml_goodput",
         "subject",
