@@ -2,11 +2,13 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod arrivals;
 mod catalog;
 mod cli;
 mod engine;
 mod evidence;
 mod fluid;
+mod inspect;
 mod layers;
 mod ledger;
 mod power;
@@ -16,6 +18,7 @@ mod requests;
 mod run;
 mod scenario;
 mod scheduler;
+mod servegen;
 mod serving;
 mod sweep;
 mod trace;

@@ -4,12 +4,14 @@ mod check;
 mod interrupt;
 mod run;
 mod sweep;
+mod trace;
 mod usage;
 mod validate;
 
 pub(crate) use check::{CheckArguments, check, list, schema};
 pub(crate) use run::{RunArguments, run};
 pub(crate) use sweep::{SweepArguments, sweep};
+pub(crate) use trace::{TraceCommand, trace};
 pub(crate) use validate::validate;
 
 use std::io::{ErrorKind, IsTerminal, Write};
