@@ -7,6 +7,7 @@ mod catalog;
 mod cli;
 mod engine;
 mod evidence;
+mod faults;
 mod fluid;
 mod inspect;
 mod layers;
