@@ -342,7 +342,9 @@ mod tests {
                 let mean = values.iter().sum::<f64>() / values.len() as f64;
                 (mean, values.iter().map(|value| (value - mean) * (value - mean)).sum::<f64>() / values.len() as f64)
             };
-            let within = logs.iter().map(|of| moments(of).1).sum::<f64>() / 400.0;
+            // A client of rare bursts may not have asked yet.
+            let each: Vec<f64> = logs.iter().filter(|of| of.len() > 20).map(|of| moments(of).1).collect();
+            let within = each.iter().sum::<f64>() / each.len() as f64;
             (moments(&all).1.sqrt(), 1.0 - within / moments(&all).1)
         };
         for between in [0.0, 0.5, 0.914] {
