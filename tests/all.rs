@@ -21,6 +21,7 @@ mod scenario;
 mod scheduler;
 mod servegen;
 mod serving;
+mod shards;
 mod sweep;
 mod trace;
 mod training;
