@@ -7,6 +7,7 @@ mod cli;
 mod engine;
 mod evidence;
 mod fluid;
+mod jobs;
 mod layers;
 mod ledger;
 mod power;

@@ -138,6 +138,10 @@ fn fill(
     let fixed = [sheets::SUMMARY, sheets::COMPARISON, sheets::POWER, sheets::UTILISATION, sheets::COST, sheets::CARBON];
     let mut sheets: Vec<_> =
         fixed.into_iter().chain([sheets::EVENTS, jobs.sheet.clone(), services.sheet.clone()]).collect();
+    if tables::listed(accounts).next().is_some() {
+        folder.csv(sheets::QUEUE.file, |to| tables::queue(accounts, to))?;
+        sheets.push(sheets::QUEUE);
+    }
     if let Some(replications) = replications {
         folder.csv(sheets::REPLICATIONS.file, |to| tables::replications(replications, to))?;
         sheets.push(sheets::REPLICATIONS);

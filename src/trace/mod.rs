@@ -4,6 +4,9 @@
 mod align;
 mod azure;
 mod error;
+mod jobs;
+mod jobs_acme;
+mod jobs_philly;
 mod lines;
 mod series;
 
@@ -12,6 +15,9 @@ use crate::units::SimTime;
 pub use align::Uncovered;
 pub use azure::{Dropped, Loaded, azure2023};
 pub use error::TraceError;
+pub use jobs::{DroppedJobs, JobEnd, LoadedJobs, TraceJob};
+pub use jobs_acme::acme;
+pub use jobs_philly::philly;
 pub use series::HourlySeries;
 
 /// One request of a trace or of a generator.
