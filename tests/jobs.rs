@@ -62,6 +62,26 @@ fn philly_rows_are_sorted_and_the_empty_last_line_is_no_row() {
 }
 
 #[test]
+fn the_philly_list_is_read_whole() {
+    let Some(path) = shared("traces/philly_gpu_jobs_titansched.csv.gz") else { return };
+    let loaded = philly(&path).unwrap();
+    // models/workloads.md, loader golden values and section 4.6: 82,247 rows, 93 % of one GPU, durations lognormal 6.79, 2.16.
+    assert_eq!(loaded.rows_read, 82_247);
+    assert_eq!(loaded.jobs.len() as u64 + loaded.dropped.total(), loaded.rows_read);
+    let single = loaded.jobs.iter().filter(|job| job.gpus == 1).count() as f64 / loaded.jobs.len() as f64;
+    assert!((single - 0.93).abs() < 0.005, "{single} of one GPU");
+    let logs: Vec<f64> = loaded.jobs.iter().map(|job| job.run.as_secs_f64().ln()).collect();
+    let mean = logs.iter().sum::<f64>() / logs.len() as f64;
+    assert!((mean - 6.79).abs() < 0.01, "mean of the logarithms {mean}");
+    let gpu_time = |gpus: std::ops::RangeInclusive<u32>| {
+        let jobs = loaded.jobs.iter().filter(|job| gpus.contains(&job.gpus));
+        jobs.map(|job| job.run.as_secs_f64() * f64::from(job.gpus)).sum::<f64>()
+    };
+    let of_8 = gpu_time(8..=8) / gpu_time(1..=u32::MAX);
+    assert!((of_8 - 0.48).abs() < 0.005, "{of_8} of the GPU time in jobs of 8 GPUs");
+}
+
+#[test]
 fn a_broken_job_trace_is_refused_with_its_place() {
     let acme_header = "user,gpu_num,type,state,submit_time,start_time,end_time";
     let row = |state: &str, time: &str| format!("{acme_header}\nada,8,SFT,{state},{time},{time},{time}\n");

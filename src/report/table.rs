@@ -99,7 +99,10 @@ fn subjects(text: &mut String, accounts: &Accounts, models: &[(String, String)])
         match &tenant.facts {
             Facts::Job(facts) => line!(text, "The road:   {name}, {}", road(accounts, tenant, facts)),
             Facts::Service(_) => line!(text, "The drives: {name}, {}", drives(accounts, tenant)),
-            Facts::Workload(facts) => line!(text, "The queue:  {name}, {}", queue(accounts, tenant, facts)),
+            Facts::Workload(facts) => {
+                line!(text, "The queue:  {name}, {}", queue(accounts, tenant, facts));
+                classes(text, accounts, tenant, facts);
+            }
             Facts::Device(_) => {}
         }
     }
@@ -126,13 +129,24 @@ fn queue(accounts: &Accounts, tenant: &Tenant, facts: &WorkloadFacts) -> String 
         return format!("{} jobs, none of which started", whole(jobs));
     };
     format!(
-        "{} jobs on {} GPU-hours; waited {} on average, half of them {} at most, 99 % {} at most",
+        "{} jobs on {} GPU-hours; they waited {},\n            half of them at most {}, 99 % at most {}",
         whole(jobs),
         whole(hours),
         lasting(mean),
         lasting(half),
         lasting(most)
     )
+}
+
+/// A line for each class of jobs that got nodes.
+fn classes(text: &mut String, accounts: &Accounts, tenant: &Tenant, facts: &WorkloadFacts) {
+    for class in &facts.classes {
+        let figure = |metric| accounts.figure(&format!("{}.{class}", tenant.subject), metric, "");
+        if let (Some(jobs), Some(gpus), Some(wait)) = (figure("jobs"), figure("gpus_mean"), figure("wait_mean")) {
+            let gpus = if gpus < 10.0 { format!("{gpus:.1}") } else { whole(gpus) };
+            line!(text, "            {class}: {} jobs of {gpus} GPUs waited {}", whole(jobs), lasting(wait));
+        }
+    }
 }
 
 /// How serving went; requests turned away or lost are told from one in a thousand on.
