@@ -168,7 +168,9 @@ fn a_trace_queues_as_worked_out_by_hand() {
 
 #[test]
 fn node_failures_send_jobs_back_and_no_second_of_a_node_is_lost() {
-    let failing = "failures = { exponential = { rate = \"0.3 /d\" } }\nscheduler = { backfill = {} }";
+    // Nodes by themselves, and racks of four: a gang that loses several nodes at once waits again once.
+    let failing = "failures = { exponential = { rate = \"0.3 /d\" } }\nscheduler = { backfill = {} }\n\
+                   bursts.rack = { rate = \"0.05 /d\" }";
     let mix = "jobs = { kalos = { rate = \"300 /d\" } }\ncheckpoint = \"10 min\"\nrepair = \"6 h\"";
     let outcome = simulate(&scenario(302, 30, failing, mix));
     let (tenant, facts) = workload(&outcome);

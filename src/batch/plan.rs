@@ -2,7 +2,7 @@
 
 use super::{Generator, Kalos, Listing};
 use crate::engine::{Entity, Seed};
-use crate::fault::FailureLaw;
+use crate::fault::FaultPlan;
 use crate::power::NodePower;
 use crate::trace::TraceJob;
 use crate::units::{Ratio, Span};
@@ -28,7 +28,7 @@ pub struct WorkloadPlan {
     /// Power of the node by state.
     pub power: NodePower,
     /// How its nodes fail.
-    pub failures: FailureLaw,
+    pub failures: FaultPlan,
     /// The higher, the sooner its jobs get nodes and the later they lose them.
     pub priority: i32,
     /// What a job says that it will run, over what it will.

@@ -3,10 +3,10 @@
 use super::floor::Floor;
 use crate::batch::{Cut, Jobs, WorkloadPlan};
 use crate::engine::{Entity, Seed};
-use crate::fault::{FaultQueue, RepairShop};
+use crate::fault::{Fault, FaultQueue, RepairShop};
 use crate::ledger::{Book, Grid, WorkloadFacts};
 use crate::scheduler::{Gang, Waiting};
-use crate::units::SimTime;
+use crate::units::{SimTime, Span};
 use crate::world::{ClusterPlan, NodeSet};
 use std::sync::Arc;
 
@@ -61,7 +61,7 @@ impl Batch {
     pub(super) fn new(plans: &[Arc<WorkloadPlan>], clusters: &[ClusterPlan], seed: Seed, grid: Grid) -> Batch {
         let workload = |plan: &Arc<WorkloadPlan>| Workload {
             jobs: Jobs::new(Arc::clone(plan), seed, grid),
-            shop: RepairShop::new(plan.repair, seed, cluster_of(plan)),
+            shop: RepairShop::new(plan.repair, seed, Entity::named(&cluster_of(plan))),
         };
         let breakdowns = |(index, cluster): (usize, &ClusterPlan)| {
             let plan = plans.iter().find(|plan| plan.cluster == index)?;
@@ -90,8 +90,8 @@ impl Batch {
             self.take_back_repaired(index, now, floor);
         }
         for (cluster, floor) in floors.iter_mut().enumerate() {
-            while let Some(node) = self.breakdowns[cluster].as_mut().and_then(|breakdowns| breakdowns.due(now)) {
-                self.fail(cluster, node, now, floor);
+            while let Some(fault) = self.breakdowns[cluster].as_mut().and_then(|breakdowns| breakdowns.due(now)) {
+                self.fail(cluster, &fault, now, floor);
             }
         }
         for index in 0..self.workloads.len() {
@@ -148,29 +148,55 @@ impl Batch {
         }
     }
 
-    /// `node` fails: whoever of the workloads sits on it loses its nodes and waits again, and the node goes to repair.
-    fn fail(&mut self, cluster: usize, node: u32, now: SimTime, floor: &mut Floor) {
+    /// `fault` takes nodes: whoever of the workloads sits on one loses all its nodes and waits again, and the node goes to repair.
+    fn fail(&mut self, cluster: usize, fault: &Fault, now: SimTime, floor: &mut Floor) {
         let breakdowns = self.breakdowns[cluster].as_mut().expect("a workload runs here");
-        let hit: Vec<Gang> = match breakdowns.holders[node as usize] {
-            Some(_) if floor.running.sharing(node).next().is_some() => floor.running.sharing(node).collect(),
-            holder => holder.into_iter().collect(),
-        };
-        let mut first = None;
-        for gang in hit {
+        let mut hit: Vec<(Gang, u32)> = Vec::new();
+        let mut taken: Vec<(u32, usize)> = Vec::new();
+        for &node in &fault.nodes {
+            let gangs = breakdowns.gangs_on(node, floor);
+            match gangs.first().map(|&first| member(first)) {
+                Some(Member::Workload(index, _)) => taken.push((node, index)),
+                Some(Member::Training(_)) => unreachable!("only jobs of workloads are listed"),
+                None => breakdowns.renew(node, now),
+            }
+            for gang in gangs {
+                if !hit.iter().any(|&(known, _)| known == gang) {
+                    hit.push((gang, node));
+                }
+            }
+        }
+        for (gang, node) in hit {
             let Member::Workload(index, job) = member(gang) else { unreachable!("only jobs of workloads are listed") };
             let nodes = self.workloads[index].jobs.cut(job, now, Cut::NodeFailed(node));
             self.take_back(Member::Workload(index, job), nodes, floor);
             self.queue(index, job, floor);
-            first = first.or(Some(index));
         }
-        match first {
-            Some(index) if !self.workloads[index].shop.is_instant() => {
-                floor.hall.withdraw(node);
-                self.workloads[index].shop.admit(node, now);
-                self.workloads[index].jobs.begin_repair(node, now);
-            }
-            _ => self.breakdowns[cluster].as_mut().expect("a workload runs here").renew(node, now),
+        for (node, index) in taken {
+            self.repair(cluster, node, index, fault.repair, now, floor);
         }
+    }
+
+    /// `node`, which failed under a job of the workload `index`, goes to repair or is rebooted where it stands.
+    fn repair(
+        &mut self,
+        cluster: usize,
+        node: u32,
+        index: usize,
+        length: Option<Span>,
+        now: SimTime,
+        floor: &mut Floor,
+    ) {
+        let breakdowns = self.breakdowns[cluster].as_mut().expect("a workload runs here");
+        let Workload { jobs, shop } = &mut self.workloads[index];
+        match length {
+            None if shop.is_instant() => return breakdowns.renew(node, now),
+            None => shop.admit(node, now),
+            Some(length) => shop.admit_for(length, node, now),
+        }
+        breakdowns.faults.leave(node);
+        floor.hall.withdraw(node);
+        jobs.begin_repair(node, now);
     }
 
     /// Books and facts of the workloads, in their order.
@@ -181,21 +207,29 @@ impl Batch {
 
 impl Breakdowns {
     fn new(plan: &WorkloadPlan, nodes: u32, seed: Seed, grid: Grid) -> Breakdowns {
-        let mut faults = FaultQueue::new(plan.failures, seed, cluster_of(plan), grid.horizon);
+        let mut faults = FaultQueue::new(&plan.failures, seed, &cluster_of(plan), grid.horizon);
         faults.reserve(nodes);
+        faults.watch(0..nodes, SimTime::ZERO);
         (0..nodes).for_each(|node| faults.join(node, SimTime::ZERO));
         Breakdowns { faults, holders: vec![None; nodes as usize] }
     }
 
-    /// The next node that has failed by `now`.
-    fn due(&mut self, now: SimTime) -> Option<u32> {
+    /// The next fault that has come by `now`.
+    fn due(&mut self, now: SimTime) -> Option<Fault> {
         let is_due = self.faults.next_time() <= now && self.faults.next_time() != SimTime::NEVER;
-        is_due.then(|| self.faults.pop().expect("a failure is due").1)
+        is_due.then(|| self.faults.pop().expect("a failure is due"))
     }
 
-    /// `node`, which failed, is as good as new.
+    /// The jobs of workloads on `node`.
+    fn gangs_on(&self, node: u32, floor: &Floor) -> Vec<Gang> {
+        let sharing: Vec<Gang> = floor.running.sharing(node).collect();
+        if sharing.is_empty() { self.holders[node as usize].into_iter().collect() } else { sharing }
+    }
+
+    /// `node` is whole again: as good as new where it failed by itself.
     fn renew(&mut self, node: u32, at: SimTime) {
-        self.faults.renew(node, at);
+        self.faults.leave(node);
+        self.faults.mend(node, at);
         self.faults.join(node, at);
     }
 
@@ -205,6 +239,6 @@ impl Breakdowns {
 }
 
 /// Whose streams the failures and repairs of the nodes are.
-fn cluster_of(plan: &WorkloadPlan) -> Entity {
-    Entity::named(&format!("cluster.{}", plan.cluster_name))
+fn cluster_of(plan: &WorkloadPlan) -> String {
+    format!("cluster.{}", plan.cluster_name)
 }

@@ -3,7 +3,7 @@
 use super::Check;
 use super::header::Header;
 use crate::batch::{JobTraceSection, JobsSection, Kalos, Source, WorkloadPlan, WorkloadSection};
-use crate::fault::FailureLaw;
+use crate::fault::FaultPlan;
 use crate::power::NodePower;
 use crate::trace::{self, LoadedJobs};
 use crate::units::{PerSecond, Ratio, Span};
@@ -25,7 +25,7 @@ impl Check<'_> {
         &mut self,
         header: Option<&Header>,
         clusters: &[Option<ClusterPlan>],
-        failures: &[Option<FailureLaw>],
+        failures: &[Option<FaultPlan>],
     ) -> Vec<Option<WorkloadPlan>> {
         let typed = self.typed;
         let workloads = typed.file.workload.iter();
@@ -38,7 +38,7 @@ impl Check<'_> {
         section: &WorkloadSection,
         header: Option<&Header>,
         clusters: &[Option<ClusterPlan>],
-        failures: &[Option<FailureLaw>],
+        failures: &[Option<FaultPlan>],
     ) -> Option<WorkloadPlan> {
         let at = |key| ["workload", name, key];
         let cluster = self.section(&at("cluster"), "cluster", &section.cluster);
@@ -66,7 +66,7 @@ impl Check<'_> {
             owners: jobs.owners,
             gpus_per_node: plan.node.gpus,
             power: NodePower::new(&plan.node, &plan.gpu),
-            failures: failures[index]?,
+            failures: failures[index].clone()?,
             priority: section.priority,
             estimate: section.estimate,
             checkpoint: section.checkpoint,
