@@ -8,7 +8,9 @@ mod jobs_acme;
 mod jobs_philly;
 mod lines;
 mod requests;
+mod reuse;
 mod series;
+mod servegen;
 mod store;
 
 pub use align::Uncovered;
@@ -17,7 +19,9 @@ pub use jobs::{DroppedJobs, JobEnd, LoadedJobs, TraceJob};
 pub use jobs_acme::acme;
 pub use jobs_philly::philly;
 pub use requests::{ColumnMap, Dropped, FORMATS, Layout, RequestFormat, RequestReader, Row};
+pub use reuse::PrefixCache;
 pub use series::HourlySeries;
+pub use servegen::{LengthWindow, MeasuredClient, RateWindow, ServeGen, Shares};
 pub use store::{Cursor, RequestTrace, TraceBuilder};
 
 use crate::units::SimTime;
