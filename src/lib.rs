@@ -4,6 +4,7 @@
 //! bursts of inference; a ledger gives every joule, dollar, gram and litre to who caused it. [`simulate`] is the whole pipeline;
 //! ARCHITECTURE.md says where to read on.
 
+pub mod batch;
 pub mod catalog;
 pub mod cluster;
 pub mod engine;

@@ -10,6 +10,7 @@ mod evidence;
 mod faults;
 mod fluid;
 mod inspect;
+mod jobs;
 mod layers;
 mod ledger;
 mod power;

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Each room and the rooms it may use, in the order in which they build on each other.
-const ROOMS: [(&str, &[&str]); 18] = [
+const ROOMS: [(&str, &[&str]); 19] = [
     ("units", &[]),
     ("engine", &["units"]),
     ("catalog", &["units"]),
@@ -20,6 +20,7 @@ const ROOMS: [(&str, &[&str]); 18] = [
     ("ledger", &["units", "facility", "market"]),
     ("training", PROCESS),
     ("serving", PROCESS),
+    ("batch", PROCESS),
     (
         "cluster",
         &[
@@ -36,6 +37,7 @@ const ROOMS: [(&str, &[&str]); 18] = [
             "ledger",
             "training",
             "serving",
+            "batch",
         ],
     ),
     (
@@ -54,6 +56,7 @@ const ROOMS: [(&str, &[&str]); 18] = [
             "ledger",
             "training",
             "serving",
+            "batch",
             "cluster",
         ],
     ),

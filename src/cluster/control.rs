@@ -1,8 +1,10 @@
 //! The sequential control process: at each window edge it sees all others, grants and takes back nodes, opens doors.
 
 use super::Lp;
+use super::batch::{Batch, Member, gang, member};
 use super::floor::{Floor, Move};
 use super::service::{Service, processes_of};
+use crate::batch::WorkloadPlan;
 use crate::engine::{self, Seed};
 use crate::ledger::{Facts, Grid, Tenant};
 use crate::scheduler::{Gang, Scheduler, Waiting};
@@ -21,6 +23,8 @@ pub struct Parts<'a> {
     pub schedulers: &'a [Scheduler],
     /// Training jobs.
     pub jobs: &'a [JobPlan],
+    /// Workloads of many jobs.
+    pub workloads: &'a [Arc<WorkloadPlan>],
     /// Services.
     pub services: &'a [Arc<ServicePlan>],
     /// Devices.
@@ -50,6 +54,7 @@ pub struct Control<'a> {
     /// Stages of the jobs; job `i` is process `i`.
     stages: Vec<Stage>,
     services: Vec<Service>,
+    batch: Batch,
     now: SimTime,
 }
 
@@ -73,6 +78,7 @@ pub fn build(parts: Parts<'_>) -> (Control<'_>, Vec<Lp>) {
         floors: parts.clusters.iter().zip(parts.schedulers).map(|(plan, policy)| Floor::new(plan, *policy)).collect(),
         stages: vec![Stage::Ahead; parts.jobs.len()],
         services,
+        batch: Batch::new(parts.workloads, parts.clusters, parts.seed, parts.grid),
         now: SimTime::ZERO,
     };
     (control, processes)
@@ -95,13 +101,14 @@ impl engine::Control<Lp> for Control<'_> {
             Stage::Done => SimTime::NEVER,
         });
         let services = self.services.iter().map(|service| service.next_edge(self.now));
-        jobs.chain(services).min().unwrap_or(SimTime::NEVER)
+        jobs.chain(services).chain([self.batch.next_edge()]).min().unwrap_or(SimTime::NEVER)
     }
 
     fn at_edge(&mut self, now: SimTime, processes: &mut [Lp]) {
         self.now = now;
         self.take_back_finished(processes);
         self.submit_jobs(processes);
+        self.batch.at_edge(now, &mut self.floors);
         for index in 0..self.services.len() {
             let plan = &self.parts.services[index];
             let job_done = plan.opens_after.is_none_or(|job| self.stages[job] == Stage::Done);
@@ -120,7 +127,7 @@ impl Control<'_> {
             let job = job_mut(processes, index);
             if job.finished().is_some() {
                 *stage = Stage::Done;
-                self.floors[self.parts.jobs[index].cluster].end(Gang(index as u64), job.release());
+                self.floors[self.parts.jobs[index].cluster].end(gang(Member::Training(index)), job.release());
             }
         }
     }
@@ -138,7 +145,7 @@ impl Control<'_> {
         let plan = &self.parts.jobs[index];
         self.stages[index] = Stage::Waiting;
         self.floors[plan.cluster].submit(Waiting {
-            gang: Gang(index as u64),
+            gang: gang(Member::Training(index)),
             priority: plan.priority,
             submitted: SimTime::ZERO + plan.submit,
             need: Need::Nodes(plan.granted_nodes()),
@@ -151,16 +158,18 @@ impl Control<'_> {
         for index in 0..self.stages.len() {
             if self.stages[index] == Stage::Running && self.parts.jobs[index].cluster == cluster {
                 let ends = job(processes, index).earliest_finish();
-                self.floors[cluster].running.reestimate(Gang(index as u64), ends);
+                self.floors[cluster].running.reestimate(gang(Member::Training(index)), ends);
             }
         }
         while let Some(next) = self.floors[cluster].next_move(self.now) {
             match next {
-                Move::Start(waiting, nodes) => {
-                    let index = waiting.gang.0 as usize;
-                    job_mut(processes, index).start(self.now, nodes);
-                    self.stages[index] = Stage::Running;
-                }
+                Move::Start(gang, nodes) => match member(gang) {
+                    Member::Training(index) => {
+                        job_mut(processes, index).start(self.now, nodes);
+                        self.stages[index] = Stage::Running;
+                    }
+                    Member::Workload(index, job) => self.batch.start(index, job, self.now, nodes),
+                },
                 Move::Preempt(gang) => self.preempt(cluster, gang, processes),
             }
         }
@@ -168,21 +177,35 @@ impl Control<'_> {
 
     /// Takes the nodes of a running gang, which waits again.
     fn preempt(&mut self, cluster: usize, gang: Gang, processes: &mut [Lp]) {
-        let index = gang.0 as usize;
-        let nodes = job_mut(processes, index).preempt(self.now);
-        self.floors[cluster].end(gang, nodes);
-        self.queue(index, processes);
+        match member(gang) {
+            Member::Training(index) => {
+                let nodes = job_mut(processes, index).preempt(self.now);
+                self.floors[cluster].end(gang, nodes);
+                self.queue(index, processes);
+            }
+            Member::Workload(index, job) => self.batch.preempt(index, job, self.now, &mut self.floors[cluster]),
+        }
     }
 
     /// All tenants with their books, in process order.
     #[must_use]
     pub fn close(self, processes: Vec<Lp>) -> Vec<Tenant> {
-        let Parts { clusters, jobs, services, devices, grid, .. } = self.parts;
+        let Parts { clusters, jobs, workloads, services, devices, grid, .. } = self.parts;
         let mut processes = processes.into_iter();
         let mut tenants = Vec::new();
         for (plan, process) in jobs.iter().zip(processes.by_ref()) {
             let (book, facts) = process.into_job().close(grid.horizon);
             let (subject, facts) = (format!("training.{}", plan.name), Facts::Job(facts));
+            tenants.push(Tenant {
+                subject,
+                cluster: Some(plan.cluster),
+                site: clusters[plan.cluster].site,
+                book,
+                facts,
+            });
+        }
+        for (plan, (book, facts)) in workloads.iter().zip(self.batch.close(grid.horizon)) {
+            let (subject, facts) = (format!("workload.{}", plan.name), Facts::Workload(facts));
             tenants.push(Tenant {
                 subject,
                 cluster: Some(plan.cluster),

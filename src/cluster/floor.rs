@@ -18,7 +18,7 @@ pub(super) struct Floor {
 /// A gang that gets its nodes, or gives them back.
 #[derive(Debug)]
 pub(super) enum Move {
-    Start(Waiting, NodeSet),
+    Start(Gang, NodeSet),
     Preempt(Gang),
 }
 
@@ -59,7 +59,7 @@ impl Floor {
         let node = nodes.iter().next().expect("a gang has a node");
         let Waiting { gang, priority, need, estimate, .. } = waiting;
         self.running.start(gang, Run { priority, started: now, ends: now + estimate, need, node });
-        Move::Start(waiting, nodes)
+        Move::Start(gang, nodes)
     }
 
     /// Takes the nodes of a gang that ends, or is preempted.

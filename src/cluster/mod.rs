@@ -2,6 +2,7 @@
 //!
 //! [`build`] makes the processes and the control that meets them at window edges; [`Control::close`] collects their books.
 
+mod batch;
 mod control;
 mod floor;
 mod lp;

@@ -174,7 +174,7 @@ impl Traffic {
         let services = || {
             accounts.tenants().iter().filter_map(|tenant| match &tenant.facts {
                 Facts::Service(facts) => Some((tenant, facts)),
-                Facts::Job(_) | Facts::Device(_) => None,
+                Facts::Job(_) | Facts::Workload(_) | Facts::Device(_) => None,
             })
         };
         let counted = |what, bin| services().map(|(tenant, _)| tenant.book.counted_in(what, bin)).sum();
@@ -203,7 +203,7 @@ fn compare(accounts: &Accounts, curve: &[Sums], traffic: &Traffic, boundary: Bou
                 threshold += axis.of(sum) * facts.research_multiplier.as_f64();
             }
             Facts::Service(_) => services += *sum,
-            Facts::Device(_) => {}
+            Facts::Workload(_) | Facts::Device(_) => {}
         }
     }
     let inference = axis.of(&services);

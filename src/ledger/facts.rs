@@ -1,6 +1,6 @@
 //! What a process tells the ledger beside its book, and what the ledger knows of the places.
 
-use super::Book;
+use super::{Book, WorkloadFacts};
 use crate::facility::Facility;
 use crate::market::Market;
 use crate::units::{FlopsPerSecond, Ratio, SimTime, Span, Tokens, Watts};
@@ -18,7 +18,7 @@ pub struct SitePlan {
     pub power_limit: Option<Watts>,
 }
 
-/// Somebody who held GPUs: one training job, service or device.
+/// Somebody who held GPUs: one training job, workload, service or device.
 #[derive(Debug)]
 pub struct Tenant {
     /// Subject in the outputs, such as `training.pretrain`.
@@ -38,6 +38,8 @@ pub struct Tenant {
 pub enum Facts {
     /// A training job.
     Job(JobFacts),
+    /// The jobs of a workload.
+    Workload(WorkloadFacts),
     /// A service.
     Service(ServiceFacts),
     /// A device: the facts of its one-replica service.

@@ -8,7 +8,7 @@ use crate::units::{Dollars, GpuTime, SimTime, Span};
 /// One row of `summary.csv`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Figure {
-    /// Of whom: `training.<name>`, `service.<name>`, `device.<name>`, `cluster.<name>`, `site.<name>` or `total`.
+    /// Of whom: `training.<name>`, `workload.<name>`, `workload.<name>.<class>`, `service.<name>`, `device.<name>`, `cluster.<name>`, `site.<name>` or `total`.
     pub subject: String,
     /// What.
     pub metric: &'static str,
@@ -39,6 +39,7 @@ pub(super) fn all(accounts: &Accounts) -> Vec<Figure> {
                 job(&mut rows, tenant, facts, accounts.grid().horizon, sums);
                 lost(&mut rows, facts, &accounts.lost(index));
             }
+            Facts::Workload(facts) => super::workload::figures(&mut rows, tenant, facts, sums),
             Facts::Service(facts) => {
                 service(&mut rows, tenant, facts, sums);
                 replicas(&mut rows, &tenant.book, facts, accounts.grid().horizon);
@@ -56,21 +57,26 @@ pub(super) fn all(accounts: &Accounts) -> Vec<Figure> {
 }
 
 /// Rows of one subject.
-struct Rows<'a> {
+pub(super) struct Rows<'a> {
     subject: String,
     figures: &'a mut Vec<Figure>,
 }
 
 impl Rows<'_> {
-    fn put(&mut self, metric: &'static str, value: impl Into<Option<f64>>, unit: &'static str) {
+    /// Rows of another subject.
+    pub(super) fn of(&mut self, subject: String) -> Rows<'_> {
+        Rows { subject, figures: self.figures }
+    }
+
+    pub(super) fn put(&mut self, metric: &'static str, value: impl Into<Option<f64>>, unit: &'static str) {
         self.push(metric, value.into(), unit, None);
     }
 
-    fn count(&mut self, metric: &'static str, number: u64) {
+    pub(super) fn count(&mut self, metric: &'static str, number: u64) {
         self.put(metric, number as f64, "count");
     }
 
-    fn gpu_hours(&mut self, metric: &'static str, time: GpuTime) {
+    pub(super) fn gpu_hours(&mut self, metric: &'static str, time: GpuTime) {
         self.put(metric, time.gpu_hours(), "GPU-h");
     }
 
@@ -91,7 +97,7 @@ impl Rows<'_> {
     }
 
     /// Energy, money, gas and water inside each boundary.
-    fn sums(&mut self, sums: &Sums) {
+    pub(super) fn sums(&mut self, sums: &Sums) {
         self.bounded("energy", "kWh", sums, |sum| Some(sum.energy.kwh()));
         self.bounded("cost", "USD", sums, |sum| Some(sum.cost.as_f64()));
         self.bounded("carbon", "kgCO2e", sums, |sum| Some(sum.carbon.kg()));
@@ -114,7 +120,7 @@ impl Rows<'_> {
 }
 
 /// `part` over `whole`, where there is a whole.
-fn over(part: f64, whole: f64) -> Option<f64> {
+pub(super) fn over(part: f64, whole: f64) -> Option<f64> {
     if whole > 0.0 { Some(part / whole) } else { None }
 }
 

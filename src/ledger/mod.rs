@@ -11,6 +11,7 @@ mod latencies;
 mod settle;
 mod spread;
 mod timeline;
+mod workload;
 
 pub use crate::facility::{Losses, Stage};
 pub use accounts::{Accounts, Boundary, ClusterBooks, Holding, Line, Part, SiteSum, Sum, Sums, close};
@@ -23,3 +24,4 @@ pub use latencies::{Histogram, Latencies};
 pub use settle::{Charge, Entry};
 pub use spread::{Goal, HalfWidth, Paired, Replications, Sample, Spread, student_95};
 pub use timeline::Step;
+pub use workload::{JobRecord, JobStatus, WorkloadFacts};

@@ -141,6 +141,10 @@ fn fill(
         .into_iter()
         .chain([sheets::EVENTS, sheets::BUCKETS, jobs.sheet.clone(), services.sheet.clone()])
         .collect();
+    if tables::listed(accounts).next().is_some() {
+        folder.csv(sheets::QUEUE.file, |to| tables::queue(accounts, to))?;
+        sheets.push(sheets::QUEUE);
+    }
     if let Some(replications) = replications {
         folder.csv(sheets::REPLICATIONS.file, |to| tables::replications(replications, to))?;
         sheets.push(sheets::REPLICATIONS);

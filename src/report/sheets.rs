@@ -384,6 +384,33 @@ pub(super) const EVENTS: Sheet = Sheet {
     ]),
 };
 
+/// Every job of the workloads.
+pub(super) const QUEUE: Sheet = Sheet {
+    file: "queue.csv",
+    about: "One row for each job of a workload, in order of submission; only where a workload lists its jobs.",
+    columns: Cow::Borrowed(&[
+        column("subject", "string", "", "whose job"),
+        column("cluster", "string", "", "name of its cluster"),
+        column("job", "integer", "", "its number, from 0 in order of submission"),
+        column("class", "string", "", "its class"),
+        column("owner", "string", "", "its owner; empty where its source names none"),
+        column("gpus_count", "integer", "count", "GPUs that it asked for"),
+        column("submitted_s", "number", "s", "since the start of the run"),
+        column("started_s", "number", "s", "when it first got its nodes; empty if it never did"),
+        column("finished_s", "number", "s", "when it ended; empty if it had not by the horizon"),
+        column("wait_s", "number", "s", "from submission to its first nodes"),
+        column("run_s", "number", "s", "work that it had to do"),
+        column("held_s", "number", "s", "how long it held nodes: restarts and lost work included"),
+        column("starts_count", "integer", "count", "times that it got nodes"),
+        column(
+            "status",
+            "string",
+            "",
+            "waiting or running at the horizon; or how it ended: completed, cancelled, failed, timed_out or node_failed",
+        ),
+    ]),
+};
+
 /// The first columns of `jobs.csv` and `services.csv`; figures and time buckets follow.
 pub(super) const SUBJECT: [Column; 3] = [
     column("subject", "string", "", "whose row"),

@@ -1,7 +1,7 @@
 //! The printed table: the road against the drives, in words that need no background. At most 100 columns wide.
 
 use super::number::{people, whole};
-use crate::ledger::{Accounts, Axis, Boundary, Comparison, Count, Facts, JobFacts, Row, Tenant};
+use crate::ledger::{Accounts, Axis, Boundary, Comparison, Count, Facts, JobFacts, Row, Tenant, WorkloadFacts};
 use crate::units::{SimTime, Span};
 use std::fmt::Write;
 
@@ -99,6 +99,10 @@ fn subjects(text: &mut String, accounts: &Accounts, models: &[(String, String)])
         match &tenant.facts {
             Facts::Job(facts) => line!(text, "The road:   {name}, {}", road(accounts, tenant, facts)),
             Facts::Service(_) => line!(text, "The drives: {name}, {}", drives(accounts, tenant)),
+            Facts::Workload(facts) => {
+                line!(text, "The queue:  {name}, {}", queue(accounts, tenant, facts));
+                classes(text, accounts, tenant, facts);
+            }
             Facts::Device(_) => {}
         }
     }
@@ -115,6 +119,34 @@ fn road(accounts: &Accounts, tenant: &Tenant, facts: &JobFacts) -> String {
     };
     let plural = if hits == 1 { "" } else { "s" };
     format!("{gpus} GPUs for {}, interrupted {} time{plural}{state}", lasting(elapsed), whole(hits as f64))
+}
+
+/// How the jobs of a workload fared.
+fn queue(accounts: &Accounts, tenant: &Tenant, facts: &WorkloadFacts) -> String {
+    let figure = |metric| accounts.figure(&tenant.subject, metric, "");
+    let (jobs, hours) = (facts.records.len() as f64, figure("held_gpu_hours").unwrap_or(0.0));
+    let (Some(mean), Some(half), Some(most)) = (figure("wait_mean"), figure("wait_p50"), figure("wait_p99")) else {
+        return format!("{} jobs, none of which started", whole(jobs));
+    };
+    format!(
+        "{} jobs on {} GPU-hours; they waited {},\n            half of them at most {}, 99 % at most {}",
+        whole(jobs),
+        whole(hours),
+        lasting(mean),
+        lasting(half),
+        lasting(most)
+    )
+}
+
+/// A line for each class of jobs that got nodes.
+fn classes(text: &mut String, accounts: &Accounts, tenant: &Tenant, facts: &WorkloadFacts) {
+    for class in &facts.classes {
+        let figure = |metric| accounts.figure(&format!("{}.{class}", tenant.subject), metric, "");
+        if let (Some(jobs), Some(gpus), Some(wait)) = (figure("jobs"), figure("gpus_mean"), figure("wait_mean")) {
+            let gpus = if gpus < 10.0 { format!("{gpus:.1}") } else { whole(gpus) };
+            line!(text, "            {class}: {} jobs of {gpus} GPUs waited {}", whole(jobs), lasting(wait));
+        }
+    }
 }
 
 /// How serving went; requests turned away or lost are told from one in a thousand on.
@@ -137,7 +169,7 @@ fn lasting(seconds: f64) -> String {
 fn tenant_opened(tenant: &Tenant) -> Option<SimTime> {
     match &tenant.facts {
         Facts::Service(facts) | Facts::Device(facts) => facts.opened,
-        Facts::Job(_) => None,
+        Facts::Job(_) | Facts::Workload(_) => None,
     }
 }
 

@@ -4,9 +4,9 @@ use super::number::{decimals, figure};
 use super::sheets::{self, Column, Sheet};
 use super::timelines::utc;
 use crate::ledger::{
-    Accounts, Boundary, Bucket, Event, Facts, Figure, Replications, Row, Spent, Spread, Sum, Tenant, Use,
+    Accounts, Boundary, Bucket, Event, Facts, Figure, Replications, Row, Spent, Spread, Sum, Tenant, Use, WorkloadFacts,
 };
-use crate::units::GpuTime;
+use crate::units::{GpuTime, SimTime, Span};
 use std::borrow::Cow;
 use std::io::Write;
 
@@ -112,16 +112,51 @@ fn bucket_cells(subject: &str, what: Use, sum: &Sum, held: GpuTime) -> Vec<Strin
     names.into_iter().chain(amounts.map(|amount| figure(Some(amount)))).collect()
 }
 
-/// `jobs.csv`: all figures and time buckets of each training job.
+/// `jobs.csv`: all figures and time buckets of each training job and workload.
 pub(super) fn jobs(accounts: &Accounts) -> Wide<'_> {
-    let about = "One row for each training job: its figures, and GPU-hours and node energy by use.";
-    Wide::of(accounts, "jobs.csv", about, |facts| matches!(facts, Facts::Job(_)))
+    let about = "One row for each training job and workload: its figures, and GPU-hours and node energy by use.";
+    Wide::of(accounts, "jobs.csv", about, |facts| matches!(facts, Facts::Job(_) | Facts::Workload(_)))
 }
 
 /// `services.csv`: all figures and time buckets of each service and device.
 pub(super) fn services(accounts: &Accounts) -> Wide<'_> {
     let about = "One row for each service and device: its figures, and GPU-hours and node energy by use.";
-    Wide::of(accounts, "services.csv", about, |facts| !matches!(facts, Facts::Job(_)))
+    Wide::of(accounts, "services.csv", about, |facts| matches!(facts, Facts::Service(_) | Facts::Device(_)))
+}
+
+/// Writes `queue.csv`: the listed jobs of each workload, in order of submission.
+pub(super) fn queue(accounts: &Accounts, to: impl Write) -> csv::Result<()> {
+    let mut csv = csv::Writer::from_writer(to);
+    csv.write_record(sheets::QUEUE.header())?;
+    let mut buffer = String::new();
+    for (tenant, facts) in listed(accounts) {
+        let cluster = tenant.cluster.map_or("", |cluster| accounts.clusters()[cluster].name.as_str());
+        for (number, job) in facts.records.iter().enumerate() {
+            csv.write_field(&tenant.subject)?;
+            csv.write_field(cluster)?;
+            csv.write_field(number.to_string())?;
+            csv.write_field(&facts.classes[job.class as usize])?;
+            csv.write_field(facts.owners.get(job.owner as usize).map_or("", String::as_str))?;
+            csv.write_field(job.gpus.to_string())?;
+            let instants = [Some(job.submitted), job.started, job.finished].map(|at| at.map(SimTime::as_secs_f64));
+            let spans = [job.wait(), Some(job.run), Some(job.held)].map(|span| span.map(Span::as_secs_f64));
+            for seconds in instants.into_iter().chain(spans) {
+                csv.write_field(seconds.map_or("", |seconds| decimals(&mut buffer, seconds, 3)))?;
+            }
+            csv.write_field(job.starts.to_string())?;
+            csv.write_field(job.status.name())?;
+            csv.write_record(None::<&[u8]>)?;
+        }
+    }
+    Ok(csv.flush()?)
+}
+
+/// The workloads whose jobs are listed one by one.
+pub(super) fn listed(accounts: &Accounts) -> impl Iterator<Item = (&Tenant, &WorkloadFacts)> {
+    accounts.tenants().iter().filter_map(|tenant| match &tenant.facts {
+        Facts::Workload(facts) if facts.is_listed => Some((tenant, facts)),
+        _ => None,
+    })
 }
 
 /// A file with a row for each subject and a column for each of its figures.

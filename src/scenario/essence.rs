@@ -25,11 +25,12 @@ impl Scenario {
             clusters,
             schedulers,
             jobs,
+            workloads,
             services,
             devices,
         } = self;
         let places = (sites, clusters, schedulers);
-        let tenants = (jobs, services, devices);
+        let tenants = (jobs, workloads, services, devices);
         format!("{:?}", (seed, start, horizon, step, places, tenants))
     }
 }

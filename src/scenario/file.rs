@@ -1,5 +1,6 @@
 //! A scenario file as written. The sections of policies and sheets stand in the rooms that own them; here is what joins them.
 
+use crate::batch::WorkloadSection;
 use crate::catalog::{Named, NodeSheet};
 use crate::facility::FacilitySection;
 use crate::fault::{BurstsSection, FailureSection};
@@ -42,6 +43,9 @@ pub(super) struct ScenarioFile {
     /// Training jobs.
     #[serde(default)]
     pub training: BTreeMap<String, TrainingSection>,
+    /// Workloads of many jobs.
+    #[serde(default)]
+    pub workload: BTreeMap<String, WorkloadSection>,
     /// Services.
     #[serde(default)]
     pub service: BTreeMap<String, ServiceSection>,

@@ -23,6 +23,7 @@ pub use list::{LISTS, Row, list};
 pub use read::{Change, DataFile, Input};
 pub use schema::schema;
 
+use crate::batch::WorkloadPlan;
 use crate::ledger::SitePlan;
 use crate::scheduler::Scheduler;
 use crate::serving::{DevicePlan, ServicePlan};
@@ -56,6 +57,8 @@ pub struct Scenario {
     pub schedulers: Vec<Scheduler>,
     /// Training jobs.
     pub jobs: Vec<JobPlan>,
+    /// Workloads of many jobs.
+    pub workloads: Vec<Arc<WorkloadPlan>>,
     /// Services.
     pub services: Vec<Arc<ServicePlan>>,
     /// Devices that only do inference.

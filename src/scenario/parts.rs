@@ -16,6 +16,7 @@ impl Scenario {
             clusters: &self.clusters,
             schedulers: &self.schedulers,
             jobs: &self.jobs,
+            workloads: &self.workloads,
             services: &self.services,
             devices: &self.devices,
             seed: Seed { seed: self.seed, replication: self.replication },

@@ -3,6 +3,9 @@
 
 mod align;
 mod error;
+mod jobs;
+mod jobs_acme;
+mod jobs_philly;
 mod lines;
 mod requests;
 mod reuse;
@@ -12,6 +15,9 @@ mod store;
 
 pub use align::Uncovered;
 pub use error::TraceError;
+pub use jobs::{DroppedJobs, JobEnd, LoadedJobs, TraceJob};
+pub use jobs_acme::acme;
+pub use jobs_philly::philly;
 pub use requests::{ColumnMap, Dropped, FORMATS, Layout, RequestFormat, RequestReader, Row};
 pub use reuse::PrefixCache;
 pub use series::HourlySeries;

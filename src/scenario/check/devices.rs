@@ -127,7 +127,9 @@ impl Check<'_> {
             return true;
         }
         match subject.split_once('.') {
-            Some((kind @ ("training" | "service" | "device" | "cluster" | "site"), name)) => {
+            Some((kind @ ("training" | "workload" | "service" | "device" | "cluster" | "site"), name)) => {
+                // Of a workload's class, too: workload.<name>.<class>.
+                let name = name.split('.').next().filter(|_| kind == "workload").unwrap_or(name);
                 self.typed.was_written(&[kind, name]) || {
                     let message = format!("names the {} {name:?}, which does not exist", noun(kind));
                     self.refuse(path, message, None);
@@ -135,7 +137,7 @@ impl Check<'_> {
                 }
             }
             _ => {
-                let help = "write training.<name>, service.<name>, device.<name>, cluster.<name>, site.<name>, comparison or total";
+                let help = "write training.<name>, workload.<name>, service.<name>, device.<name>, cluster.<name>, site.<name>, comparison or total";
                 self.refuse(path, format!("{subject:?} is no subject of the outputs"), help.to_owned());
                 false
             }

@@ -107,7 +107,9 @@ impl Check<'_> {
             return None;
         }
         let file = &self.typed.file;
-        let tenants = (file.training.len() + file.service.len() + file.device.len() + file.cluster.len()).max(1) as u64;
+        let tenants =
+            (file.training.len() + file.workload.len() + file.service.len() + file.device.len() + file.cluster.len())
+                .max(1) as u64;
         let rows = |step: Span| duration.nanos().div_ceil(step.nanos()).saturating_mul(tenants);
         if rows(step) > MOST_ROWS {
             let wider = WIDTHS.iter().map(|&seconds| Span::from_secs(seconds)).find(|&wider| rows(wider) <= MOST_ROWS);

@@ -13,6 +13,7 @@ mod power;
 mod progress;
 mod series;
 mod services;
+mod workloads;
 
 use super::complaint::{Complaint, Complaints};
 use super::node::{canonical_path, portable};
@@ -41,6 +42,7 @@ pub(super) fn check(typed: &Typed, inputs: Vec<Input>, complaints: &mut Complain
     let failures = check.failures(&clusters);
     let sites = check.sites(header.as_ref(), &clusters);
     let jobs = check.jobs(header.as_ref(), &clusters, &failures);
+    let workloads = check.workloads(header.as_ref(), &clusters, &failures);
     let services = check.services(header.as_ref(), &clusters, &failures);
     check.tenants_fit(&clusters);
     let devices = check.devices(&clusters);
@@ -57,6 +59,7 @@ pub(super) fn check(typed: &Typed, inputs: Vec<Input>, complaints: &mut Complain
         clusters: all(clusters)?,
         schedulers: typed.file.cluster.values().map(|cluster| cluster.scheduler).collect(),
         jobs: all(jobs)?,
+        workloads: all(workloads)?.into_iter().map(Arc::new).collect(),
         services: all(services)?.into_iter().map(Arc::new).collect(),
         devices: all(devices)?,
         published: all(published)?,
@@ -77,9 +80,9 @@ fn all<T>(items: Vec<Option<T>>) -> Option<Vec<T>> {
 
 impl Check<'_> {
     fn has_something_to_run(&mut self) {
-        if !self.typed.was_written(&["training"]) && !self.typed.was_written(&["service"]) {
-            let help = "add a section [training.<name>] or [service.<name>]".to_owned();
-            self.complain(&[], "the scenario has no training job and no service: nothing would happen", help);
+        if !["training", "workload", "service"].iter().any(|kind| self.typed.was_written(&[kind])) {
+            let help = "add a section [training.<name>], [workload.<name>] or [service.<name>]".to_owned();
+            self.complain(&[], "the scenario has no training job, workload or service: nothing would happen", help);
         }
     }
 

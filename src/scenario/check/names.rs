@@ -57,6 +57,7 @@ impl Check<'_> {
             "site" => file.site.keys().cloned().collect(),
             "cluster" => file.cluster.keys().cloned().collect(),
             "training" => file.training.keys().cloned().collect(),
+            "workload" => file.workload.keys().cloned().collect(),
             "service" => file.service.keys().cloned().collect(),
             "device" => file.device.keys().cloned().collect(),
             _ => Vec::new(),
