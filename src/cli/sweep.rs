@@ -11,7 +11,7 @@ use tollway::engine::RunStats;
 use tollway::report::{self, AxisRecord, SweepManifest};
 use tollway::scenario::Change;
 use tollway::simulate;
-use tollway::sweep::{Axis, Pick, Plan, SweepError, Vary, read};
+use tollway::sweep::{Axis, Every, Pick, Plan, SweepError, Vary, read};
 
 /// What to sweep and where to.
 #[derive(Debug, Args)]
@@ -37,6 +37,9 @@ pub(crate) struct SweepArguments {
     /// Threads; all cores by default. The results are the same on any number.
     #[arg(long, value_name = "N")]
     threads: Option<NonZeroUsize>,
+    /// Give runs.csv a column for every parameter of the scenario, defaults included.
+    #[arg(long)]
+    all_parameters: bool,
     /// Check all cells, print them with an estimate of the time, and run nothing but one run to measure.
     #[arg(long)]
     dry_run: bool,
@@ -63,7 +66,7 @@ pub(crate) fn sweep(arguments: &SweepArguments) -> u8 {
     if arguments.dry_run {
         return print(&dry_run(&plan, &out));
     }
-    match run(&plan, &name, &out) {
+    match run(&plan, arguments, &name, &out) {
         Ok(words) => print(&words),
         Err(error) => {
             eprintln!("error: {error}");
@@ -117,7 +120,7 @@ fn size(plan: &Plan) -> String {
 
 /// Runs under a progress bar, which only a terminal sees, and writes.
 #[expect(clippy::disallowed_methods, reason = "the run record is the one place for wall-clock facts")]
-fn run(plan: &Plan, name: &str, out: &Path) -> Result<String, report::OutputError> {
+fn run(plan: &Plan, arguments: &SweepArguments, name: &str, out: &Path) -> Result<String, report::OutputError> {
     let began = Instant::now();
     let bar = ProgressBar::new(plan.runs());
     let style = ProgressStyle::with_template("{msg} {wide_bar} {pos} of {len}, {eta} left");
@@ -127,7 +130,9 @@ fn run(plan: &Plan, name: &str, out: &Path) -> Result<String, report::OutputErro
     bar.finish_and_clear();
     let stats = RunStats { events: results.events, windows: results.windows };
     let record = record(began.elapsed(), stats, results.cells.iter().map(requests_of_all).sum());
-    report::write_sweep(out, &plan.tables(&results), &manifest(plan, name), &record)?;
+    let every = if arguments.all_parameters { Every::Parameter } else { Every::Axis };
+    let parameters = plan.parameters(every);
+    report::write_sweep(out, &plan.tables(&parameters, &results), &manifest(plan, name), &record)?;
     Ok(format!("{}\n\nResults: {}\n", size(plan), out.display()))
 }
 

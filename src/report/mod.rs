@@ -4,6 +4,7 @@
 mod folder;
 mod json;
 mod number;
+mod sentence;
 mod sheets;
 mod sweep;
 mod table;
@@ -12,7 +13,11 @@ mod timelines;
 
 pub use folder::{OutputError, check};
 pub use json::json;
-pub use sweep::{AxisRecord, CellRows, SWEEP_FILES, SweepManifest, SweepTables, write_sweep};
+pub use number::number;
+pub use sentence::sentence;
+pub use sweep::{
+    AxisColumn, AxisRecord, CellRows, ParameterColumn, SWEEP_FILES, SweepManifest, SweepTables, write_sweep,
+};
 pub use table::table;
 pub use timelines::ROWS_MAX;
 

@@ -1,6 +1,7 @@
 //! The files of a sweep: `runs.csv`, `cells.csv`, `comparisons.csv`.
 
 use super::number::figure;
+use super::sentence::sentence;
 use super::sheets::{self, Column, Sheet};
 use super::tables::{figure_column, spread_cells};
 use super::{Folder, InputFile, OutputError, RunRecord};
@@ -13,12 +14,41 @@ use std::path::Path;
 /// What the files of a sweep show.
 #[derive(Debug)]
 pub struct SweepTables<'a> {
-    /// Path of each axis.
-    pub axes: Vec<&'a str>,
+    /// Each axis.
+    pub axes: &'a [AxisColumn],
+    /// Each parameter that has a column of its own in `runs.csv`.
+    pub parameters: &'a [ParameterColumn],
     /// All cells.
     pub cells: Vec<CellRows<'a>>,
     /// Index of the cell that the others are compared with.
     pub baseline: usize,
+}
+
+/// One axis.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AxisColumn {
+    /// Path in the scenario.
+    pub path: String,
+    /// Unit of the numbers behind its values, empty for a plain number; none where the values themselves say all there is.
+    pub unit: Option<&'static str>,
+}
+
+/// One parameter of the scenario.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ParameterColumn {
+    /// Path in the scenario.
+    pub path: String,
+    /// Unit of its numbers.
+    pub unit: &'static str,
+}
+
+impl CellRows<'_> {
+    /// The cells of its axes.
+    fn axes(&self, axes: &[AxisColumn]) -> impl Iterator<Item = String> {
+        axes.iter().zip(self.values).zip(self.numbers).flat_map(|((axis, value), &number)| {
+            [Some(value.clone()), axis.unit.map(|_| figure(number))].into_iter().flatten()
+        })
+    }
 }
 
 /// One cell.
@@ -26,6 +56,10 @@ pub struct SweepTables<'a> {
 pub struct CellRows<'a> {
     /// Its value on each axis.
     pub values: &'a [String],
+    /// The number behind each, where there is one.
+    pub numbers: &'a [Option<f64>],
+    /// Its value of each parameter.
+    pub parameters: &'a [String],
     /// Its figures.
     pub replications: &'a Replications,
 }
@@ -102,14 +136,19 @@ impl SweepTables<'_> {
     /// `sheet` with a column for each axis behind its first.
     fn varied(&self, sheet: Sheet) -> Sheet {
         let mut columns = sheet.columns.into_owned();
-        columns.splice(1..1, self.axes.iter().map(|path| Column::of_axis(path)));
+        let of_axis = |axis: &AxisColumn| {
+            let number = axis.unit.map(|unit| Column::of_axis_number(&axis.path, unit));
+            std::iter::once(Column::of_axis(&axis.path)).chain(number)
+        };
+        columns.splice(1..1, self.axes.iter().flat_map(of_axis));
         Sheet { columns: Cow::Owned(columns), ..sheet }
     }
 
     fn runs_sheet(&self, figures: &[&Figure]) -> Sheet {
         let mut sheet = self.varied(sheets::RUNS);
+        let parameters = self.parameters.iter().map(|of| Column::of_parameter(&of.path, of.unit));
         let columns = figures.iter().map(|row| figure_column(row).of_subject(&row.subject));
-        sheet.columns.to_mut().extend(columns);
+        sheet.columns.to_mut().extend(parameters.chain(columns));
         sheet
     }
 
@@ -121,9 +160,12 @@ impl SweepTables<'_> {
             let find = |(index, figure): (usize, &&Figure)| find(cell.replications, index, figure);
             let samples: Vec<Option<&Sample>> = figures.iter().enumerate().map(find).collect();
             for replication in 0..cell.replications.count() {
-                let names = std::iter::once(number.to_string()).chain(cell.values.iter().cloned());
+                let names = std::iter::once(number.to_string()).chain(cell.axes(self.axes));
                 let value = |sample: &Option<&Sample>| figure(sample.and_then(|sample| sample.values[replication]));
-                csv.write_record(names.chain([replication.to_string()]).chain(samples.iter().map(value)))?;
+                let parameters = cell.parameters.iter().cloned();
+                csv.write_record(
+                    names.chain([replication.to_string()]).chain(parameters).chain(samples.iter().map(value)),
+                )?;
             }
         }
         Ok(csv.flush()?)
@@ -136,10 +178,17 @@ impl SweepTables<'_> {
         for (number, cell) in self.cells.iter().enumerate() {
             for sample in cell.replications.samples() {
                 let spread = spread_cells(sample.spread().as_ref());
-                csv.write_record(names(number, cell, &sample.figure).into_iter().chain(spread))?;
+                csv.write_record(self.names(number, cell, &sample.figure).chain(spread))?;
             }
         }
         Ok(csv.flush()?)
+    }
+
+    /// The cell's number and axes, and the names of the figure.
+    fn names(&self, number: usize, cell: &CellRows<'_>, row: &Figure) -> impl Iterator<Item = String> {
+        let boundary = row.boundary.map_or("", |boundary| boundary.name());
+        let figure = [&row.subject, row.metric, row.unit, boundary].map(str::to_owned);
+        std::iter::once(number.to_string()).chain(cell.axes(self.axes)).chain(figure)
     }
 
     /// One row for each figure of each cell but the baseline.
@@ -150,7 +199,9 @@ impl SweepTables<'_> {
         for (number, cell) in self.cells.iter().enumerate().filter(|&(number, _)| number != self.baseline) {
             for (index, sample) in cell.replications.samples().iter().enumerate() {
                 let paired = find(base, index, &sample.figure).and_then(|base| Paired::of(base, sample));
-                csv.write_record(names(number, cell, &sample.figure).into_iter().chain(paired_cells(paired.as_ref())))?;
+                csv.write_record(
+                    self.names(number, cell, &sample.figure).chain(paired_cells(paired.as_ref(), &sample.figure)),
+                )?;
             }
         }
         Ok(csv.flush()?)
@@ -164,15 +215,8 @@ fn find<'a>(replications: &'a Replications, index: usize, figure: &Figure) -> Op
     expected.or_else(|| samples.iter().find(|sample| sample.figure.is_same(figure)))
 }
 
-/// The cell's number and values, and the names of the figure.
-fn names(number: usize, cell: &CellRows<'_>, row: &Figure) -> Vec<String> {
-    let boundary = row.boundary.map_or("", |boundary| boundary.name());
-    let figure = [&row.subject, row.metric, row.unit, boundary].map(str::to_owned);
-    std::iter::once(number.to_string()).chain(cell.values.iter().cloned()).chain(figure).collect()
-}
-
-/// The cells from `n` to `verdict`.
-fn paired_cells(paired: Option<&Paired>) -> [String; 8] {
+/// The cells from `n` to `sentence`.
+fn paired_cells(paired: Option<&Paired>, row: &Figure) -> [String; 9] {
     let cell = |value: fn(&Paired) -> Option<f64>| figure(paired.and_then(value));
     [
         paired.map_or(0, |paired| paired.difference.n).to_string(),
@@ -183,5 +227,6 @@ fn paired_cells(paired: Option<&Paired>) -> [String; 8] {
         cell(|paired| paired.percent(paired.difference.mean)),
         cell(|paired| paired.difference.half_width.and_then(|half_width| paired.percent(half_width))),
         paired.map_or("", Paired::verdict).to_owned(),
+        paired.map_or(String::new(), |paired| sentence(paired, row.unit)),
     ]
 }

@@ -10,6 +10,7 @@ mod document;
 mod file;
 mod list;
 mod node;
+mod parameters;
 mod parts;
 mod read;
 mod schema;
@@ -19,6 +20,7 @@ pub use complaint::{Complaints, instead};
 pub use document::{Places, document};
 pub use file::Kind;
 pub use list::{LISTS, Row, list};
+pub use parameters::{Parameter, ParameterValue, Sections};
 pub use read::{Change, Input};
 pub use schema::schema;
 
@@ -62,6 +64,8 @@ pub struct Scenario {
     pub published: Vec<Published>,
     /// The resolved scenario: one TOML assignment a line, sorted, without comments or absolute paths.
     pub manifest: String,
+    /// Its sections, every default filled in.
+    pub sections: Sections,
     /// The files read.
     pub inputs: Vec<Input>,
     /// What the reader of a figure should know: which model a subject runs, where its step time comes from.

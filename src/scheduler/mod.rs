@@ -1,10 +1,10 @@
 //! Looks and decides who gets which nodes; changes nothing itself.
 
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// `scheduler = …` of a cluster.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Scheduler {
     /// In order of submission; the first that does not fit makes all behind it wait.

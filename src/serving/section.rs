@@ -4,10 +4,10 @@ pub use crate::catalog::Precision;
 use crate::catalog::{DeviceSheet, ModelSheet, Named};
 use crate::units::{BytesPerSecond, PerSecond, Ratio, Share, Span};
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// A service.
-#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ServiceSection {
     /// The cluster it runs on.
@@ -41,7 +41,7 @@ fn default_queue() -> u32 {
 }
 
 /// `opens = { after = "pretrain" }` or `opens = { at = "30 d" }`
-#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Opens {
     /// When that training job has finished.
@@ -51,7 +51,7 @@ pub enum Opens {
 }
 
 /// One replica.
-#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ReplicaSection {
     /// GPUs of one replica: its tensor-parallel width.
@@ -101,7 +101,7 @@ fn default_warm_up() -> Span {
 }
 
 /// Coefficients of the step time `p0 + d max(T + B, T0) + b B + c K + e sum(T ctx)`.
-#[derive(Debug, Clone, Copy, PartialEq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct StepSection {
     /// Fixed time of a step.
@@ -120,7 +120,7 @@ pub struct StepSection {
 }
 
 /// How many replicas.
-#[derive(Debug, Clone, Copy, PartialEq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ScaleSection {
     /// Never fewer.
@@ -133,7 +133,7 @@ pub struct ScaleSection {
 }
 
 /// Autoscaler.
-#[derive(Debug, Clone, Copy, PartialEq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum ScalePolicy {
     /// Always `max`.
@@ -149,7 +149,7 @@ impl Default for ScalePolicy {
 }
 
 /// `policy = { target_load = {} }`
-#[derive(Debug, Clone, Copy, PartialEq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct TargetLoad {
     /// Outstanding requests per ready replica, over the batch at which TPOT meets the SLO.
@@ -176,7 +176,7 @@ impl Default for TargetLoad {
 }
 
 /// Router.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Router {
     /// In turn.
@@ -196,7 +196,7 @@ impl Default for Router {
 }
 
 /// Arrivals.
-#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum ArrivalsSection {
     /// Chat traffic: weekly profile x slow log-rate noise x Gamma renewal.
@@ -208,7 +208,7 @@ pub enum ArrivalsSection {
 }
 
 /// `arrivals = { chat = { rate = "3000 /s" } }`
-#[derive(Debug, Clone, Copy, PartialEq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Chat {
     /// Mean requests a second over a week.
@@ -242,7 +242,7 @@ fn yes() -> bool {
 }
 
 /// `arrivals = { poisson = { rate = "10 /s", prompt = 1000, output = 200 } }`
-#[derive(Debug, Clone, Copy, PartialEq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Poisson {
     /// Requests a second.
@@ -254,7 +254,7 @@ pub struct Poisson {
 }
 
 /// `arrivals = { trace = { azure2023 = { path = "…" } } }`
-#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum TraceSection {
     /// Azure LLM inference trace 2023: `TIMESTAMP,ContextTokens,GeneratedTokens`.
@@ -262,7 +262,7 @@ pub enum TraceSection {
 }
 
 /// A file, relative to the scenario that names it.
-#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TraceFile {
     /// Path of the file.
@@ -270,7 +270,7 @@ pub struct TraceFile {
 }
 
 /// Fidelity.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Fidelity {
     /// Every request.
@@ -286,7 +286,7 @@ impl Default for Fidelity {
 }
 
 /// Limits that a request must meet.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Slo {
     /// Time to first token.
@@ -296,7 +296,7 @@ pub struct Slo {
 }
 
 /// A device that answers the same prompts.
-#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DeviceSection {
     /// Catalog preset or inline sheet.

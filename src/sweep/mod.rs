@@ -6,11 +6,13 @@ mod axis;
 mod design;
 mod draw;
 mod file;
+mod parameters;
 mod sobol;
 
 pub use axis::{Axis, Vary};
 pub use design::{Design, Drawn, Pick};
 pub use file::{SweepFile, read};
+pub use parameters::{Every, Parameters};
 
 use crate::ledger::Replications;
 use crate::report::{CellRows, SweepTables};
@@ -127,14 +129,24 @@ impl Plan {
         Results { cells: cells.into_iter().map(|(replications, _)| replications).collect(), events, windows }
     }
 
-    /// What the files of the sweep show, from what [`Plan::run`] returned.
+    /// What the files show of each cell's scenario.
     #[must_use]
-    pub fn tables<'a>(&'a self, results: &'a Results) -> SweepTables<'a> {
+    pub fn parameters(&self, every: Every) -> Parameters {
+        Parameters::of(&self.axes, &self.cells, every)
+    }
+
+    /// What the files of the sweep show, from what [`Plan::parameters`] and [`Plan::run`] returned.
+    #[must_use]
+    pub fn tables<'a>(&'a self, parameters: &'a Parameters, results: &'a Results) -> SweepTables<'a> {
         assert!(results.cells.len() == self.cells.len(), "each cell has its results");
-        let rows = self.cells.iter().zip(&results.cells);
+        let row = |(index, (cell, replications)): (usize, (&'a Cell, &'a Replications))| {
+            let (numbers, parameters) = parameters.cell(index);
+            CellRows { values: &cell.values, numbers, parameters, replications }
+        };
         SweepTables {
-            axes: self.axes.iter().map(|axis| axis.path.as_str()).collect(),
-            cells: rows.map(|(cell, replications)| CellRows { values: &cell.values, replications }).collect(),
+            axes: parameters.axes(),
+            parameters: parameters.all(),
+            cells: self.cells.iter().zip(&results.cells).enumerate().map(row).collect(),
             baseline: self.baseline,
         }
     }

@@ -3,11 +3,11 @@
 use crate::catalog::{ModelSheet, Named};
 use crate::units::{Bytes, BytesPerSecond, PerSecond, Ratio, Share, Span, Tokens};
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// A training job.
-#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TrainingSection {
     /// The cluster it runs on.
@@ -52,7 +52,7 @@ fn default_research_multiplier() -> Ratio {
 }
 
 /// `step = { time = "105.5 s", tokens = 4194304 }`
-#[derive(Debug, Clone, Copy, PartialEq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct StepTime {
     /// Time of one optimizer step.
@@ -75,7 +75,7 @@ pub enum Progress {
 }
 
 /// Spare nodes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Spares {
     /// Powered and ready: replaces a broken node at once.
@@ -85,7 +85,7 @@ pub struct Spares {
 }
 
 /// The clocks of a failure. Repair and its outcome run beside the job's own recovery.
-#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Recovery {
     /// From the failure to somebody knowing.
@@ -120,7 +120,7 @@ impl Default for Recovery {
 }
 
 /// When a job's failures may strike.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum FailureClock {
     /// At any time; stalls of failures during a stall add up one after the other.
@@ -144,7 +144,7 @@ impl FailureClock {
 }
 
 /// One checkpoint tier.
-#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Checkpoint {
     /// Useful time between checkpoints.
@@ -183,7 +183,7 @@ impl Default for Checkpoint {
 }
 
 /// The largest domain whose loss a checkpoint survives.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Survives {
     /// A node: the copy lies in a peer's memory.
@@ -215,6 +215,15 @@ impl<'de> Deserialize<'de> for Every {
     }
 }
 
+impl Serialize for Every {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Every::Auto => serializer.serialize_str("auto"),
+            Every::Fixed(span) => span.serialize(serializer),
+        }
+    }
+}
+
 impl JsonSchema for Every {
     fn schema_name() -> std::borrow::Cow<'static, str> {
         "Every".into()
@@ -225,7 +234,7 @@ impl JsonSchema for Every {
 }
 
 /// Planned interruptions: drained first, so no work is lost.
-#[derive(Debug, Clone, Copy, PartialEq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Planned {
     /// How often.

@@ -8,7 +8,7 @@ mod rates;
 mod time;
 
 pub use amounts::{Bytes, Dollars, GpuTime, GramsCo2e, Joules, Litres, Tokens, Watts};
-pub use quantity::QuantityError;
+pub use quantity::{QuantityError, canonical};
 pub use rates::{
     BytesPerSecond, DollarsPerHour, DollarsPerKw, DollarsPerKwh, FlopsPerSecond, GramsPerKwh, LitresPerKwh, PerSecond,
     Ratio, Share,

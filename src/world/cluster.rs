@@ -3,10 +3,10 @@
 use crate::catalog::{GpuSheet, NodeSheet};
 use crate::units::DollarsPerHour;
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// Sizes of the failure and power domains, in nodes; consecutive nodes share a domain.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Domains {
     /// Nodes that share a rack.

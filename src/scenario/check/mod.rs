@@ -14,7 +14,7 @@ use super::complaint::{Complaint, Complaints};
 use super::node::portable;
 use super::read::{Input, unreadable};
 use super::typed::Typed;
-use super::{Note, Scenario};
+use super::{Note, Scenario, Sections};
 use crate::trace::TraceError;
 use std::path::Path;
 use std::sync::Arc;
@@ -56,6 +56,7 @@ pub(super) fn check(typed: &Typed, inputs: Vec<Input>, complaints: &mut Complain
         devices: all(devices)?,
         published: all(published)?,
         manifest: typed.tree.canonical(),
+        sections: Sections(Arc::new(typed.file.clone())),
         inputs,
         notes,
     })
