@@ -8,7 +8,7 @@ use crate::scheduler::Scheduler;
 use crate::serving::{DeviceSection, ServiceSection};
 use crate::training::TrainingSection;
 use crate::units::{DollarsPerHour, Span, Watts};
-use crate::world::{Domains, Ownership};
+use crate::world::{ClusterPower, Domains, Ownership};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -103,6 +103,9 @@ pub(super) struct ClusterSection {
     pub domains: Domains,
     /// How often its nodes fail.
     pub failures: FailureSection,
+    /// Network, and nodes that nobody holds.
+    #[serde(default)]
+    pub power: ClusterPower,
     /// What holding a GPU costs.
     #[serde(default)]
     pub cost: CostSection,

@@ -6,7 +6,7 @@ use crate::engine::Seed;
 use crate::ledger::{ClusterBooks, Draw, Grid, Holding};
 use crate::power::{NodePower, State};
 use crate::units::Span;
-use crate::world::Cost;
+use crate::world::{Cost, Unheld};
 
 impl Scenario {
     /// What stands and runs.
@@ -40,7 +40,11 @@ impl Scenario {
     #[must_use]
     pub fn cluster_books(&self) -> Vec<ClusterBooks> {
         let books = |cluster: &crate::world::ClusterPlan| {
-            let idle = NodePower::new(&cluster.node, &cluster.gpu).draw(State::Idle);
+            let state = match cluster.unheld {
+                Unheld::Idle => State::Idle,
+                Unheld::Off => State::Off,
+            };
+            let idle = NodePower::new(&cluster.node, &cluster.gpu).draw(state);
             ClusterBooks {
                 name: cluster.name.clone(),
                 site: cluster.site,
