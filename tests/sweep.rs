@@ -105,7 +105,7 @@ fn a_comparison_is_a_sentence() {
         let row = of(rows(&out.join("comparisons.csv")), "ettr").remove(0);
         let percent = format!("{:+.1}", number(&row, "difference_pct"));
         assert!(row["sentence"].starts_with(&percent[..3]) && row["sentence"].ends_with("(paired, n = 4)"), "{row:?}");
-        let same = of(rows(&out.join("comparisons.csv")), "planned").remove(0);
+        let same = of(rows(&out.join("comparisons.csv")), "research_multiplier").remove(0);
         assert_eq!(same["sentence"], "no difference shown (paired, n = 4)");
     });
 }
