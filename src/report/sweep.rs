@@ -62,6 +62,8 @@ pub struct CellRows<'a> {
     pub parameters: &'a [String],
     /// Its figures.
     pub replications: &'a Replications,
+    /// Why each of its runs failed, if it did.
+    pub errors: &'a [Option<String>],
 }
 
 /// What the `manifest.json` of a sweep says: with the program's version, all that it depends on.
@@ -163,9 +165,8 @@ impl SweepTables<'_> {
                 let names = std::iter::once(number.to_string()).chain(cell.axes(self.axes));
                 let value = |sample: &Option<&Sample>| figure(sample.and_then(|sample| sample.values[replication]));
                 let parameters = cell.parameters.iter().cloned();
-                csv.write_record(
-                    names.chain([replication.to_string()]).chain(parameters).chain(samples.iter().map(value)),
-                )?;
+                let run = [replication.to_string(), cell.errors[replication].clone().unwrap_or_default()];
+                csv.write_record(names.chain(run).chain(parameters).chain(samples.iter().map(value)))?;
             }
         }
         Ok(csv.flush()?)
