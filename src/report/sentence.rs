@@ -1,6 +1,6 @@
 //! A comparison as a sentence: "-5.7 % +- 0.5 % (paired, n = 20)", or "no difference shown".
 
-use crate::ledger::Paired;
+use crate::ledger::{Paired, Welch};
 
 /// What `paired` shows of a figure in `unit`: the difference and the half-width of its 95 % interval, in per cent of the baseline
 /// where that is not zero.
@@ -11,15 +11,30 @@ pub fn sentence(paired: &Paired, unit: &str) -> String {
         Some(percent) => ("%", percent, paired.difference.half_width.and_then(|half_width| paired.percent(half_width))),
         None => (unit, paired.difference.mean, paired.difference.half_width),
     };
-    let Some(half_width) = half_width else {
-        return format!("{} {unit} (one pair, no interval)", signed(difference, places(difference)));
+    words(unit, difference, half_width, &format!("paired, n = {n}"))
+}
+
+/// What `welch` shows of a figure in `unit`, as [`sentence`] says it.
+#[must_use]
+pub fn welch_sentence(welch: &Welch, unit: &str) -> String {
+    let (one, two) = welch.n;
+    let (unit, difference, half_width) = match welch.percent(welch.difference) {
+        Some(percent) => ("%", percent, welch.half_width.and_then(|half_width| welch.percent(half_width))),
+        None => (unit, welch.difference, welch.half_width),
     };
-    if paired.verdict() == "no difference shown" {
-        return format!("no difference shown (paired, n = {n})");
+    words(unit, difference, half_width, &format!("not paired, n = {one} and {two}"))
+}
+
+fn words(unit: &str, difference: f64, half_width: Option<f64>, how: &str) -> String {
+    let Some(half_width) = half_width else {
+        return format!("{} {unit} (one run, no interval)", signed(difference, places(difference)));
+    };
+    if difference.abs() <= half_width {
+        return format!("no difference shown ({how})");
     }
     // The interval says how many digits of the difference mean something.
     let places = places(if half_width > 0.0 { half_width } else { difference });
-    format!("{} {unit} +- {half_width:.places$} {unit} (paired, n = {n})", signed(difference, places))
+    format!("{} {unit} +- {half_width:.places$} {unit} ({how})", signed(difference, places))
 }
 
 fn signed(value: f64, places: usize) -> String {
@@ -55,8 +70,8 @@ mod tests {
         assert_eq!(sentence(&paired(100.0, &[5.0, -5.7, 1.0]), "s"), "no difference shown (paired, n = 3)");
         assert_eq!(sentence(&paired(0.0, &[3.0, 3.1, 3.2]), "count"), "+3.1 count +- 0.2 count (paired, n = 3)");
         assert_eq!(sentence(&paired(50.0, &[2.0, 2.0]), "s"), "+4 % +- 0 % (paired, n = 2)");
-        assert_eq!(sentence(&paired(50.0, &[2.0]), "s"), "+4 % (one pair, no interval)");
-        assert_eq!(sentence(&paired(50.0, &[0.0]), "s"), "0 % (one pair, no interval)");
+        assert_eq!(sentence(&paired(50.0, &[2.0]), "s"), "+4 % (one run, no interval)");
+        assert_eq!(sentence(&paired(50.0, &[0.0]), "s"), "0 % (one run, no interval)");
         assert_eq!(sentence(&paired(1000.0, &[500.0, 512.0, 530.0]), "s"), "+51 % +- 4 % (paired, n = 3)");
     }
 }

@@ -25,6 +25,24 @@ impl Column {
     }
 }
 
+#[cfg(feature = "xlsx")]
+impl Column {
+    pub(super) fn unit(&self) -> &'static str {
+        self.unit
+    }
+    pub(super) fn meaning(&self) -> &str {
+        &self.meaning
+    }
+    /// Whether its cells are never numbers.
+    pub(super) fn is_text(&self) -> bool {
+        matches!(self.kind, "string" | "datetime")
+    }
+    /// Whether its cells are whole numbers.
+    pub(super) fn is_whole(&self) -> bool {
+        self.kind == "integer"
+    }
+}
+
 impl Column {
     /// A column with the value that a cell of a sweep has on the axis `path`.
     pub(super) fn of_axis(path: &str) -> Column {

@@ -8,7 +8,6 @@ use super::{Folder, InputFile, OutputError, RunRecord};
 use crate::ledger::{Figure, Paired, Replications, Sample};
 use serde::Serialize;
 use std::borrow::Cow;
-use std::io::Write;
 use std::path::Path;
 
 /// What the files of a sweep show.
@@ -97,8 +96,16 @@ pub struct AxisRecord {
 }
 
 /// What [`write_sweep`] writes.
-pub const SWEEP_FILES: &[&str] =
-    &["runs.csv", "cells.csv", "comparisons.csv", "datapackage.json", "run.json", "manifest.json"];
+pub const SWEEP_FILES: &[&str] = &[
+    "runs.csv",
+    "cells.csv",
+    "comparisons.csv",
+    #[cfg(feature = "xlsx")]
+    "results.xlsx",
+    "datapackage.json",
+    "run.json",
+    "manifest.json",
+];
 
 /// Writes all files of a sweep to `dir`, together or not at all, as [`write`](super::write) does.
 pub fn write_sweep(
@@ -110,18 +117,62 @@ pub fn write_sweep(
     let folder = Folder::aside(dir)?;
     let figures = tables.figures();
     let sheets = [tables.runs_sheet(&figures), tables.varied(sheets::CELLS), tables.varied(sheets::COMPARISONS)];
-    folder.csv(sheets[0].file, |to| tables.runs(&sheets[0], &figures, to))?;
-    folder.csv(sheets[1].file, |to| tables.spreads(&sheets[1], to))?;
-    folder.csv(sheets[2].file, |to| tables.comparisons(&sheets[2], to))?;
+    for (which, sheet) in Which::ALL.into_iter().zip(&sheets) {
+        folder.csv(sheet.file, |to| {
+            let mut csv = csv::Writer::from_writer(to);
+            csv.write_record(sheet.header())?;
+            tables.rows(which, &figures, &mut |row| csv.write_record(row))?;
+            Ok(csv.flush()?)
+        })?;
+    }
+    #[cfg(feature = "xlsx")]
+    workbook(&folder, tables, manifest, &sheets, &figures)?;
     folder.json("datapackage.json", &sheets::datapackage(&manifest.name, &sheets))?;
     folder.json("run.json", record)?;
     folder.json("manifest.json", manifest)?;
     folder.publish()
 }
 
+/// Writes `results.xlsx`.
+#[cfg(feature = "xlsx")]
+fn workbook(
+    folder: &Folder,
+    tables: &SweepTables<'_>,
+    manifest: &SweepManifest,
+    sheets: &[Sheet; 3],
+    figures: &[&Figure],
+) -> Result<(), OutputError> {
+    use super::workbook::{Copied, write};
+    let copy = |(which, sheet): (Which, _)| {
+        let name = match which {
+            Which::Runs => "Runs",
+            Which::Cells => "Cells",
+            Which::Comparisons => "Comparisons",
+        };
+        Copied { name, sheet, rows: tables.count(which) }
+    };
+    let copies: Vec<Copied<'_>> = Which::ALL.into_iter().zip(sheets).map(copy).collect();
+    folder.file("results.xlsx", |to| {
+        write(&manifest.name, tables, &copies, |index, row| tables.rows(Which::ALL[index], figures, row), to)
+            .map_err(std::io::Error::other)
+    })
+}
+
+/// One of the files of a sweep.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Which {
+    Runs,
+    Cells,
+    Comparisons,
+}
+
+impl Which {
+    const ALL: [Which; 3] = [Which::Runs, Which::Cells, Which::Comparisons];
+}
+
 impl SweepTables<'_> {
     /// Each figure that any cell has.
-    fn figures(&self) -> Vec<&Figure> {
+    pub(super) fn figures(&self) -> Vec<&Figure> {
         let mut figures: Vec<&Figure> = Vec::new();
         for cell in &self.cells {
             for (index, sample) in cell.replications.samples().iter().enumerate() {
@@ -154,10 +205,33 @@ impl SweepTables<'_> {
         sheet
     }
 
+    /// How many rows a file has.
+    #[cfg(feature = "xlsx")]
+    fn count(&self, which: Which) -> usize {
+        let of = |cell: &CellRows<'_>| match which {
+            Which::Runs => cell.replications.count(),
+            Which::Cells | Which::Comparisons => cell.replications.samples().len(),
+        };
+        let all = self.cells.iter().map(of).sum::<usize>();
+        if which == Which::Comparisons { all - of(&self.cells[self.baseline]) } else { all }
+    }
+
+    /// Gives `row` each row of a file, its header apart.
+    fn rows<E>(
+        &self,
+        which: Which,
+        figures: &[&Figure],
+        row: &mut dyn FnMut(Vec<String>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        match which {
+            Which::Runs => self.runs(figures, row),
+            Which::Cells => self.spreads(row),
+            Which::Comparisons => self.comparisons(row),
+        }
+    }
+
     /// One row for each run, one column for each figure.
-    fn runs(&self, sheet: &Sheet, figures: &[&Figure], to: impl Write) -> csv::Result<()> {
-        let mut csv = csv::Writer::from_writer(to);
-        csv.write_record(sheet.header())?;
+    fn runs<E>(&self, figures: &[&Figure], row: &mut dyn FnMut(Vec<String>) -> Result<(), E>) -> Result<(), E> {
         for (number, cell) in self.cells.iter().enumerate() {
             let find = |(index, figure): (usize, &&Figure)| find(cell.replications, index, figure);
             let samples: Vec<Option<&Sample>> = figures.iter().enumerate().map(find).collect();
@@ -166,23 +240,21 @@ impl SweepTables<'_> {
                 let value = |sample: &Option<&Sample>| figure(sample.and_then(|sample| sample.values[replication]));
                 let parameters = cell.parameters.iter().cloned();
                 let run = [replication.to_string(), cell.errors[replication].clone().unwrap_or_default()];
-                csv.write_record(names.chain(run).chain(parameters).chain(samples.iter().map(value)))?;
+                row(names.chain(run).chain(parameters).chain(samples.iter().map(value)).collect())?;
             }
         }
-        Ok(csv.flush()?)
+        Ok(())
     }
 
     /// One row for each cell and figure.
-    fn spreads(&self, sheet: &Sheet, to: impl Write) -> csv::Result<()> {
-        let mut csv = csv::Writer::from_writer(to);
-        csv.write_record(sheet.header())?;
+    fn spreads<E>(&self, row: &mut dyn FnMut(Vec<String>) -> Result<(), E>) -> Result<(), E> {
         for (number, cell) in self.cells.iter().enumerate() {
             for sample in cell.replications.samples() {
                 let spread = spread_cells(sample.spread().as_ref());
-                csv.write_record(self.names(number, cell, &sample.figure).chain(spread))?;
+                row(self.names(number, cell, &sample.figure).chain(spread).collect())?;
             }
         }
-        Ok(csv.flush()?)
+        Ok(())
     }
 
     /// The cell's number and axes, and the names of the figure.
@@ -193,19 +265,16 @@ impl SweepTables<'_> {
     }
 
     /// One row for each figure of each cell but the baseline.
-    fn comparisons(&self, sheet: &Sheet, to: impl Write) -> csv::Result<()> {
-        let mut csv = csv::Writer::from_writer(to);
-        csv.write_record(sheet.header())?;
+    fn comparisons<E>(&self, row: &mut dyn FnMut(Vec<String>) -> Result<(), E>) -> Result<(), E> {
         let base = self.cells[self.baseline].replications;
         for (number, cell) in self.cells.iter().enumerate().filter(|&(number, _)| number != self.baseline) {
             for (index, sample) in cell.replications.samples().iter().enumerate() {
                 let paired = find(base, index, &sample.figure).and_then(|base| Paired::of(base, sample));
-                csv.write_record(
-                    self.names(number, cell, &sample.figure).chain(paired_cells(paired.as_ref(), &sample.figure)),
-                )?;
+                let cells = paired_cells(paired.as_ref(), &sample.figure);
+                row(self.names(number, cell, &sample.figure).chain(cells).collect())?;
             }
         }
-        Ok(csv.flush()?)
+        Ok(())
     }
 }
 

@@ -3,6 +3,7 @@
 //! and a difference between cells is theirs, not chance's.
 
 mod axis;
+mod compare;
 mod design;
 mod draw;
 mod ensemble;
@@ -14,6 +15,7 @@ mod sobol;
 mod store;
 
 pub use axis::{Axis, Vary};
+pub use compare::{Difference, Interval, Side, compare};
 pub use design::{Design, Drawn, Pick};
 pub use ensemble::{Task, catches_panics, run};
 pub use file::{SweepFile, read};
