@@ -4,9 +4,11 @@
 
 mod catalog;
 mod cli;
+mod compare;
 mod engine;
 mod evidence;
 mod fluid;
+mod gallery;
 mod layers;
 mod ledger;
 mod power;
@@ -20,3 +22,4 @@ mod serving;
 mod sweep;
 mod trace;
 mod training;
+mod workbook;
