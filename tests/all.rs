@@ -7,6 +7,7 @@ mod cli;
 mod compare;
 mod engine;
 mod evidence;
+mod faults;
 mod fluid;
 mod gallery;
 mod layers;

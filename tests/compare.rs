@@ -47,7 +47,10 @@ fn two_cells_are_compared_pair_by_pair_and_say_what_comparisons_csv_says() {
     same("mean", "b");
     same("difference", "difference");
     same("half_width", "half_width");
-    assert_eq!((&row["method"], &row["n"], &row["sentence"]), (&"paired".into(), &4.into(), &ettr[at("sentence")].into()));
+    assert_eq!(
+        (&row["method"], &row["n"], &row["sentence"]),
+        (&"paired".into(), &4.into(), &ettr[at("sentence")].into())
+    );
     let table = said(&["compare", &a, &b]);
     assert!(table.starts_with("figure ") && table.contains("training.llama3.ettr_fraction"), "{table}");
     assert!(!table.contains("research_multiplier") && table.contains("more figures are the same in both"), "{table}");

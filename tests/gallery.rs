@@ -98,7 +98,8 @@ fn golden(sweep: &str, metric: &str) -> BTreeMap<String, f64> {
 
 /// The value of the one cell whose text has all `parts`.
 fn pick(cells: &BTreeMap<String, f64>, parts: &[&str]) -> f64 {
-    let mut found = cells.iter().filter(|(cell, _)| parts.iter().all(|part| cell.split(", ").any(|one| one.ends_with(part))));
+    let mut found =
+        cells.iter().filter(|(cell, _)| parts.iter().all(|part| cell.split(", ").any(|one| one.ends_with(part))));
     let value = *found.next().unwrap_or_else(|| panic!("{parts:?}")).1;
     assert!(found.next().is_none(), "{parts:?} is more than one cell");
     value

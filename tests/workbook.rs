@@ -10,8 +10,14 @@ use std::process::Command;
 const CASE: &str = "scenarios/validate/llama3-405b-54d.toml";
 
 fn sweep(out: &Path, threads: &str) {
-    let vary = ["--vary", "training.llama3.checkpoint.remote.every=10 min,20 min,40 min", "--vary", "training.llama3.nodes=1024,2048"];
-    let arguments = [&["sweep", CASE, "--replications", "3", "--threads", threads, "--out"], &[out.to_str().unwrap()][..], &vary];
+    let vary = [
+        "--vary",
+        "training.llama3.checkpoint.remote.every=10 min,20 min,40 min",
+        "--vary",
+        "training.llama3.nodes=1024,2048",
+    ];
+    let arguments =
+        [&["sweep", CASE, "--replications", "3", "--threads", threads, "--out"], &[out.to_str().unwrap()][..], &vary];
     let output = Command::new(env!("CARGO_BIN_EXE_tollway")).args(arguments.concat()).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
