@@ -4,6 +4,7 @@ mod check;
 mod compare;
 mod interrupt;
 mod run;
+mod shards;
 mod sweep;
 mod usage;
 mod validate;

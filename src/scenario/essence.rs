@@ -16,6 +16,7 @@ impl Scenario {
             sections: _,
             manifest: _,
             inputs: _,
+            data: _,
             notes: _,
             seed,
             start,

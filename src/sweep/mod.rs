@@ -8,9 +8,12 @@ mod design;
 mod draw;
 mod ensemble;
 mod file;
+mod frozen;
 mod key;
 mod parameters;
 mod record;
+mod script;
+mod shard;
 mod sobol;
 mod store;
 
@@ -19,9 +22,12 @@ pub use compare::{Difference, Interval, Side, compare};
 pub use design::{Design, Drawn, Pick};
 pub use ensemble::{Task, catches_panics, run};
 pub use file::{SweepFile, read};
+pub use frozen::Frozen;
 pub use key::{Key, MODEL};
 pub use parameters::{Every, Parameters};
 pub use record::{Record, Told};
+pub use script::{Engine, Submission};
+pub use shard::Shard;
 pub use store::{Sealed, Store, StoreError};
 
 use crate::ledger::Replications;
