@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod arrivals;
 mod catalog;
 mod cli;
 mod compare;
@@ -10,6 +11,7 @@ mod evidence;
 mod faults;
 mod fluid;
 mod gallery;
+mod inspect;
 mod layers;
 mod ledger;
 mod power;
@@ -19,6 +21,7 @@ mod requests;
 mod run;
 mod scenario;
 mod scheduler;
+mod servegen;
 mod serving;
 mod shards;
 mod sweep;
