@@ -3,7 +3,7 @@
 mod cli;
 
 use clap::{Parser, Subcommand};
-use cli::{CheckArguments, RunArguments, SweepArguments, TraceCommand};
+use cli::{CheckArguments, CompareArguments, RunArguments, SweepArguments, TraceCommand};
 use std::process::ExitCode;
 use tollway::scenario::LISTS;
 
@@ -21,6 +21,8 @@ enum Command {
     Run(RunArguments),
     /// Vary values of a scenario, run all combinations, and compare them.
     Sweep(SweepArguments),
+    /// Show how one result differs from another: two runs, or two cells of sweeps.
+    Compare(CompareArguments),
     /// Replay published cases and print published against simulated.
     Validate {
         /// Cases by name; all where none is given.
@@ -47,6 +49,7 @@ fn main() -> ExitCode {
     ExitCode::from(match Arguments::parse().command {
         Command::Run(arguments) => cli::run(&arguments),
         Command::Sweep(arguments) => cli::sweep(&arguments),
+        Command::Compare(arguments) => cli::compare_results(&arguments),
         Command::Validate { cases } => cli::validate(&cases),
         Command::Trace(command) => cli::trace(&command),
         Command::Check(arguments) => cli::check(&arguments),

@@ -5,10 +5,12 @@
 mod arrivals;
 mod catalog;
 mod cli;
+mod compare;
 mod engine;
 mod evidence;
 mod faults;
 mod fluid;
+mod gallery;
 mod inspect;
 mod jobs;
 mod layers;
@@ -26,3 +28,4 @@ mod shards;
 mod sweep;
 mod trace;
 mod training;
+mod workbook;

@@ -3,10 +3,10 @@
 use super::Entry;
 use crate::units::{Bytes, BytesPerSecond, PerSecond, Ratio, Share, Watts};
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// One device's data sheet.
-#[derive(Debug, Clone, Copy, PartialEq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DeviceSheet {
     /// Memory bandwidth.

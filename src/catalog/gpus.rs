@@ -3,10 +3,10 @@
 use super::Entry;
 use crate::units::{Bytes, BytesPerSecond, FlopsPerSecond, Watts};
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// One accelerator's data sheet. Power figures are watts of the accelerator alone, per state.
-#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct GpuSheet {
     /// Memory capacity.

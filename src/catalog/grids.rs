@@ -4,10 +4,10 @@ use super::Entry;
 use super::profiles::{self, Profile};
 use crate::units::{GramsPerKwh, LitresPerKwh};
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// One grid's data sheet.
-#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum GridSheet {
     /// `{ flat = "380 gCO2e/kWh" }`: the same in every hour, no upstream known, water of the US mean.
@@ -22,7 +22,7 @@ pub enum GridSheet {
 }
 
 /// `{ constant = { direct = "380 gCO2e/kWh", upstream = "67 gCO2e/kWh" } }`
-#[derive(Debug, Clone, Copy, PartialEq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ConstantGrid {
     /// Stack emissions of the generators (Scope 2).
@@ -36,7 +36,7 @@ pub struct ConstantGrid {
 }
 
 /// Hourly intensities of a file in gCO2e/kWh, of any year: paired by month, class of day and hour (UTC).
-#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CarbonSeries {
     /// Comma-separated hourly file, first column `utc`; the path starts from the scenario's folder.

@@ -3,10 +3,10 @@
 use super::Entry;
 use crate::units::{DollarsPerKw, DollarsPerKwh, Ratio};
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// One tariff.
-#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum TariffSheet {
     /// `{ flat = "$0.0826/kWh" }`: the same in every hour.
@@ -18,7 +18,7 @@ pub enum TariffSheet {
 }
 
 /// Hourly prices of a file, of any year: paired by month, class of day and hour (UTC). They may be negative.
-#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PriceSeries {
     /// Comma-separated hourly file, first column `utc`; the path starts from the scenario's folder.
@@ -37,7 +37,7 @@ fn one() -> Ratio {
 }
 
 /// Currency and energy of a column of prices.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 pub enum PriceUnit {
     /// US dollars.
     #[serde(rename = "USD/MWh")]
@@ -86,7 +86,7 @@ impl PriceUnit {
 }
 
 /// Prices by the clock of a time zone, daylight saving included, and a charge on the peak of each month there.
-#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TimeOfUse {
     /// Name in the IANA time zone database, such as "America/Los_Angeles".
@@ -102,7 +102,7 @@ pub struct TimeOfUse {
 }
 
 /// `{ months = [6, 7, 8, 9], days = "weekdays", from = 16, to = 21, price = "$0.30/kWh" }`
-#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Period {
     /// Months 1 to 12; all where empty.
@@ -120,7 +120,7 @@ pub struct Period {
 }
 
 /// Days of the week.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Days {
     /// Monday to Sunday.

@@ -1,6 +1,7 @@
 //! The commands behind `main`: what is printed, the clock, threads, progress.
 
 mod check;
+mod compare;
 mod interrupt;
 mod run;
 mod shards;
@@ -10,6 +11,7 @@ mod usage;
 mod validate;
 
 pub(crate) use check::{CheckArguments, check, list, schema};
+pub(crate) use compare::{CompareArguments, compare_results};
 pub(crate) use run::{RunArguments, run};
 pub(crate) use sweep::{SweepArguments, sweep};
 pub(crate) use trace::{TraceCommand, trace};

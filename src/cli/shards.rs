@@ -11,7 +11,7 @@ use std::num::{NonZeroU64, NonZeroUsize};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tollway::report;
-use tollway::sweep::{Cell, Engine, Frozen, Key, Shard, Store, StoreError, Submission, SweepError, Task, run};
+use tollway::sweep::{Cell, Engine, Every, Frozen, Key, Shard, Store, StoreError, Submission, SweepError, Task, run};
 
 /// What to do with a sweep over many machines.
 #[derive(Debug, Subcommand)]
@@ -279,7 +279,7 @@ fn collect(arguments: &CollectArguments) -> Result<u8, Fault> {
     report::check(&out).map_err(|error| Fault::Words(error.to_string()))?;
     let plan = gathered.frozen.thaw()?;
     let ran = sweep::run(&plan, &Arc::new(gathered.store), &name)?;
-    Ok(sweep::write(&plan, &ran, &name, &out))
+    Ok(sweep::write(&plan, &ran, Every::Axis, &name, &out))
 }
 
 fn script(arguments: &ScriptArguments) -> Result<u8, Fault> {

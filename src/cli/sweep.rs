@@ -13,7 +13,7 @@ use tollway::engine::RunStats;
 use tollway::report::{self, AxisRecord, RunRecord, SweepManifest};
 use tollway::scenario::Change;
 use tollway::simulate;
-use tollway::sweep::{Axis, Pick, Plan, Results, Store, StoreError, SweepError, Vary, read};
+use tollway::sweep::{Axis, Every, Pick, Plan, Results, Store, StoreError, SweepError, Vary, read};
 
 /// What to sweep and where to.
 #[derive(Debug, Args)]
@@ -29,6 +29,9 @@ pub(crate) struct SweepArguments {
     /// Threads; all cores by default. The results are the same on any number.
     #[arg(long, value_name = "N")]
     threads: Option<NonZeroUsize>,
+    /// Give runs.csv a column for every parameter of the scenario, defaults included.
+    #[arg(long)]
+    all_parameters: bool,
     /// Check all cells, print them with an estimate of the time, and run nothing but one run to measure.
     #[arg(long)]
     dry_run: bool,
@@ -102,7 +105,10 @@ fn all(arguments: &SweepArguments) -> u8 {
         return print(&dry_run(&plan, &store, &out));
     }
     match run(&plan, &store, &name) {
-        Ok(ran) => write(&plan, &ran, &name, &out),
+        Ok(ran) => {
+            let every = if arguments.all_parameters { Every::Parameter } else { Every::Axis };
+            write(&plan, &ran, every, &name, &out)
+        }
         Err(error) => refuse(&error),
     }
 }
@@ -202,9 +208,10 @@ pub(super) fn run(plan: &Plan, store: &Arc<Store>, name: &str) -> Result<Ran, St
 }
 
 /// Writes the results and says where.
-pub(super) fn write(plan: &Plan, Ran { results, record, known }: &Ran, name: &str, out: &Path) -> u8 {
+pub(super) fn write(plan: &Plan, Ran { results, record, known }: &Ran, every: Every, name: &str, out: &Path) -> u8 {
     let writing = interrupt::not_now();
-    let written = report::write_sweep(out, &plan.tables(results), &manifest(plan, name), record);
+    let parameters = plan.parameters(every);
+    let written = report::write_sweep(out, &plan.tables(&parameters, results), &manifest(plan, name), record);
     // The program ends soon: an interruption has nothing left to stop.
     std::mem::forget(writing);
     if let Err(error) = written {

@@ -2,10 +2,10 @@
 
 use crate::units::{Joules, Litres, LitresPerKwh, Ratio};
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// `facility = { constant = { pue = 1.15, wue = "0.30 L/kWh" } }`
-#[derive(Debug, Clone, Copy, PartialEq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Constant {
     /// Facility energy over IT energy, at least 1.

@@ -7,10 +7,10 @@
 
 use crate::units::{Joules, Share, Span, Watts};
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// `conversion = { lumped = {} }` or `conversion = { chain = { ups = { efficiency = 0.97 } } }`
-#[derive(Debug, Clone, Copy, PartialEq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum ConversionSection {
     /// UPS and PDUs in one linear form.
@@ -26,7 +26,7 @@ impl Default for ConversionSection {
 }
 
 /// Two terms.
-#[derive(Debug, Clone, Copy, PartialEq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Lumped {
     /// Of the rated power, whatever the load.
@@ -43,7 +43,7 @@ impl Default for Lumped {
 }
 
 /// The stages between nodes and meter. One that is left out loses nothing, but for the two of the default.
-#[derive(Debug, Clone, Copy, PartialEq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Chain {
     /// Power supplies of the nodes.
@@ -68,7 +68,7 @@ impl Default for Chain {
 }
 
 /// One stage.
-#[derive(Debug, Clone, Copy, PartialEq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Converter {
     /// What it draws by itself, for each node behind it.

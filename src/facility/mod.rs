@@ -15,10 +15,10 @@ pub use weather::{Air, Design, Weather, WeatherSection, WeatherSeries};
 
 use crate::units::{Joules, Litres, Span, Watts};
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// `facility = …` as written.
-#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum FacilitySection {
     /// The same PUE and WUE all year; PUE contains UPS and PDU losses.

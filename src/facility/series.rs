@@ -3,10 +3,10 @@
 use super::Constant;
 use crate::units::{LitresPerKwh, Ratio};
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// `facility = { series = { path = "pue.csv", pue = "pue", wue = "wue_l_per_kwh" } }`
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SeriesSection {
     /// Comma-separated hourly file, first column `utc`, of any year: paired by month, day and hour (UTC). The path starts from

@@ -17,10 +17,10 @@
 use super::{ConversionSection, Losses, Overhead};
 use crate::units::{Joules, LitresPerKwh, Span, Watts};
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// `facility = { weather = { design = "tower", series = { path = "weather.csv", dry_bulb = "db_c", wet_bulb = "wb_c" } } }`
-#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct WeatherSection {
     /// How heat leaves the hall.
@@ -33,7 +33,7 @@ pub struct WeatherSection {
 }
 
 /// Where hourly temperatures stand.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct WeatherSeries {
     /// Comma-separated file, first column `utc`; the path starts from the scenario's folder.
@@ -45,7 +45,7 @@ pub struct WeatherSeries {
 }
 
 /// How heat leaves the hall.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Design {
     /// Air-cooled chiller and dry economiser.

@@ -4,11 +4,11 @@ use crate::engine::Stream;
 use crate::units::{PerSecond, Share, SimTime, Span};
 use crate::world::Domain;
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use std::ops::Range;
 
 /// `bursts` as written: one point process for each kind of failure domain.
-#[derive(Debug, Clone, Default, PartialEq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct BurstsSection {
     /// Of each GPU; takes its node.
@@ -37,7 +37,7 @@ impl BurstsSection {
 }
 
 /// Faults of one kind of domain: memoryless, each domain by itself.
-#[derive(Debug, Clone, Copy, PartialEq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Burst {
     /// How often, for each such domain.
@@ -53,7 +53,7 @@ pub struct Burst {
 }
 
 /// The nodes that a burst takes.
-#[derive(Debug, Clone, Copy, PartialEq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Blast {
     /// All of the domain.

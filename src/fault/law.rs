@@ -2,10 +2,10 @@
 
 use crate::units::PerSecond;
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// `failures` as written.
-#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum FailureSection {
     /// Nothing breaks.
@@ -36,7 +36,7 @@ pub enum FailureSection {
 /// `mixture = { shape = 0.93 }`: each node keeps a rate of its own, the given one times a gamma variate of mean 1, so that a few
 /// lemons fail much more often than the rest. 0.93 fits the faults of 400 servers (stepfun-ai/InfiniteHBD-Trace, own fit): their
 /// counts are negative binomial, and the worst tenth of the nodes holds 40.6 % of the faults.
-#[derive(Debug, Clone, Copy, PartialEq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Mixture {
     /// Shape of the gamma law: the smaller, the more the nodes differ.
@@ -44,7 +44,7 @@ pub struct Mixture {
 }
 
 /// How old the nodes are when the run starts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum InitialAge {
     /// All new.

@@ -2,6 +2,7 @@
 //! boundary; a figure that does not exist (the mean of nothing) is there, without a value.
 
 use super::accounts::{Accounts, Boundary, Sum, Sums};
+use super::comparison::{Axis, Row};
 use super::{Book, Count, Facts, Histogram, JobFacts, ServiceFacts, Tenant, Use};
 use crate::units::{Dollars, GpuTime, SimTime, Span};
 
@@ -53,6 +54,7 @@ pub(super) fn all(accounts: &Accounts) -> Vec<Figure> {
     (0..accounts.clusters().len()).for_each(|index| cluster(&mut figures, accounts, index));
     (0..accounts.sites().len()).for_each(|index| site(&mut figures, accounts, index));
     total(&mut figures, accounts);
+    comparison(&mut figures, accounts);
     figures
 }
 
@@ -277,6 +279,29 @@ fn site(figures: &mut Vec<Figure>, accounts: &Accounts, index: usize) {
     rows.meter(&site.sum);
     if accounts.keeps_market_ledger(index) {
         rows.metered("carbon_market", site.sum.market.kg(), "kgCO2e");
+    }
+}
+
+/// The road against the drives, where there are both; the rest of it stands in `comparison.csv`.
+fn comparison(figures: &mut Vec<Figure>, accounts: &Accounts) {
+    let has = |holds: fn(&Facts) -> bool| accounts.tenants().iter().any(|tenant| holds(&tenant.facts));
+    if !has(|facts| matches!(facts, Facts::Job(_))) || !has(|facts| matches!(facts, Facts::Service(_))) {
+        return;
+    }
+    let mut enter = |row: &Row, metric, value, unit| {
+        let boundary = Some(row.boundary);
+        figures.push(Figure { subject: "comparison".to_owned(), metric, value, unit, boundary });
+    };
+    for row in accounts.comparison().rows() {
+        let (ratio, crossing) = match row.axis {
+            Axis::GpuHours => ("gpu_hours_ratio", "gpu_hours_crossover_day"),
+            Axis::Kwh => ("kwh_ratio", "kwh_crossover_day"),
+            Axis::Usd => ("usd_ratio", "usd_crossover_day"),
+            Axis::Kgco2e => ("kgco2e_ratio", "kgco2e_crossover_day"),
+            Axis::Litres => ("l_ratio", "l_crossover_day"),
+        };
+        enter(row, ratio, row.ratio, "ratio");
+        enter(row, crossing, row.crossing.map(|crossing| crossing.day), "d");
     }
 }
 

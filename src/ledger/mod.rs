@@ -22,6 +22,6 @@ pub use facts::{Facts, JobFacts, ServiceFacts, SitePlan, Tenant};
 pub use figures::Figure;
 pub use latencies::{Histogram, Latencies};
 pub use settle::{Charge, Entry};
-pub use spread::{Goal, HalfWidth, Paired, Replications, Sample, Spread, student_95};
+pub use spread::{Goal, HalfWidth, Paired, Replications, Sample, Spread, Welch, student_95};
 pub use timeline::Step;
 pub use workload::{JobRecord, JobStatus, WorkloadFacts};

@@ -17,7 +17,13 @@ impl Sample {
     /// How the values that are there spread; none where there is not one.
     #[must_use]
     pub fn spread(&self) -> Option<Spread> {
-        Spread::of(&self.values.iter().copied().flatten().collect::<Vec<f64>>())
+        Sample::spread_of(&self.values)
+    }
+
+    /// How those of `values` that are there spread; none where there is not one.
+    #[must_use]
+    pub fn spread_of(values: &[Option<f64>]) -> Option<Spread> {
+        Spread::of(&values.iter().copied().flatten().collect::<Vec<f64>>())
     }
 }
 
@@ -223,7 +229,13 @@ impl Paired {
     /// The pair over the replications that have both values; none where no replication has.
     #[must_use]
     pub fn of(base: &Sample, other: &Sample) -> Option<Paired> {
-        let pairs = base.values.iter().zip(&other.values);
+        Paired::of_values(&base.values, &other.values)
+    }
+
+    /// The pair of the values of each replication, in the same order on both sides.
+    #[must_use]
+    pub fn of_values(base: &[Option<f64>], other: &[Option<f64>]) -> Option<Paired> {
+        let pairs = base.iter().zip(other);
         let pairs: Vec<(f64, f64)> = pairs.filter_map(|(&base, &other)| Some((base?, other?))).collect();
         let mean = |side: fn(&(f64, f64)) -> f64| pairs.iter().map(side).sum::<f64>() / pairs.len() as f64;
         let differences: Vec<f64> = pairs.iter().map(|(base, other)| other - base).collect();
@@ -247,6 +259,44 @@ impl Paired {
             (_, true) => "lower",
             _ => "no difference shown",
         }
+    }
+}
+
+/// A figure of two scenarios that met chance of their own, by Welch's t (1947, Biometrika 34, 28-35): the variances of the two
+/// means add up, and the degrees of freedom are Satterthwaite's, rounded down.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Welch {
+    /// Mean of the scenario that the other is compared with.
+    pub base: f64,
+    /// Mean of the other, minus that.
+    pub difference: f64,
+    /// Half-width of the 95 % interval of the difference; none where a side has one value.
+    pub half_width: Option<f64>,
+    /// How many values each side has.
+    pub n: (usize, usize),
+}
+
+impl Welch {
+    /// The difference of two independent samples.
+    #[must_use]
+    pub fn of(base: &Spread, other: &Spread) -> Welch {
+        let share = |spread: &Spread| spread.sd.map(|sd| sd * sd / spread.n as f64);
+        let half_width = share(base).zip(share(other)).map(|(one, two)| {
+            let variance = one + two;
+            if variance <= 0.0 {
+                return 0.0;
+            }
+            let part = |share: f64, spread: &Spread| share * share / (spread.n - 1) as f64;
+            let freedom = variance * variance / (part(one, base) + part(two, other));
+            student_95((freedom as usize).max(1)) * libm::sqrt(variance)
+        });
+        Welch { base: base.mean, difference: other.mean - base.mean, half_width, n: (base.n, other.n) }
+    }
+
+    /// `part` in per cent of the base; none where that is zero.
+    #[must_use]
+    pub fn percent(&self, part: f64) -> Option<f64> {
+        (self.base != 0.0).then(|| part / self.base.abs() * 100.0)
     }
 }
 
@@ -381,6 +431,22 @@ mod tests {
         assert_eq!(verdict(&[Some(8.0), Some(18.0), None, Some(28.0)]), Some("lower"));
         assert_eq!(verdict(&[Some(10.0), Some(20.0), None, Some(30.0)]), Some("no difference shown"));
         assert_eq!((verdict(&[Some(12.0)]), verdict(&[None])), (Some(""), None));
+    }
+
+    /// Variances 1/3 and 4/3 of the means: sum 5/3, freedom (25/9) / ((1/9 + 16/9) / 2) = 2.94, so t(2) = 4.302653.
+    #[test]
+    fn two_independent_samples_by_hand() {
+        let (one, two) = (Spread::of(&[9.0, 10.0, 11.0]).unwrap(), Spread::of(&[18.0, 20.0, 22.0]).unwrap());
+        let welch = Welch::of(&one, &two);
+        assert_eq!((welch.base, welch.difference, welch.n), (10.0, 10.0, (3, 3)));
+        let expected = 4.302_653 * libm::sqrt(5.0 / 3.0);
+        assert!((welch.half_width.unwrap() - expected).abs() < 1e-5, "{welch:?} and {expected}");
+        assert_eq!(welch.percent(welch.difference), Some(100.0));
+        assert_eq!(Welch::of(&one, &Spread::of(&[1.0]).unwrap()).half_width, None);
+        assert_eq!(
+            Welch::of(&Spread::of(&[1.0, 1.0]).unwrap(), &Spread::of(&[2.0, 2.0]).unwrap()).half_width,
+            Some(0.0)
+        );
     }
 
     #[test]

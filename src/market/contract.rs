@@ -10,11 +10,11 @@ use crate::units::{GramsCo2e, GramsPerKwh, Joules, Watts};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use std::ops::Range;
 
 /// `contracts = { matching = "hourly", residual = "400 gCO2e/kWh", list = [{ supply = { flat = "10 MW" } }] }`
-#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ContractsSection {
     /// Over which period supply may cover energy.
@@ -26,7 +26,7 @@ pub struct ContractsSection {
 }
 
 /// Over which period supply may cover energy.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Matching {
     /// The calendar year: noon may cover midnight.
@@ -36,7 +36,7 @@ pub enum Matching {
 }
 
 /// One contract.
-#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ContractSection {
     /// What it delivers.
@@ -47,7 +47,7 @@ pub struct ContractSection {
 }
 
 /// What a contract delivers.
-#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum SupplySection {
     /// The same power in every hour.
@@ -57,7 +57,7 @@ pub enum SupplySection {
 }
 
 /// Power of a plant by hour, of any year: paired by month, day and hour (UTC), as its wind and sun.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SupplySeries {
     /// Comma-separated hourly file, first column `utc`; the path starts from the scenario's folder.

@@ -3,10 +3,10 @@
 
 use crate::units::{Ratio, Watts};
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// `power = { logistic = {} }`: watts of one GPU of a replica by its decoding sequences.
-#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum PowerSection {
     /// The logistic curve fitted to this deployment, else the two-term roofline.
@@ -36,7 +36,7 @@ impl Default for PowerSection {
 }
 
 /// What a logistic curve takes; what is left out comes from the catalog's row of the deployment.
-#[derive(Debug, Clone, Copy, PartialEq, Default, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Logistic {
     /// Small batches.
@@ -50,7 +50,7 @@ pub struct Logistic {
 }
 
 /// What the form by step time takes; what is left out comes from the catalog's row of the deployment.
-#[derive(Debug, Clone, Copy, PartialEq, Default, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct StepTime {
     /// Watts at all times.
@@ -62,7 +62,7 @@ pub struct StepTime {
 }
 
 /// What the roofline takes; what is left out comes from the catalog's row of the GPU.
-#[derive(Debug, Clone, Copy, PartialEq, Default, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct RooflineTerms {
     /// MFU that alone draws the thermal design power.
@@ -74,7 +74,7 @@ pub struct RooflineTerms {
 }
 
 /// `piecewise = { points = [{ batch = 1, power = "430 W" }, { batch = 256, power = "600 W" }] }`
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Piecewise {
     /// At least one, the smallest batch first; outside, the nearest holds on.
@@ -82,7 +82,7 @@ pub struct Piecewise {
 }
 
 /// One point of a curve.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Point {
     /// Decoding sequences.
@@ -92,7 +92,7 @@ pub struct Point {
 }
 
 /// Between an empty and a full batch.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Range {
     /// At an empty batch; unset, with a resident model.

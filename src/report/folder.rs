@@ -118,6 +118,18 @@ impl Folder {
         fill(files).map_err(|error| unfinished(io::Error::from(error)))
     }
 
+    /// Writes one file of another kind.
+    #[cfg(feature = "xlsx")]
+    pub(super) fn file(
+        &self,
+        name: &str,
+        fill: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>,
+    ) -> Result<(), OutputError> {
+        let unfinished = |source| OutputError::Unfinished { file: name.to_owned(), source };
+        let mut to = BufWriter::new(self.create(name).map_err(unfinished)?);
+        fill(&mut to).and_then(|()| to.flush()).map_err(unfinished)
+    }
+
     /// Writes one JSON file.
     pub(super) fn json(&self, name: &str, value: &impl Serialize) -> Result<(), OutputError> {
         let unfinished = |source| OutputError::Unfinished { file: name.to_owned(), source };

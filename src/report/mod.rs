@@ -4,16 +4,24 @@
 mod folder;
 mod json;
 mod number;
+mod sentence;
 mod sheets;
 mod sweep;
 mod table;
 mod tables;
 mod timelines;
+#[cfg(feature = "xlsx")]
+mod workbook;
 
 pub use folder::{OutputError, check};
 pub use json::json;
-pub use sweep::{AxisRecord, CellRows, SWEEP_FILES, SweepManifest, SweepTables, write_sweep};
+pub use number::number;
+pub use sentence::{sentence, welch_sentence};
+pub use sweep::{
+    AxisColumn, AxisRecord, CellRows, ParameterColumn, SWEEP_FILES, SweepManifest, SweepTables, write_sweep,
+};
 pub use table::table;
+pub use tables::column_name;
 pub use timelines::ROWS_MAX;
 
 use crate::ledger::{Accounts, Replications};

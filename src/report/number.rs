@@ -2,6 +2,12 @@
 
 use std::fmt::Write;
 
+/// A number to 12 significant digits, as the files write it.
+#[must_use]
+pub fn number(value: f64) -> String {
+    figure(Some(value))
+}
+
 /// A figure to 12 significant digits, as the shortest decimal.
 pub(super) fn figure(value: Option<f64>) -> String {
     let Some(value) = value.filter(|value| value.is_finite()) else { return String::new() };

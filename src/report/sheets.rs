@@ -25,17 +25,75 @@ impl Column {
     }
 }
 
+#[cfg(feature = "xlsx")]
+impl Column {
+    pub(super) fn unit(&self) -> &'static str {
+        self.unit
+    }
+    pub(super) fn meaning(&self) -> &str {
+        &self.meaning
+    }
+    /// Whether its cells are never numbers.
+    pub(super) fn is_text(&self) -> bool {
+        matches!(self.kind, "string" | "datetime")
+    }
+    /// Whether its cells are whole numbers.
+    pub(super) fn is_whole(&self) -> bool {
+        self.kind == "integer"
+    }
+}
+
 impl Column {
     /// A column with the value that a cell of a sweep has on the axis `path`.
     pub(super) fn of_axis(path: &str) -> Column {
-        let meaning = format!("value of `{path}` in the scenario, as the sweep writes it");
+        let meaning = format!("value of `{path}` in the scenario, as the sweep writes it, or its label");
         Column { name: Cow::Owned(path.to_owned()), kind: "any", unit: "", meaning: Cow::Owned(meaning) }
+    }
+
+    /// A column with the number behind that value, in `unit`.
+    pub(super) fn of_axis_number(path: &str, unit: &'static str) -> Column {
+        let meaning = format!("`{path}` as a number; empty where it is none");
+        let name = format!("{path}{}", parameter_suffix(unit));
+        Column { name: Cow::Owned(name), kind: "number", unit, meaning: Cow::Owned(meaning) }
+    }
+
+    /// A column with the value of the scenario at `path`, in `unit`.
+    pub(super) fn of_parameter(path: &str, unit: &'static str) -> Column {
+        let meaning =
+            format!("`{path}` of the scenario, its default where it is not written; empty where there is none");
+        let suffix = if unit.is_empty() { "" } else { parameter_suffix(unit) };
+        Column {
+            name: Cow::Owned(format!("parameter.{path}{suffix}")),
+            kind: "any",
+            unit,
+            meaning: Cow::Owned(meaning),
+        }
     }
 
     /// The same column, of one subject.
     pub(super) fn of_subject(self, subject: &str) -> Column {
         let meaning = format!("{} of {subject}", self.meaning);
         Column { name: Cow::Owned(format!("{subject}.{}", self.name)), meaning: Cow::Owned(meaning), ..self }
+    }
+}
+
+/// How a column of a parameter in `unit` ends.
+fn parameter_suffix(unit: &str) -> &'static str {
+    match unit {
+        "" => "_value",
+        "s" => "_s",
+        "W" => "_w",
+        "B" => "_bytes",
+        "/s" => "_per_s",
+        "B/s" => "_bytes_per_s",
+        "FLOP/s" => "_flop_per_s",
+        "USD" => "_usd",
+        "USD/h" => "_usd_per_h",
+        "USD/kW" => "_usd_per_kw",
+        "USD/kWh" => "_usd_per_kwh",
+        "gCO2e/kWh" => "_gco2e_per_kwh",
+        "L/kWh" => "_l_per_kwh",
+        other => panic!("a column of a parameter in {other} has no ending"),
     }
 }
 
@@ -197,6 +255,7 @@ pub(super) const COMPARISONS: Sheet = Sheet {
             "",
             "higher or lower where the interval leaves out 0, else `no difference shown`; empty for one pair",
         ),
+        column("sentence", "string", "", "the same in words"),
     ]),
 };
 

@@ -1,24 +1,53 @@
 //! The files of a sweep: `runs.csv`, `cells.csv`, `comparisons.csv`.
 
 use super::number::figure;
+use super::sentence::sentence;
 use super::sheets::{self, Column, Sheet};
 use super::tables::{figure_column, spread_cells};
 use super::{Folder, InputFile, OutputError, RunRecord};
 use crate::ledger::{Figure, Paired, Replications, Sample};
 use serde::Serialize;
 use std::borrow::Cow;
-use std::io::Write;
 use std::path::Path;
 
 /// What the files of a sweep show.
 #[derive(Debug)]
 pub struct SweepTables<'a> {
-    /// Path of each axis.
-    pub axes: Vec<&'a str>,
+    /// Each axis.
+    pub axes: &'a [AxisColumn],
+    /// Each parameter that has a column of its own in `runs.csv`.
+    pub parameters: &'a [ParameterColumn],
     /// All cells.
     pub cells: Vec<CellRows<'a>>,
     /// Index of the cell that the others are compared with.
     pub baseline: usize,
+}
+
+/// One axis.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AxisColumn {
+    /// Path in the scenario.
+    pub path: String,
+    /// Unit of the numbers behind its values, empty for a plain number; none where the values themselves say all there is.
+    pub unit: Option<&'static str>,
+}
+
+/// One parameter of the scenario.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ParameterColumn {
+    /// Path in the scenario.
+    pub path: String,
+    /// Unit of its numbers.
+    pub unit: &'static str,
+}
+
+impl CellRows<'_> {
+    /// The cells of its axes.
+    fn axes(&self, axes: &[AxisColumn]) -> impl Iterator<Item = String> {
+        axes.iter().zip(self.values).zip(self.numbers).flat_map(|((axis, value), &number)| {
+            [Some(value.clone()), axis.unit.map(|_| figure(number))].into_iter().flatten()
+        })
+    }
 }
 
 /// One cell.
@@ -26,6 +55,10 @@ pub struct SweepTables<'a> {
 pub struct CellRows<'a> {
     /// Its value on each axis.
     pub values: &'a [String],
+    /// The number behind each, where there is one.
+    pub numbers: &'a [Option<f64>],
+    /// Its value of each parameter.
+    pub parameters: &'a [String],
     /// Its figures.
     pub replications: &'a Replications,
     /// Why each of its runs failed, if it did.
@@ -63,8 +96,16 @@ pub struct AxisRecord {
 }
 
 /// What [`write_sweep`] writes.
-pub const SWEEP_FILES: &[&str] =
-    &["runs.csv", "cells.csv", "comparisons.csv", "datapackage.json", "run.json", "manifest.json"];
+pub const SWEEP_FILES: &[&str] = &[
+    "runs.csv",
+    "cells.csv",
+    "comparisons.csv",
+    #[cfg(feature = "xlsx")]
+    "results.xlsx",
+    "datapackage.json",
+    "run.json",
+    "manifest.json",
+];
 
 /// Writes all files of a sweep to `dir`, together or not at all, as [`write`](super::write) does.
 pub fn write_sweep(
@@ -76,18 +117,62 @@ pub fn write_sweep(
     let folder = Folder::aside(dir)?;
     let figures = tables.figures();
     let sheets = [tables.runs_sheet(&figures), tables.varied(sheets::CELLS), tables.varied(sheets::COMPARISONS)];
-    folder.csv(sheets[0].file, |to| tables.runs(&sheets[0], &figures, to))?;
-    folder.csv(sheets[1].file, |to| tables.spreads(&sheets[1], to))?;
-    folder.csv(sheets[2].file, |to| tables.comparisons(&sheets[2], to))?;
+    for (which, sheet) in Which::ALL.into_iter().zip(&sheets) {
+        folder.csv(sheet.file, |to| {
+            let mut csv = csv::Writer::from_writer(to);
+            csv.write_record(sheet.header())?;
+            tables.rows(which, &figures, &mut |row| csv.write_record(row))?;
+            Ok(csv.flush()?)
+        })?;
+    }
+    #[cfg(feature = "xlsx")]
+    workbook(&folder, tables, manifest, &sheets, &figures)?;
     folder.json("datapackage.json", &sheets::datapackage(&manifest.name, &sheets))?;
     folder.json("run.json", record)?;
     folder.json("manifest.json", manifest)?;
     folder.publish()
 }
 
+/// Writes `results.xlsx`.
+#[cfg(feature = "xlsx")]
+fn workbook(
+    folder: &Folder,
+    tables: &SweepTables<'_>,
+    manifest: &SweepManifest,
+    sheets: &[Sheet; 3],
+    figures: &[&Figure],
+) -> Result<(), OutputError> {
+    use super::workbook::{Copied, write};
+    let copy = |(which, sheet): (Which, _)| {
+        let name = match which {
+            Which::Runs => "Runs",
+            Which::Cells => "Cells",
+            Which::Comparisons => "Comparisons",
+        };
+        Copied { name, sheet, rows: tables.count(which) }
+    };
+    let copies: Vec<Copied<'_>> = Which::ALL.into_iter().zip(sheets).map(copy).collect();
+    folder.file("results.xlsx", |to| {
+        write(&manifest.name, tables, &copies, |index, row| tables.rows(Which::ALL[index], figures, row), to)
+            .map_err(std::io::Error::other)
+    })
+}
+
+/// One of the files of a sweep.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Which {
+    Runs,
+    Cells,
+    Comparisons,
+}
+
+impl Which {
+    const ALL: [Which; 3] = [Which::Runs, Which::Cells, Which::Comparisons];
+}
+
 impl SweepTables<'_> {
     /// Each figure that any cell has.
-    fn figures(&self) -> Vec<&Figure> {
+    pub(super) fn figures(&self) -> Vec<&Figure> {
         let mut figures: Vec<&Figure> = Vec::new();
         for cell in &self.cells {
             for (index, sample) in cell.replications.samples().iter().enumerate() {
@@ -104,59 +189,92 @@ impl SweepTables<'_> {
     /// `sheet` with a column for each axis behind its first.
     fn varied(&self, sheet: Sheet) -> Sheet {
         let mut columns = sheet.columns.into_owned();
-        columns.splice(1..1, self.axes.iter().map(|path| Column::of_axis(path)));
+        let of_axis = |axis: &AxisColumn| {
+            let number = axis.unit.map(|unit| Column::of_axis_number(&axis.path, unit));
+            std::iter::once(Column::of_axis(&axis.path)).chain(number)
+        };
+        columns.splice(1..1, self.axes.iter().flat_map(of_axis));
         Sheet { columns: Cow::Owned(columns), ..sheet }
     }
 
     fn runs_sheet(&self, figures: &[&Figure]) -> Sheet {
         let mut sheet = self.varied(sheets::RUNS);
+        let parameters = self.parameters.iter().map(|of| Column::of_parameter(&of.path, of.unit));
         let columns = figures.iter().map(|row| figure_column(row).of_subject(&row.subject));
-        sheet.columns.to_mut().extend(columns);
+        sheet.columns.to_mut().extend(parameters.chain(columns));
         sheet
     }
 
+    /// How many rows a file has.
+    #[cfg(feature = "xlsx")]
+    fn count(&self, which: Which) -> usize {
+        let of = |cell: &CellRows<'_>| match which {
+            Which::Runs => cell.replications.count(),
+            Which::Cells | Which::Comparisons => cell.replications.samples().len(),
+        };
+        let all = self.cells.iter().map(of).sum::<usize>();
+        if which == Which::Comparisons { all - of(&self.cells[self.baseline]) } else { all }
+    }
+
+    /// Gives `row` each row of a file, its header apart.
+    fn rows<E>(
+        &self,
+        which: Which,
+        figures: &[&Figure],
+        row: &mut dyn FnMut(Vec<String>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        match which {
+            Which::Runs => self.runs(figures, row),
+            Which::Cells => self.spreads(row),
+            Which::Comparisons => self.comparisons(row),
+        }
+    }
+
     /// One row for each run, one column for each figure.
-    fn runs(&self, sheet: &Sheet, figures: &[&Figure], to: impl Write) -> csv::Result<()> {
-        let mut csv = csv::Writer::from_writer(to);
-        csv.write_record(sheet.header())?;
+    fn runs<E>(&self, figures: &[&Figure], row: &mut dyn FnMut(Vec<String>) -> Result<(), E>) -> Result<(), E> {
         for (number, cell) in self.cells.iter().enumerate() {
             let find = |(index, figure): (usize, &&Figure)| find(cell.replications, index, figure);
             let samples: Vec<Option<&Sample>> = figures.iter().enumerate().map(find).collect();
             for replication in 0..cell.replications.count() {
-                let names = std::iter::once(number.to_string()).chain(cell.values.iter().cloned());
+                let names = std::iter::once(number.to_string()).chain(cell.axes(self.axes));
                 let value = |sample: &Option<&Sample>| figure(sample.and_then(|sample| sample.values[replication]));
+                let parameters = cell.parameters.iter().cloned();
                 let run = [replication.to_string(), cell.errors[replication].clone().unwrap_or_default()];
-                csv.write_record(names.chain(run).chain(samples.iter().map(value)))?;
+                row(names.chain(run).chain(parameters).chain(samples.iter().map(value)).collect())?;
             }
         }
-        Ok(csv.flush()?)
+        Ok(())
     }
 
     /// One row for each cell and figure.
-    fn spreads(&self, sheet: &Sheet, to: impl Write) -> csv::Result<()> {
-        let mut csv = csv::Writer::from_writer(to);
-        csv.write_record(sheet.header())?;
+    fn spreads<E>(&self, row: &mut dyn FnMut(Vec<String>) -> Result<(), E>) -> Result<(), E> {
         for (number, cell) in self.cells.iter().enumerate() {
             for sample in cell.replications.samples() {
                 let spread = spread_cells(sample.spread().as_ref());
-                csv.write_record(names(number, cell, &sample.figure).into_iter().chain(spread))?;
+                row(self.names(number, cell, &sample.figure).chain(spread).collect())?;
             }
         }
-        Ok(csv.flush()?)
+        Ok(())
+    }
+
+    /// The cell's number and axes, and the names of the figure.
+    fn names(&self, number: usize, cell: &CellRows<'_>, row: &Figure) -> impl Iterator<Item = String> {
+        let boundary = row.boundary.map_or("", |boundary| boundary.name());
+        let figure = [&row.subject, row.metric, row.unit, boundary].map(str::to_owned);
+        std::iter::once(number.to_string()).chain(cell.axes(self.axes)).chain(figure)
     }
 
     /// One row for each figure of each cell but the baseline.
-    fn comparisons(&self, sheet: &Sheet, to: impl Write) -> csv::Result<()> {
-        let mut csv = csv::Writer::from_writer(to);
-        csv.write_record(sheet.header())?;
+    fn comparisons<E>(&self, row: &mut dyn FnMut(Vec<String>) -> Result<(), E>) -> Result<(), E> {
         let base = self.cells[self.baseline].replications;
         for (number, cell) in self.cells.iter().enumerate().filter(|&(number, _)| number != self.baseline) {
             for (index, sample) in cell.replications.samples().iter().enumerate() {
                 let paired = find(base, index, &sample.figure).and_then(|base| Paired::of(base, sample));
-                csv.write_record(names(number, cell, &sample.figure).into_iter().chain(paired_cells(paired.as_ref())))?;
+                let cells = paired_cells(paired.as_ref(), &sample.figure);
+                row(self.names(number, cell, &sample.figure).chain(cells).collect())?;
             }
         }
-        Ok(csv.flush()?)
+        Ok(())
     }
 }
 
@@ -167,15 +285,8 @@ fn find<'a>(replications: &'a Replications, index: usize, figure: &Figure) -> Op
     expected.or_else(|| samples.iter().find(|sample| sample.figure.is_same(figure)))
 }
 
-/// The cell's number and values, and the names of the figure.
-fn names(number: usize, cell: &CellRows<'_>, row: &Figure) -> Vec<String> {
-    let boundary = row.boundary.map_or("", |boundary| boundary.name());
-    let figure = [&row.subject, row.metric, row.unit, boundary].map(str::to_owned);
-    std::iter::once(number.to_string()).chain(cell.values.iter().cloned()).chain(figure).collect()
-}
-
-/// The cells from `n` to `verdict`.
-fn paired_cells(paired: Option<&Paired>) -> [String; 8] {
+/// The cells from `n` to `sentence`.
+fn paired_cells(paired: Option<&Paired>, row: &Figure) -> [String; 9] {
     let cell = |value: fn(&Paired) -> Option<f64>| figure(paired.and_then(value));
     [
         paired.map_or(0, |paired| paired.difference.n).to_string(),
@@ -186,5 +297,6 @@ fn paired_cells(paired: Option<&Paired>) -> [String; 8] {
         cell(|paired| paired.percent(paired.difference.mean)),
         cell(|paired| paired.difference.half_width.and_then(|half_width| paired.percent(half_width))),
         paired.map_or("", Paired::verdict).to_owned(),
+        paired.map_or(String::new(), |paired| sentence(paired, row.unit)),
     ]
 }

@@ -218,7 +218,16 @@ impl<'a> Wide<'a> {
 
 /// A column for a figure: its metric, its boundary and its unit.
 pub(super) fn figure_column(row: &Figure) -> Column {
-    let suffix = match row.unit {
+    let boundary = row.boundary.map_or("", |boundary| boundary.name());
+    let inside = if boundary.is_empty() { String::new() } else { format!(" inside {boundary}") };
+    let name = column_name(row.metric, row.unit, boundary);
+    Column::of_metric(name, row.unit, format!("`{}` of summary.csv{inside}", row.metric))
+}
+
+/// The name of the column that a wide file gives `metric` in `unit` inside `boundary`, which may be empty.
+#[must_use]
+pub fn column_name(metric: &str, unit: &str, boundary: &str) -> String {
+    let suffix = match unit {
         "s" => "_s",
         "ms" => "_ms",
         "kWh" => "_kwh",
@@ -228,14 +237,12 @@ pub(super) fn figure_column(row: &Figure) -> Column {
         "GPU-h" => "_gpu_h",
         "count" => "_count",
         "fraction" => "_fraction",
-        "tokens" if !row.metric.ends_with("tokens") => "_tokens",
+        "tokens" if !metric.ends_with("tokens") => "_tokens",
         _ => "",
     };
-    let metric = row.metric.trim_end_matches("gpu_hours").trim_end_matches('_');
-    let boundary = row.boundary.map_or(String::new(), |boundary| format!("_{}", boundary.name().to_lowercase()));
-    let inside = row.boundary.map_or(String::new(), |boundary| format!(" inside {}", boundary.name()));
-    let name = format!("{metric}{boundary}{suffix}").trim_start_matches('_').to_owned();
-    Column::of_metric(name, row.unit, format!("`{}` of summary.csv{inside}", row.metric))
+    let metric = metric.trim_end_matches("gpu_hours").trim_end_matches('_');
+    let boundary = if boundary.is_empty() { String::new() } else { format!("_{}", boundary.to_lowercase()) };
+    format!("{metric}{boundary}{suffix}").trim_start_matches('_').to_owned()
 }
 
 /// Two columns for a use: accelerator time and node energy.

@@ -13,6 +13,7 @@ impl Scenario {
             name: _,
             replication: _,
             published: _,
+            sections: _,
             manifest: _,
             inputs: _,
             data: _,

@@ -11,11 +11,11 @@ use crate::training::TrainingSection;
 use crate::units::{DollarsPerHour, Span, Watts};
 use crate::world::{ClusterPower, Domains, Ownership};
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// A whole scenario. What a file leaves out may come from the base it extends.
-#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ScenarioFile {
     /// Another scenario file that this one changes: its tables merge into that file's, everything else replaces. The path
@@ -62,7 +62,7 @@ fn first_seed() -> u64 {
 }
 
 /// `timeline = { step = "1 h" }`
-#[derive(Debug, Clone, Copy, PartialEq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct TimelineSection {
     /// Width of a timeline's rows: divides an hour, or is a multiple of it.
@@ -76,7 +76,7 @@ impl Default for TimelineSection {
 }
 
 /// `[site.<name>]`
-#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct SiteSection {
     /// Carbon and water of its electricity: a catalog grid, or `{ flat = "380 gCO2e/kWh" }`.
@@ -93,7 +93,7 @@ pub(super) struct SiteSection {
 }
 
 /// `[cluster.<name>]`
-#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ClusterSection {
     /// Its site.
@@ -122,7 +122,7 @@ pub(super) struct ClusterSection {
 }
 
 /// `cost = { owned = {} }` or `cost = { rented = { gpu_hour = "$2.00/h" } }`
-#[derive(Debug, Clone, Copy, PartialEq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub(super) enum CostSection {
     /// Annuity of server, network and building, and maintenance; energy is billed on top.
@@ -141,7 +141,7 @@ impl Default for CostSection {
 }
 
 /// `[published.<id>]`: a figure that somebody published and the simulator should give.
-#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct PublishedSection {
     /// Subject in `summary.csv`, such as `training.pretrain`.
@@ -165,7 +165,7 @@ pub(super) struct PublishedSection {
 }
 
 /// What agreement with a published figure shows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
     /// The simulator's mechanisms give it.

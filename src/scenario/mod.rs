@@ -11,6 +11,7 @@ mod essence;
 mod file;
 mod list;
 mod node;
+mod parameters;
 mod parts;
 mod read;
 mod schema;
@@ -20,6 +21,7 @@ pub use complaint::{Complaints, instead};
 pub use document::{Places, document};
 pub use file::Kind;
 pub use list::{LISTS, Row, list};
+pub use parameters::{Parameter, ParameterValue, Sections};
 pub use read::{Change, DataFile, Input};
 pub use schema::schema;
 
@@ -67,6 +69,8 @@ pub struct Scenario {
     pub published: Vec<Published>,
     /// The resolved scenario: one TOML assignment a line, sorted, without comments or absolute paths.
     pub manifest: String,
+    /// Its sections, every default filled in.
+    pub sections: Sections,
     /// The files read.
     pub inputs: Vec<Input>,
     /// Which of them are data, and the values that name them.

@@ -11,10 +11,10 @@
 use super::{Decision, Reservation, View, Waiting, first_that_fits};
 use crate::world::Need;
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// The highest priority first, equals in order of submission; later gangs may overtake where that does not delay the first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Backfill {
     /// How many gangs behind the first are looked at.

@@ -16,10 +16,10 @@ pub use running::{Reservation, Run, Running};
 use crate::units::SimTime;
 use crate::world::{Hall, Need};
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// `scheduler = …` of a cluster. Every gang gets all its nodes at once or waits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Scheduler {
     /// In order of submission.

@@ -3,10 +3,10 @@
 use super::{Decision, View, first_that_fits, victim};
 use crate::world::Need;
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// The highest priority first, equals in order of submission; the first that does not fit makes all behind it wait.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Priority {
     /// Whether the first takes the nodes of running gangs of lower priority: they save, wait again and go on where they stood.

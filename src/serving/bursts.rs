@@ -10,10 +10,10 @@ use super::lengths::{Lengths, Lognormal};
 use crate::engine::Stream;
 use crate::units::{PerSecond, Ratio, SimTime, Span};
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// `arrivals = { bursts = { rate = "20 /s" } }`
-#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Bursts {
     /// Mean requests a second, silences included.

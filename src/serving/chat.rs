@@ -6,10 +6,10 @@
 use super::lengths::{Lengths, Measured};
 use crate::units::{PerSecond, Ratio, Span};
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// `arrivals = { chat = { rate = "3000 /s" } }`
-#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Chat {
     /// Mean requests a second over a week.

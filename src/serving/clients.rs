@@ -14,14 +14,14 @@ use super::renewal::{Gaps, gamma_gaps};
 use crate::engine::{Entity, QuantileTable, Seed, Stream, gamma_quantile, normal_quantile};
 use crate::units::{PerSecond, Ratio, Share, Span};
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::ops::Range;
 use std::sync::Arc;
 
 /// `arrivals = { clients = { rate = "20 /s" } }`
-#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Clients {
     /// Mean requests a second of all clients together.
@@ -62,7 +62,7 @@ pub struct Clients {
 }
 
 /// `arrivals = { reasoning = { rate = "5 /s" } }`: clients and lengths as measured of a reasoning model.
-#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Reasoning {
     /// Mean requests a second of all clients together.

@@ -9,13 +9,13 @@ use crate::engine::{Entity, QuantileTable, Seed, Stream};
 use crate::trace::Request;
 use crate::units::{SimTime, Span};
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::ops::Range;
 
 /// `arrivals = { closed_loop = { clients = 64 } }`
-#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ClosedLoop {
     /// Clients, each of which has at most one request under way.

@@ -5,10 +5,10 @@
 
 use crate::engine::{QuantileTable, normal_quantile};
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// How long prompts or outputs are, in tokens.
-#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Lengths {
     /// As in a measured trace.
@@ -24,7 +24,7 @@ pub enum Lengths {
 }
 
 /// A trace whose lengths were measured; prompts have its prompts, outputs its outputs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Measured {
     /// Azure's conversations of 2023.
@@ -38,7 +38,7 @@ pub enum Measured {
 }
 
 /// `lognormal = { median = 1000, sigma = 1.0, max = 8192 }`
-#[derive(Debug, Clone, Copy, PartialEq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Lognormal {
     /// Half are shorter.
@@ -50,7 +50,7 @@ pub struct Lognormal {
 }
 
 /// `{ weight = 0.3, median = 55, sigma = 1.6 }`
-#[derive(Debug, Clone, Copy, PartialEq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Component {
     /// How often, over the sum of all weights.
@@ -62,7 +62,7 @@ pub struct Component {
 }
 
 /// `quantiles = { percent = [0, 50, 100], tokens = [2, 1020, 14050] }`
-#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Quantiles {
     /// Percent that are shorter; ascending.

@@ -7,11 +7,11 @@
 use super::lengths::{Lengths, Measured};
 use crate::units::{PerSecond, Ratio, SimTime, Span};
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
 /// `arrivals = { ramp = { points = [{ at = "0 s", rate = "1 /s" }, { at = "1 h", rate = "50 /s" }] } }`
-#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Ramp {
     /// The rate at some instants, in order of time.
@@ -28,7 +28,7 @@ pub struct Ramp {
 }
 
 /// `{ at = "1 h", rate = "50 /s" }`
-#[derive(Debug, Clone, Copy, PartialEq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RampPoint {
     /// When, from the scenario's start.
@@ -38,7 +38,7 @@ pub struct RampPoint {
 }
 
 /// `arrivals = { flash_crowd = { rate = "10 /s", at = "1 h", times = 8 } }`
-#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FlashCrowd {
     /// Mean requests a second before and after.

@@ -8,11 +8,11 @@ use crate::engine::{Entity, Seed, Stream};
 use crate::trace::{ColumnMap, Layout, RequestFormat, RequestReader, RequestTrace, Row, TraceBuilder, TraceError};
 use crate::units::{PerSecond, Ratio, Share, SimTime, Span};
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use std::path::Path;
 
 /// `arrivals = { trace = { azure2023 = { path = "…" } } }`
-#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum TraceSection {
     /// Whatever format its first lines show.
@@ -43,7 +43,7 @@ pub enum TraceSection {
 }
 
 /// A request trace and what of it to replay.
-#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TraceFile {
     /// Path of the file, relative to the scenario that names it; gzip is unpacked.
@@ -76,7 +76,7 @@ fn all() -> Share {
 }
 
 /// Which column of a comma-separated file says what: by name, or by number from 1.
-#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ColumnsSection {
     /// When requests came; unset in a file without times.

@@ -14,10 +14,10 @@ use crate::catalog::{DeviceSheet, ModelSheet, Named};
 use crate::power::PowerSection;
 use crate::units::{BytesPerSecond, PerSecond, Ratio, Share, Span};
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// A service.
-#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ServiceSection {
     /// The cluster it runs on.
@@ -54,7 +54,7 @@ fn default_queue() -> u32 {
 }
 
 /// `opens = { after = "pretrain" }` or `opens = { at = "30 d" }`
-#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Opens {
     /// When that training job has finished.
@@ -64,7 +64,7 @@ pub enum Opens {
 }
 
 /// One replica.
-#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ReplicaSection {
     /// GPUs of one replica: its tensor-parallel width.
@@ -114,7 +114,7 @@ fn default_warm_up() -> Span {
 }
 
 /// Coefficients of the step time `p0 + d max(T + B, T0) + b B + c K + e sum(T ctx)`.
-#[derive(Debug, Clone, Copy, PartialEq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct StepSection {
     /// Fixed time of a step.
@@ -133,7 +133,7 @@ pub struct StepSection {
 }
 
 /// How many replicas.
-#[derive(Debug, Clone, Copy, PartialEq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ScaleSection {
     /// Never fewer.
@@ -146,7 +146,7 @@ pub struct ScaleSection {
 }
 
 /// Autoscaler.
-#[derive(Debug, Clone, Copy, PartialEq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum ScalePolicy {
     /// Always `max`.
@@ -162,7 +162,7 @@ impl Default for ScalePolicy {
 }
 
 /// `policy = { target_load = {} }`
-#[derive(Debug, Clone, Copy, PartialEq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct TargetLoad {
     /// Outstanding requests per ready replica, over the batch at which TPOT meets the SLO.
@@ -189,7 +189,7 @@ impl Default for TargetLoad {
 }
 
 /// Router.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Router {
     /// In turn.
@@ -209,7 +209,7 @@ impl Default for Router {
 }
 
 /// Arrivals.
-#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum ArrivalsSection {
     /// Chat traffic: weekly profile x slow log-rate noise x Gamma renewal.
@@ -237,7 +237,7 @@ pub enum ArrivalsSection {
 }
 
 /// `arrivals = { poisson = { rate = "10 /s", prompt = 1000, output = 200 } }`
-#[derive(Debug, Clone, Copy, PartialEq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Poisson {
     /// Requests a second.
@@ -249,7 +249,7 @@ pub struct Poisson {
 }
 
 /// Fidelity.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Fidelity {
     /// Every request.
@@ -265,7 +265,7 @@ impl Default for Fidelity {
 }
 
 /// Limits that a request must meet.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Slo {
     /// Time to first token.
@@ -275,7 +275,7 @@ pub struct Slo {
 }
 
 /// A device that answers the same prompts.
-#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DeviceSection {
     /// Catalog preset or inline sheet.

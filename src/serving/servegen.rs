@@ -12,14 +12,14 @@ use crate::engine::{Entity, Seed, Stream};
 use crate::trace::{MeasuredClient, RateWindow, Request, ServeGen};
 use crate::units::{PerSecond, SimTime, Span};
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
 use std::ops::Range;
 use std::sync::Arc;
 
 /// `arrivals = { servegen = { path = "servegen.tar.gz", rate = "20 /s" } }`
-#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Servegen {
     /// A folder of `chunk-N-trace.csv` and `chunk-N-dataset.json`, or a tar archive of one.

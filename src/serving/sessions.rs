@@ -11,12 +11,12 @@ use crate::engine::{Entity, QuantileTable, Seed, Stream};
 use crate::trace::Request;
 use crate::units::{PerSecond, Ratio, SimTime, Span};
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
 /// `arrivals = { sessions = { rate = "3 /s" } }`
-#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Sessions {
     /// Mean requests (turns of all sessions) a second.

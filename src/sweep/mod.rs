@@ -3,12 +3,14 @@
 //! and a difference between cells is theirs, not chance's.
 
 mod axis;
+mod compare;
 mod design;
 mod draw;
 mod ensemble;
 mod file;
 mod frozen;
 mod key;
+mod parameters;
 mod record;
 mod script;
 mod shard;
@@ -16,11 +18,13 @@ mod sobol;
 mod store;
 
 pub use axis::{Axis, Vary};
+pub use compare::{Difference, Interval, Side, compare};
 pub use design::{Design, Drawn, Pick};
 pub use ensemble::{Task, catches_panics, run};
 pub use file::{SweepFile, read};
 pub use frozen::Frozen;
 pub use key::{Key, MODEL};
+pub use parameters::{Every, Parameters};
 pub use record::{Record, Told};
 pub use script::{Engine, Submission};
 pub use shard::Shard;
@@ -160,20 +164,25 @@ impl Plan {
         Ok(Results::gather(records.chunks(per_cell)))
     }
 
-    /// What the files of the sweep show, from what [`Plan::run`] returned.
+    /// What the files show of each cell's scenario.
     #[must_use]
-    pub fn tables<'a>(&'a self, results: &'a Results) -> SweepTables<'a> {
+    pub fn parameters(&self, every: Every) -> Parameters {
+        Parameters::of(&self.axes, &self.cells, every)
+    }
+
+    /// What the files of the sweep show, from what [`Plan::parameters`] and [`Plan::run`] returned.
+    #[must_use]
+    pub fn tables<'a>(&'a self, parameters: &'a Parameters, results: &'a Results) -> SweepTables<'a> {
         assert!(results.cells.len() == self.cells.len(), "each cell has its results");
-        let rows = self.cells.iter().zip(&results.cells);
+        let row = |(index, (cell, result)): (usize, (&'a Cell, &'a CellResult))| {
+            let (numbers, parameters) = parameters.cell(index);
+            let CellResult { replications, errors } = result;
+            CellRows { values: &cell.values, numbers, parameters, replications, errors }
+        };
         SweepTables {
-            axes: self.axes.iter().map(|axis| axis.path.as_str()).collect(),
-            cells: rows
-                .map(|(cell, result)| CellRows {
-                    values: &cell.values,
-                    replications: &result.replications,
-                    errors: &result.errors,
-                })
-                .collect(),
+            axes: parameters.axes(),
+            parameters: parameters.all(),
+            cells: self.cells.iter().zip(&results.cells).enumerate().map(row).collect(),
             baseline: self.baseline,
         }
     }

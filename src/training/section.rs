@@ -5,11 +5,11 @@ use crate::catalog::{ModelSheet, Named};
 use crate::units::{Bytes, BytesPerSecond, PerSecond, Ratio, Share, Span, Tokens};
 use crate::world::Domain;
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// A training job.
-#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TrainingSection {
     /// The cluster it runs on.
@@ -67,7 +67,7 @@ fn default_research_multiplier() -> Ratio {
 }
 
 /// `step = { time = "105.5 s", tokens = 4194304 }`
-#[derive(Debug, Clone, Copy, PartialEq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct StepTime {
     /// Time of one optimizer step.
@@ -120,7 +120,7 @@ pub struct Phase {
 }
 
 /// Spare nodes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Spares {
     /// Powered and ready: replaces a broken node at once.
@@ -130,7 +130,7 @@ pub struct Spares {
 }
 
 /// The clocks of a failure. Repair and its outcome run beside the job's own recovery.
-#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Recovery {
     /// From the failure to somebody knowing.
@@ -165,7 +165,7 @@ impl Default for Recovery {
 }
 
 /// When a job's failures may strike.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum FailureClock {
     /// At any time; stalls of failures during a stall add up one after the other.
@@ -189,7 +189,7 @@ impl FailureClock {
 }
 
 /// One checkpoint tier.
-#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Checkpoint {
     /// Useful time between checkpoints.
@@ -248,6 +248,15 @@ impl<'de> Deserialize<'de> for Every {
     }
 }
 
+impl Serialize for Every {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Every::Auto => serializer.serialize_str("auto"),
+            Every::Fixed(span) => span.serialize(serializer),
+        }
+    }
+}
+
 impl JsonSchema for Every {
     fn schema_name() -> std::borrow::Cow<'static, str> {
         "Every".into()
@@ -258,7 +267,7 @@ impl JsonSchema for Every {
 }
 
 /// Planned interruptions: drained first, so no work is lost.
-#[derive(Debug, Clone, Copy, PartialEq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Planned {
     /// How often.

@@ -9,7 +9,7 @@ mod split;
 mod time;
 
 pub use amounts::{Bytes, Dollars, GpuTime, GramsCo2e, Joules, Litres, Tokens, Watts};
-pub use quantity::QuantityError;
+pub use quantity::{QuantityError, canonical};
 pub use rates::{
     BytesPerSecond, DollarsPerHour, DollarsPerKw, DollarsPerKwh, FlopsPerSecond, GramsPerKwh, LitresPerKwh, PerSecond,
     Ratio, Share,

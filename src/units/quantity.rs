@@ -112,6 +112,27 @@ pub(super) fn parse(text: &str, units: Units, bare: bool) -> Result<f64, String>
     }
 }
 
+/// The value of a quantity of any kind in the base unit of its kind, and that unit: `("30 min")` is 1800 s. None for a text that
+/// is none. Data in `B` are bytes: tokens are written as numbers.
+#[must_use]
+pub fn canonical(text: &str) -> Option<(f64, &'static str)> {
+    const KINDS: [Units; 12] = [
+        TIME,
+        POWER,
+        MONEY,
+        DATA,
+        ENERGY_PRICE,
+        HOURLY_PRICE,
+        DEMAND_PRICE,
+        CARBON_INTENSITY,
+        WATER_INTENSITY,
+        RATE,
+        FLOPS,
+        BANDWIDTH,
+    ];
+    KINDS.iter().find_map(|units| Some((parse(text, units, false).ok()?, units[0].0)))
+}
+
 /// Length of the leading decimal number in `text`, exponent included. "2e3" is a number, "2 eggs" and "2eV" start with one.
 fn number_length(text: &str) -> usize {
     let bytes = text.as_bytes();
@@ -201,6 +222,17 @@ macro_rules! quantity {
             }
         }
 
+        impl serde::Serialize for $name {
+            /// As a scenario writes it: a number where a bare one will do, else the text with its unit.
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                if !$bare {
+                    return serializer.collect_str(self);
+                }
+                let base = $crate::units::quantity::parse(&self.to_string(), $units, true);
+                serializer.serialize_f64(base.expect("what we print we can read"))
+            }
+        }
+
         impl schemars::JsonSchema for $name {
             fn schema_name() -> std::borrow::Cow<'static, str> {
                 stringify!($name).into()
@@ -243,6 +275,27 @@ mod tests {
         assert!(error("1e30 d").contains("the value is too large"));
         assert!(error("soon").contains("no number in front"));
         assert!("1.2".parse::<Share>().expect_err("above 1").to_string().contains("is above 1"));
+    }
+
+    #[test]
+    fn any_quantity_has_one_canonical_value() {
+        let cases = [
+            ("30 min", 1_800.0, "s"),
+            ("30 MW", 3e7, "W"),
+            ("80 GiB", 85_899_345_920.0, "B"),
+            ("$79.6/MWh", 0.0796, "USD/kWh"),
+            ("$270000", 270_000.0, "USD"),
+            ("0.35 kgCO2e/kWh", 350.0, "gCO2e/kWh"),
+            ("6 /min", 0.1, "/s"),
+            ("3.35 TB/s", 3.35e12, "B/s"),
+        ];
+        for (text, value, unit) in cases {
+            let (found, of) = canonical(text).expect("a quantity");
+            assert!((found - value).abs() <= 1e-12 * value && of == unit, "{text}: {found} {of}");
+        }
+        for none in ["erco", "2026-01-01T00:00:00Z", "auto", "", "7"] {
+            assert_eq!(canonical(none), None, "{none}");
+        }
     }
 
     #[test]

@@ -8,10 +8,10 @@
 use crate::catalog::NodeSheet;
 use crate::units::{DollarsPerHour, DollarsPerKw, Ratio, Share};
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// `cost = { owned = {} }`
-#[derive(Debug, Clone, Copy, PartialEq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Ownership {
     /// Interest a year, `r`.

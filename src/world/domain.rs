@@ -1,11 +1,11 @@
 //! Failure domains: what breaks together. Consecutive nodes share a rack, a power unit, a switch, a cooling loop.
 
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use std::ops::Range;
 
 /// A kind of failure domain. Ordered by how much stands in it: a copy that survives the loss of a switch survives that of a rack.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Domain {
     /// One GPU; takes its node with it.
@@ -45,7 +45,7 @@ impl Domain {
 }
 
 /// Sizes of the failure domains, in nodes; consecutive nodes share a domain.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Domains {
     /// Nodes that share a rack.

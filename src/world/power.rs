@@ -3,10 +3,10 @@
 use crate::catalog::{GpuSheet, NodeSheet};
 use crate::units::{Share, Watts};
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// `power = { network = { share = "3 %" }, unheld = "off" }`
-#[derive(Debug, Clone, Copy, PartialEq, Default, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ClusterPower {
     /// Switches between the nodes; unset, they are not counted. Part of the hosts in every output.
@@ -16,7 +16,7 @@ pub struct ClusterPower {
 }
 
 /// How much the network draws.
-#[derive(Debug, Clone, Copy, PartialEq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Network {
     /// This share on top of what nodes draw, load for load. models/energy.md section 3 assumes 3 %.
@@ -31,7 +31,7 @@ pub enum Network {
 }
 
 /// The states of a node that nobody holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Unheld {
     /// Powered, without a model.

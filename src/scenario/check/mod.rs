@@ -19,7 +19,7 @@ use super::complaint::{Complaint, Complaints};
 use super::node::{canonical_path, portable};
 use super::read::{DataFile, Input, unreadable};
 use super::typed::Typed;
-use super::{Note, Scenario};
+use super::{Note, Scenario, Sections};
 use crate::trace::{ServeGen, TraceError};
 use std::path::Path;
 use std::sync::Arc;
@@ -64,6 +64,7 @@ pub(super) fn check(typed: &Typed, inputs: Vec<Input>, complaints: &mut Complain
         devices: all(devices)?,
         published: all(published)?,
         manifest: typed.tree.canonical(),
+        sections: Sections(Arc::new(typed.file.clone())),
         inputs,
         data,
         notes,
