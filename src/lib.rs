@@ -49,6 +49,17 @@ pub fn simulate(scenario: &Scenario, progress: impl FnMut(SimTime)) -> Outcome {
     Outcome { accounts, stats }
 }
 
+/// Runs `scenario` again, side by side, for each traffic and utilisation that its comparison asks for, and enters in `accounts`
+/// where the drives overtake the road there.
+pub fn rerun(scenario: &Scenario, accounts: &mut Accounts) {
+    let shifts = |&(factor, value): &(ledger::Factor, f64)| {
+        let outcome = simulate(&scenario.with(factor, value), |_| ());
+        ledger::rerun(factor, value, outcome.accounts.comparison()).collect::<Vec<_>>()
+    };
+    let shifts: Vec<_> = scenario.reruns.par_iter().map(shifts).collect();
+    accounts.enter_shifts(shifts.into_iter().flatten());
+}
+
 /// What several replications give.
 #[derive(Debug)]
 pub struct Replicated {

@@ -4,8 +4,8 @@ use proptest::prelude::*;
 use tollway::catalog::{CarbonSeries, ConstantGrid, GridSheet, PriceSeries, PriceUnit, TariffSheet, TimeOfUse};
 use tollway::facility::{Air, Constant, Design, Facility, Weather};
 use tollway::ledger::{
-    Accounts, Axis, Book, Boundary, ClusterBooks, Count, Draw, Event, EventKind, Facts, Grid, Holding, JobFacts, Part,
-    ServiceFacts, SitePlan, Sum, Tenant, Use, close,
+    Accounts, Axis, Book, Boundary, ClusterBooks, Count, Crossing, Draw, Event, EventKind, Factor, Facts, Grid, Holding,
+    JobFacts, Part, ServiceFacts, Shift, SitePlan, Sum, Tenant, Use, close,
 };
 use tollway::market::{Contracts, Given, Market, Matching};
 use tollway::units::{
@@ -400,6 +400,39 @@ fn research_moves_the_crossing_and_not_the_training_column() {
     assert_eq!(row(1.5).training, row(1.0).training);
     assert_eq!(row(1.5).crossing, None, "31.68 kWh never reach 41.76");
     assert_eq!(row(0.0).crossing, None, "there is nothing to overtake");
+}
+
+/// Two halls like [`hall`]: training in the first, chat in the second, whose grid emits `grams` a kilowatt-hour.
+fn two_halls(research_multiplier: f64, grams: u64) -> Accounts {
+    let start = "2026-01-01T00:00:00Z".parse().expect("an instant");
+    let far = SitePlan { name: "far".to_owned(), market: market(100_000_000, grams, 50), ..hall() };
+    let clusters = [cluster(owned()), ClusterBooks { name: "far".to_owned(), site: 1, ..cluster(owned()) }];
+    let chat = Tenant { cluster: Some(1), site: 1, ..chat() };
+    close(start, ten_hours(), &[hall(), far], &clusters, vec![pretrain(research_multiplier), chat])
+}
+
+/// What is re-scaled is what a run with other inputs gives.
+#[test]
+fn rescaled_crossings_are_those_of_other_inputs() {
+    let shifts = two_halls(1.0, 400).comparison().shifts().to_vec();
+    let others = |shift: &Shift| match shift.factor {
+        Factor::Research => two_halls(shift.value, 400),
+        Factor::Grid => two_halls(1.0, (400.0 * shift.value) as u64),
+        Factor::Traffic | Factor::Utilisation => panic!("nothing was run again"),
+    };
+    let mut crossed = 0;
+    for shift in &shifts {
+        let row = *others(shift).comparison().row(shift.boundary, shift.axis);
+        let day = |crossing: Option<Crossing>| crossing.map_or(-1.0, |crossing| crossing.day);
+        assert!((day(shift.crossing) - day(row.crossing)).abs() < 1e-9, "{shift:?}, not {row:?}");
+        crossed += usize::from(shift.crossing.is_some());
+    }
+    assert_eq!(shifts.len(), 4 * 5 * 4 + 4 * 2, "four multipliers on all axes, two grids on one, in four boundaries");
+    assert!(crossed >= 20, "{crossed} crossings are too few to say much");
+    // Carbon of training is 11.136 kg at B4; chat emits 2.4 kg an hour, and 4.8 on a grid of 800 g: 2 h + 11.136 / 4.8 h.
+    let carbon = |shift: &&Shift| (shift.axis, shift.factor, shift.value) == (Axis::Kgco2e, Factor::Grid, 2.0);
+    let shift = shifts.iter().filter(carbon).find(|shift| shift.boundary == Boundary::B4).expect("a row");
+    assert!((shift.crossing.expect("crossed").day * 24.0 - 4.32).abs() < 1e-6, "{shift:?}");
 }
 
 #[test]

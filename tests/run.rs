@@ -83,6 +83,43 @@ fn the_same_bytes_on_any_number_of_threads() {
     }
 }
 
+/// A run again with as much traffic and as full replicas is the same run; with ten times the traffic the drives overtake sooner.
+#[test]
+fn what_cannot_be_rescaled_is_run_again() {
+    let folder = results();
+    let out = folder.path().join("out");
+    let sets = [
+        "--set=comparison.traffic=[1, 10]",
+        "--set=comparison.utilisation=[1.0]",
+        "--set=training.pretrain.tokens=2e6",
+        "--set=training.pretrain.nodes=4",
+        "--set=training.pretrain.spares={ hot = 0, cold = 0 }",
+        "--set=service.chat.arrivals={ poisson = { rate = \"0.2 /s\", prompt = 500, output = 100 } }",
+        "--set=service.chat.scale={ min = 1, max = 2 }",
+        "--set=service.chat.fidelity={ requests = {} }",
+        "--out",
+        out.to_str().expect("UTF-8"),
+    ];
+    run(&[SHORT_CUT, &sets].concat());
+    let comparison = rows(&out.join("comparison.csv"));
+    let rows = rows(&out.join("sensitivity.csv"));
+    let day = |factor: &str, value: &str, row: &BTreeMap<String, String>| {
+        let same = |other: &&BTreeMap<String, String>| {
+            (other["factor"].as_str(), other["value"].as_str()) == (factor, value)
+                && (&other["boundary"], &other["axis"]) == (&row["boundary"], &row["axis"])
+        };
+        rows.iter().find(same).expect("a row")["crossover_day"].clone()
+    };
+    let mut crossed = 0;
+    for row in &comparison {
+        assert_eq!([day("traffic", "1", row), day("utilisation", "1", row)], [(); 2].map(|()| row["crossover_day"].clone()));
+        let Ok(sooner) = day("traffic", "10", row).parse::<f64>() else { continue };
+        crossed += 1;
+        assert!(row["crossover_day"].parse::<f64>().is_ok_and(|day| sooner <= day), "{row:?}");
+    }
+    assert!(crossed >= 10, "{crossed} of {} rows cross", comparison.len());
+}
+
 /// Prints of each shipped scenario, compared with `tests/golden/NAME.txt`.
 #[test]
 fn every_shipped_scenario_has_a_golden() {

@@ -10,7 +10,7 @@ use tollway::engine::RunStats;
 use tollway::ledger::{Accounts, Count, Replications};
 use tollway::report::{self, InputFile, Manifest, Note, RunRecord};
 use tollway::scenario::{self, Scenario};
-use tollway::{Outcome, Replicated, replicate, simulate};
+use tollway::{Outcome, Replicated, replicate, rerun, simulate};
 
 /// What to run and where to.
 #[derive(Debug, Args)]
@@ -102,7 +102,8 @@ fn timed(scenario: &Scenario) -> (Outcome, RunRecord) {
     let style = ProgressStyle::with_template("{msg} {wide_bar} {percent} %, {eta} left").expect("the template is ours");
     bar.set_style(style);
     bar.set_message(scenario.name.clone());
-    let outcome = simulate(scenario, |now| bar.set_position(now.nanos()));
+    let mut outcome = simulate(scenario, |now| bar.set_position(now.nanos()));
+    rerun(scenario, &mut outcome.accounts);
     bar.finish_and_clear();
     let record = record(began.elapsed(), outcome.stats, requests(&outcome.accounts));
     (outcome, record)
@@ -116,7 +117,8 @@ fn timed_replications(scenario: &Scenario, count: NonZeroU64) -> (Replicated, Ru
     let style = ProgressStyle::with_template("{msg} {wide_bar} {pos} of {len}, {eta} left");
     bar.set_style(style.expect("the template is ours"));
     bar.set_message(scenario.name.clone());
-    let outcome = replicate(scenario, count, || bar.inc(1));
+    let mut outcome = replicate(scenario, count, || bar.inc(1));
+    rerun(scenario, &mut outcome.accounts);
     bar.finish_and_clear();
     let record = record(began.elapsed(), outcome.stats, requests_of_all(&outcome.replications));
     (outcome, record)

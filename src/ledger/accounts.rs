@@ -3,7 +3,7 @@
 
 use super::figures::{self, Figure};
 use super::settle::{Charge, Entry};
-use super::{Book, Comparison, Count, Draw, Facts, Grid, SitePlan, Spent, Tenant, Use};
+use super::{Book, Comparison, Count, Draw, Facts, Grid, Shift, SitePlan, Spent, Tenant, Use};
 use crate::units::{Dollars, DollarsPerHour, GpuTime, GramsCo2e, Joules, Litres, Watts};
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -343,6 +343,11 @@ impl Accounts {
     #[must_use]
     pub fn comparison(&self) -> &Comparison {
         &self.comparison
+    }
+
+    /// Enters where the drives overtake the road in runs of their own.
+    pub fn enter_shifts(&mut self, shifts: impl IntoIterator<Item = Shift>) {
+        self.comparison.enter(shifts);
     }
 
     /// The first instant of the run.

@@ -2,7 +2,7 @@
 //! boundary; a figure that does not exist (the mean of nothing) is there, without a value.
 
 use super::accounts::{Accounts, Boundary, Sum, Sums};
-use super::{Book, Count, Facts, Histogram, JobFacts, ServiceFacts, Tenant, Use};
+use super::{Book, Count, Equivalents, Facts, Histogram, JobFacts, ServiceFacts, Tenant, Use};
 use crate::units::{Dollars, GpuTime, SimTime, Span};
 
 /// One row of `summary.csv`.
@@ -98,6 +98,13 @@ impl Rows<'_> {
         self.bounded("water_offsite", "L", sums, |sum| Some(sum.water_offsite.as_f64()));
     }
 
+    /// Everything in things that a person knows.
+    fn equivalents(&mut self, sums: &Sums) {
+        let all = Equivalents::of(sums.within(Boundary::B4), 0);
+        self.metered("car_trips_new_york_boston", all.car_trips, "count");
+        self.metered("us_home_years", all.home_years, "count");
+    }
+
     /// Energy, money, gas and water of everything behind a meter.
     fn meter(&mut self, sum: &Sum) {
         self.metered("energy", sum.energy.kwh(), "kWh");
@@ -154,6 +161,7 @@ fn job(rows: &mut Rows<'_>, tenant: &Tenant, facts: &JobFacts, horizon: SimTime,
     rows.gpu_hours("repair_gpu_hours", time_of(book, &[Use::Repair]));
     rows.put("research_multiplier", facts.research_multiplier.as_f64(), "ratio");
     rows.sums(sums);
+    rows.equivalents(sums);
 }
 
 /// A service or device. `slo_attainment` is the part of all requests that ended (completed, rejected or failed) which met every
@@ -177,6 +185,7 @@ fn service(rows: &mut Rows<'_>, tenant: &Tenant, facts: &ServiceFacts, sums: &Su
     rows.bounded("energy_per_output_token", "kWh", sums, |sum| over(sum.energy.kwh(), tokens as f64));
     rows.bounded("cost_per_request", "USD", sums, |sum| over(sum.cost.as_f64(), completed as f64));
     rows.bounded("carbon_per_request", "kgCO2e", sums, |sum| over(sum.carbon.kg(), completed as f64));
+    rows.equivalents(sums);
 }
 
 /// Mean and quantiles, in milliseconds.

@@ -227,6 +227,41 @@ pub(super) const COMPARISON: Sheet = Sheet {
         column("crossover_requests", "number", "count", "requests completed by then"),
         column("crossover_tokens", "number", "tokens", "output tokens by then"),
         column("crossover_days_open", "number", "d", "days by then since the first service opened"),
+        column(
+            "research_multiplier",
+            "number",
+            "",
+            "training with the research behind it, over training: what inference has to reach",
+        ),
+        column("per_1k_prompt_tokens", "number", "", "all inference for 1,000 prompt tokens; not beside per_1k_tokens"),
+    ]),
+};
+
+/// What would shift the crossings.
+pub(super) const SENSITIVITY: Sheet = Sheet {
+    file: "sensitivity.csv",
+    about: "When inference would have overtaken training if one thing were otherwise.",
+    columns: Cow::Borrowed(&[
+        column(
+            "factor",
+            "string",
+            "",
+            "research_multiplier (of all jobs), inference_grid (carbon of the services' electricity), traffic (requests) \
+             or utilisation (how full replicas run)",
+        ),
+        column("value", "number", "", "the research multiplier itself; else times what the scenario has"),
+        column(
+            "method",
+            "string",
+            "",
+            "rescaled: exact, from the run at hand; rerun: a run of its own with that value, under the same chance",
+        ),
+        column("boundary", "string", "", "B1, B2, B3 or B4, the same on both sides"),
+        column("axis", "string", "", "gpu_hours, kwh, usd, kgco2e or l; those that the factor moves"),
+        column("crossover_day", "number", "d", "as in comparison.csv; empty = never within horizon"),
+        column("crossover_requests", "number", "count", "requests completed by then"),
+        column("crossover_tokens", "number", "tokens", "output tokens by then"),
+        column("crossover_days_open", "number", "d", "days by then since the first service opened"),
     ]),
 };
 

@@ -3,7 +3,7 @@
 use super::number::{decimals, figure};
 use super::sheets::{self, Column, Sheet};
 use super::timelines::utc;
-use crate::ledger::{Accounts, Event, Facts, Figure, Replications, Row, Spent, Spread, Tenant, Use};
+use crate::ledger::{Accounts, Event, Facts, Figure, Replications, Row, Shift, Spent, Spread, Tenant, Use};
 use std::borrow::Cow;
 use std::io::Write;
 
@@ -53,6 +53,18 @@ pub(super) fn comparison(accounts: &Accounts, to: impl Write) -> csv::Result<()>
     for row in accounts.comparison().rows() {
         let names = [row.boundary.name().to_owned(), row.axis.name().to_owned()];
         csv.write_record(names.into_iter().chain(row.values().map(figure)))?;
+    }
+    Ok(csv.flush()?)
+}
+
+/// Writes `sensitivity.csv`.
+pub(super) fn sensitivity(accounts: &Accounts, to: impl Write) -> csv::Result<()> {
+    let mut csv = csv::Writer::from_writer(to);
+    csv.write_record(Shift::COLUMNS)?;
+    for shift in accounts.comparison().shifts() {
+        let [factor, method, boundary, axis] = shift.names().map(str::to_owned);
+        let names = [factor, figure(Some(shift.value)), method, boundary, axis];
+        csv.write_record(names.into_iter().chain(shift.values().map(figure)))?;
     }
     Ok(csv.flush()?)
 }

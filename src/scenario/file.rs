@@ -7,7 +7,7 @@ use crate::market::{ContractsSection, GridSection, TariffSection};
 use crate::scheduler::Scheduler;
 use crate::serving::{DeviceSection, ServiceSection};
 use crate::training::TrainingSection;
-use crate::units::{DollarsPerHour, Span, Watts};
+use crate::units::{DollarsPerHour, Ratio, Span, Watts};
 use crate::world::{Domains, Ownership};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -48,6 +48,9 @@ pub(super) struct ScenarioFile {
     /// Devices that only do inference.
     #[serde(default)]
     pub device: BTreeMap<String, DeviceSection>,
+    /// What else the comparison of training against inference should look at.
+    #[serde(default)]
+    pub comparison: ComparisonSection,
     /// Published figures that this scenario reproduces (`tollway validate`).
     #[serde(default)]
     pub published: BTreeMap<String, PublishedSection>,
@@ -69,6 +72,17 @@ impl Default for TimelineSection {
     fn default() -> TimelineSection {
         TimelineSection { step: Span::HOUR }
     }
+}
+
+/// `comparison = { traffic = [0.5, 2], utilisation = [0.5, 1.3] }`: where the crossover would be then. Each value is a run of its
+/// own.
+#[derive(Debug, Clone, PartialEq, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct ComparisonSection {
+    /// So many times the requests of every service.
+    pub traffic: Vec<Ratio>,
+    /// Replicas so many times as full: times the autoscaler's target load; a fixed number of replicas is divided by it.
+    pub utilisation: Vec<Ratio>,
 }
 
 /// `[site.<name>]`

@@ -3,10 +3,12 @@
 use super::Scenario;
 use crate::cluster::Parts;
 use crate::engine::Seed;
-use crate::ledger::{ClusterBooks, Draw, Grid, Holding};
+use crate::ledger::{ClusterBooks, Draw, Factor, Grid, Holding};
 use crate::power::{NodePower, State};
-use crate::units::Span;
+use crate::serving::ServicePlan;
+use crate::units::{Ratio, Span};
 use crate::world::Cost;
+use std::sync::Arc;
 
 impl Scenario {
     /// What stands and runs.
@@ -21,6 +23,18 @@ impl Scenario {
             seed: Seed { seed: self.seed, replication: self.replication },
             grid: self.grid(),
         }
+    }
+
+    /// The same scenario with `factor` at `value` in every service: a factor that needs a run of its own.
+    #[must_use]
+    pub fn with(&self, factor: Factor, value: f64) -> Scenario {
+        let change = |plan: &ServicePlan| match factor {
+            Factor::Traffic => plan.with_traffic(Ratio::new(value)),
+            Factor::Utilisation => plan.with_utilisation(Ratio::new(value)),
+            Factor::Research | Factor::Grid => unreachable!("what can be re-scaled is not run again"),
+        };
+        let services = self.services.iter().map(|plan| Arc::new(change(plan))).collect();
+        Scenario { services, reruns: Vec::new(), ..self.clone() }
     }
 
     /// The bins of all books: an hour, or the timeline's step where that is finer.

@@ -1,11 +1,11 @@
 //! A service once checked: every name resolved, every number in range.
 
-use super::{Chat, Fidelity, Poisson, Router, ScaleSection, Slo, StepModel};
+use super::{Chat, Fidelity, Poisson, Router, ScalePolicy, ScaleSection, Slo, StepModel, TargetLoad};
 use crate::catalog::{DeviceSheet, ModelSheet};
 use crate::fault::FailureLaw;
 use crate::power::ServingPower;
 use crate::trace::Request;
-use crate::units::{Span, Tokens};
+use crate::units::{PerSecond, Ratio, Share, Span, Tokens};
 use std::sync::Arc;
 
 /// A checked service.
@@ -57,6 +57,31 @@ pub struct ServicePlan {
     pub start_hour_of_week: u32,
 }
 
+impl ServicePlan {
+    /// The same service with `factor` times the requests.
+    #[must_use]
+    pub fn with_traffic(&self, factor: Ratio) -> ServicePlan {
+        ServicePlan { arrivals: self.arrivals.times(factor), ..self.clone() }
+    }
+
+    /// The same service with replicas `factor` times as full: the autoscaler's target load, at most 1, is that of the
+    /// scenario times the factor, and where the number of replicas is given it is divided by it.
+    #[must_use]
+    pub fn with_utilisation(&self, factor: Ratio) -> ServicePlan {
+        let fewer = |replicas: u32| (f64::from(replicas) / factor.as_f64()).ceil().max(1.0) as u32;
+        let min = fewer(self.scale.min);
+        let scale = match self.scale.policy {
+            ScalePolicy::Fixed {} => ScaleSection { min, max: fewer(self.scale.max), ..self.scale },
+            ScalePolicy::TargetLoad(target) => {
+                let load = Share::new((target.load.as_f64() * factor.as_f64()).min(1.0));
+                let policy = ScalePolicy::TargetLoad(TargetLoad { load, ..target });
+                ScaleSection { min, max: self.scale.max.max(min), policy }
+            }
+        };
+        ServicePlan { scale, ..self.clone() }
+    }
+}
+
 /// Who asks, when and how much.
 #[derive(Debug, Clone)]
 pub enum ArrivalPlan {
@@ -66,6 +91,22 @@ pub enum ArrivalPlan {
     Poisson(Poisson),
     /// A loaded trace, times from its first event.
     Trace(Arc<[Request]>),
+}
+
+impl ArrivalPlan {
+    /// `factor` times the requests: a higher rate; of a trace, each request as often as the factor says, evenly.
+    fn times(&self, factor: Ratio) -> ArrivalPlan {
+        let times = |rate: PerSecond| PerSecond::new(rate.as_f64() * factor.as_f64());
+        match self {
+            ArrivalPlan::Chat(chat) => ArrivalPlan::Chat(Chat { rate: times(chat.rate), ..*chat }),
+            ArrivalPlan::Poisson(poisson) => ArrivalPlan::Poisson(Poisson { rate: times(poisson.rate), ..*poisson }),
+            ArrivalPlan::Trace(requests) => {
+                let due = |index: usize| (index as f64 * factor.as_f64()).floor() as usize;
+                let copies = |(index, &request)| std::iter::repeat_n(request, due(index + 1) - due(index));
+                ArrivalPlan::Trace(requests.iter().enumerate().flat_map(copies).collect())
+            }
+        }
+    }
 }
 
 /// A checked device.
@@ -100,4 +141,25 @@ pub struct Telemetry {
     pub queued: u64,
     /// Output tokens so far.
     pub output: Tokens,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::units::SimTime;
+
+    #[test]
+    fn a_trace_is_thinned_or_repeated_evenly() {
+        let request = |index: u64| Request { at: SimTime::from_nanos(index), prompt: 1, output: 1 };
+        let trace = ArrivalPlan::Trace((0..6).map(request).collect());
+        for (factor, expected) in [
+            (0.5, &[1, 3, 5][..]),
+            (1.0, &[0, 1, 2, 3, 4, 5]),
+            (1.5, &[0, 1, 1, 2, 3, 3, 4, 5, 5]),
+        ] {
+            let ArrivalPlan::Trace(scaled) = trace.times(Ratio::new(factor)) else { panic!("a trace stays one") };
+            let kept: Vec<u64> = scaled.iter().map(|request| request.at.nanos()).collect();
+            assert_eq!(kept, expected, "{factor}");
+        }
+    }
 }

@@ -307,4 +307,6 @@ pub struct DeviceSection {
     pub prompts_per_day: Ratio,
     /// Service whose prompts it answers; needed only with several services.
     pub service: Option<String>,
+    /// Site whose grid and tariff its owner has, such as a home; unset, the service's. Its facility counts for nothing.
+    pub site: Option<String>,
 }

@@ -1,6 +1,7 @@
 //! Checks the sections against each other and the catalog, and builds the plans of the other rooms. A section that is wrong
 //! becomes `None`, so that its neighbours are still checked.
 
+mod comparison;
 mod devices;
 mod header;
 mod jobs;
@@ -40,6 +41,7 @@ pub(super) fn check(typed: &Typed, inputs: Vec<Input>, complaints: &mut Complain
     check.tenants_fit(&clusters);
     let devices = check.devices(&clusters);
     let published = check.published();
+    let reruns = check.reruns();
     let (header, inputs, notes) = (header?, check.inputs, check.notes);
     Some(Scenario {
         name: header.name,
@@ -55,6 +57,7 @@ pub(super) fn check(typed: &Typed, inputs: Vec<Input>, complaints: &mut Complain
         services: all(services)?.into_iter().map(Arc::new).collect(),
         devices: all(devices)?,
         published: all(published)?,
+        reruns,
         manifest: typed.tree.canonical(),
         inputs,
         notes,
