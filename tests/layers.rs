@@ -59,7 +59,7 @@ const ROOMS: [(&str, &[&str]); 18] = [
     ),
     ("report", &["units", "ledger"]),
     ("evidence", &["units", "trace", "ledger", "training", "serving", "scenario", "simulate"]),
-    ("sweep", &["units", "ledger", "scenario", "report", "simulate"]),
+    ("sweep", &["units", "engine", "ledger", "scenario", "report", "simulate"]),
 ];
 
 /// What joins the rooms and may use them all; no room may use it, `lib.rs::simulate` apart where the table says so.

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
 use tollway::ledger::{Paired, Replications, Sample};
-use tollway::sweep::{Axis, Plan};
+use tollway::sweep::{Plan, SweepFile, Vary};
 
 const CASE: &str = "scenarios/validate/llama3-405b-54d.toml";
 const EVERY: &str = "training.llama3.checkpoint.remote.every";
@@ -100,8 +100,8 @@ fn ettr(cells: &[Replications]) -> Vec<&Sample> {
 
 #[test]
 fn common_random_numbers_make_the_interval_at_least_twice_as_tight() {
-    let axes = vec![Axis::parse(&format!("{EVERY}=10 min,20 min")).unwrap()];
-    let plan = Plan::new(Path::new(CASE), &[], axes, 20.try_into().unwrap(), &[]).unwrap();
+    let varies = vec![Vary::parse(&format!("{EVERY}=10 min,20 min")).unwrap()];
+    let plan = Plan::new(SweepFile { varies, ..SweepFile::over(Path::new(CASE)) }, 20.try_into().unwrap()).unwrap();
     assert_eq!((plan.runs(), plan.baseline), (40, 0));
     let results = plan.run(|| ());
     let samples = ettr(&results.cells);
@@ -126,6 +126,9 @@ fn what_cannot_change_is_not_shown_to_differ() {
 fn a_sweep_that_is_wrong_is_refused_before_anything_runs() {
     let words = refusal(&[CASE, "--vary", "training.llama3.checkpoint.remote.evry=10 min,20 min"]);
     assert!(words.contains("did you mean `every`?"), "{words}");
+    let words = refusal(&[CASE, "--vary", "training.lama3.mfu=0.3,0.4"]);
+    let said = "error: `training.lama3.mfu`: the scenario has no training named `lama3`; did you mean `llama3`?\n";
+    assert_eq!(words, said);
     let words = refusal(&[CASE, "--vary", "training.llama3.nodes=2048,4000", "--vary", "training.llama3.mfu=0.3,0.4"]);
     assert_eq!(words.matches("4000 nodes").count(), 1, "said once: {words}");
     assert!(words.contains("(in the cell training.llama3.nodes=4000, training.llama3.mfu=0.3)"), "{words}");
@@ -138,11 +141,11 @@ fn a_sweep_that_is_wrong_is_refused_before_anything_runs() {
         ),
         (
             &[CASE, vary[0], vary[1], "--baseline", "training.llama3.mfu=0.5"],
-            "error: the baseline's training.llama3.mfu=0.5 is no value of its axis; there are 0.3, 0.4\n",
+            "error: the baseline names training.llama3.mfu=0.5, which is no value of its axis; did you mean `0.3`?\n",
         ),
         (
             &[CASE, vary[0], vary[1], "--baseline", "seed=1"],
-            "error: the baseline names `seed`, which no axis varies; there are training.llama3.mfu\n",
+            "error: the baseline names `seed`, which no axis varies; the axes: `training.llama3.mfu`\n",
         ),
     ];
     for (arguments, words) in cases {
@@ -159,15 +162,118 @@ fn a_sweep_file_that_is_wrong_is_refused() {
         fs::write(&file, format!("scenario = \"x.toml\"\n{text}")).unwrap();
         refusal(&[file.to_str().unwrap()]).replace(file.to_str().unwrap(), "s.toml")
     };
-    let words = said("replicatons = 3");
-    assert!(words.starts_with("error: s.toml: TOML parse error at line 2"), "{words}");
-    assert!(words.contains("unknown field `replicatons`"), "{words}");
-    let words = "error: s.toml: `a`: an axis takes either values, or from, to and one of count, step and factor\n";
-    assert_eq!(said("[[axis]]\npath = \"a\"\nvalues = [1]\nfrom = 1"), words);
-    assert_eq!(said("[[axis]]\npath = \"a\"\nfrom = 1\nto = 8\nstep = 1\ncount = 3"), words);
-    let words = "error: s.toml: `a`: steps of 3 from 1 do not meet 9\n";
-    assert_eq!(said("[[axis]]\npath = \"a\"\nfrom = 1\nto = 9\nstep = 3"), words);
-    assert!(said("[[axis]]\npath = \"a\"\nvalues = [1]").contains("there is no file"));
+    let has = |text: &str, parts: &[&str]| {
+        let words = said(text);
+        parts.iter().for_each(|part| assert!(words.contains(part), "{part}: {words}"));
+    };
+    has("replicatons = 3", &["error: unknown key `replicatons`", "s.toml:2:1", "did you mean `replications`?"]);
+    has("[[axis]]\npaht = \"a\"\nvalues = [1]", &["unknown key `paht`", "s.toml:3:1", "did you mean `path`?"]);
+    has("design = \"gird\"", &["\"gird\" is none of the choices here", "s.toml:2:10", "did you mean `grid`?"]);
+    has("design = { sobol = { cuont = 4 } }", &["unknown key `cuont`", "did you mean `count`?"]);
+    let axis = "error: `a`: an axis takes values, or files, or from and to with one of count, step and factor";
+    has("[[axis]]\npath = \"a\"\nvalues = [1]\nfrom = 1", &[axis, "s.toml:3:8"]);
+    has("[[axis]]\npath = \"a\"\nfrom = 1\nto = 8\nstep = 1\ncount = 3", &[axis]);
+    let missed = "error: `a`: steps of 3 from 1 do not meet 9";
+    has("[[axis]]\npath = \"a\"\nfrom = 1\nto = 9\nstep = 3", &[missed, "s.toml:6:8"]);
+    let both = "[[axis]]\npath = \"a\"\nfrom = 1\nto = 9\nstep = 3\n[[axis]]\npath = \"b\"\nvalues = [1, 1]";
+    has(both, &[missed, "error: `b`: the value 1 stands twice", "s.toml:9:10"]);
+    has("[[axis]]\npath = \"a\"\nvalues = [1]\nlabels = [\"x\", \"y\"]", &["2 labels for 1 values", "s.toml:5:10"]);
+    has("[[axis]]\npath = \"a\"\nfiles = [\"none.toml\"]", &["there is no file", "none.toml to read", "s.toml:4:9"]);
+    has("[baseline]\na = { b = 1 }", &["`a`: name a value by its label here", "s.toml:3:1"]);
+    has("replications = 0\n", &["`replications`", "s.toml:2:16"]);
+    has("[[axis]\n", &["s.toml:2:"]);
+    has("[[axis]]\npath = \"a\"\nvalues = [1]", &["there is no file"]);
+}
+
+#[test]
+fn a_sub_tree_is_swapped_by_table_or_by_file_and_keeps_its_label() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
+    let case = fs::canonicalize(CASE).unwrap();
+    fs::create_dir(folder.path().join("tiers")).unwrap();
+    write("tiers/rare.toml", "every = \"40 min\"\nblocking = \"2 s\"\n");
+    write("tiers/often.toml", "every = \"10 min\"\nblocking = \"2 s\"\n");
+    write(
+        "swap.toml",
+        &format!(
+            r#"
+scenario = {case:?}
+baseline = {{ "training.llama3.checkpoint.remote" = "often" }}
+exclude = [{{ "training.llama3.checkpoint.remote" = "rare", "cluster.main.failures" = "unbroken" }}]
+
+[[axis]]
+path = "training.llama3.checkpoint.remote"
+files = ["tiers/rare.toml", "tiers/often.toml"]
+
+[[axis]]
+path = "cluster.main.failures"
+values = [{{ exponential = {{ rate = "0.0037887 /d" }} }}, {{ none = {{}} }}]
+labels = ["published", "unbroken"]
+"#
+        ),
+    );
+    let file = folder.path().join("swap.toml");
+    sweep(&[file.to_str().unwrap()], |out| {
+        let ettr: Vec<_> = of(rows(&out.join("cells.csv")), "ettr");
+        let cells: Vec<_> = ettr
+            .iter()
+            .map(|row| (row["training.llama3.checkpoint.remote"].as_str(), row["cluster.main.failures"].as_str()))
+            .collect();
+        assert_eq!(cells, [("rare", "published"), ("often", "published"), ("often", "unbroken")]);
+        let means: Vec<f64> = ettr.iter().map(|row| number(row, "mean")).collect();
+        assert!(means[0] < means[1] && means[1] < means[2], "{means:?}");
+    });
+}
+
+#[test]
+fn a_path_inside_a_swapped_file_starts_from_that_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let scenario = fs::canonicalize("scenarios/cooling.toml").unwrap();
+    fs::create_dir(folder.path().join("here")).unwrap();
+    fs::copy("scenarios/fixtures/weather-invented.csv", folder.path().join("here/air.csv")).unwrap();
+    let weather =
+        "[weather]\ndesign = \"tower\"\nseries = { path = \"air.csv\", dry_bulb = \"dry_c\", wet_bulb = \"wet_c\" }\n";
+    fs::write(folder.path().join("here/tower.toml"), weather).unwrap();
+    let constant = "[constant]\npue = 1.2\nwue = \"0 L/kWh\"\n";
+    fs::write(folder.path().join("here/plain.toml"), constant).unwrap();
+    let text = format!(
+        "scenario = {scenario:?}\n[[axis]]\npath = \"site.desert.facility\"\nfiles = [\"here/plain.toml\", \"here/tower.toml\"]\n"
+    );
+    fs::write(folder.path().join("s.toml"), text).unwrap();
+    sweep(&[folder.path().join("s.toml").to_str().unwrap()], |out| {
+        let runs = rows(&out.join("runs.csv"));
+        let pue: Vec<f64> = runs.iter().map(|row| number(row, "site.desert.pue")).collect();
+        assert!((pue[0] - 1.2).abs() < 1e-9 && (pue[1] - 1.266).abs() < 1e-3, "{pue:?}");
+    });
+}
+
+#[test]
+fn designs_of_a_sweep_file_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let case = fs::canonicalize(CASE).unwrap();
+    let file = folder.path().join("s.toml");
+    let cells = |design: &str, every: &str| {
+        let text = format!(
+            "scenario = {case:?}\n{design}\n[[axis]]\npath = \"{EVERY}\"\n{every}\n[[axis]]\npath = \"training.llama3.mfu\"\nvalues = [0.3, 0.4, 0.5]\n"
+        );
+        fs::write(&file, text).unwrap();
+        sweep(&[file.to_str().unwrap()], |out| {
+            let row = |row: Row| (row[EVERY].clone(), row["training.llama3.mfu"].clone());
+            of(rows(&out.join("cells.csv")), "ettr").into_iter().map(row).collect::<Vec<_>>()
+        })
+    };
+    let list = "values = [\"10 min\", \"20 min\"]";
+    let one = cells("design = \"one_at_a_time\"", list);
+    let pair = |every: &str, mfu: &str| (every.to_owned(), mfu.to_owned());
+    assert_eq!(one, [pair("10 min", "0.3"), pair("20 min", "0.3"), pair("10 min", "0.4"), pair("10 min", "0.5")]);
+    let range = "from = \"5 min\"\nto = \"80 min\"\nscale = \"log\"";
+    for design in ["design = { latin_hypercube = { count = 6 } }", "design = { sobol = { count = 6, seed = 3 } }"] {
+        let drawn = cells(design, range);
+        assert_eq!(drawn.len(), 6);
+        let minutes = |cell: &(String, String)| cell.0.strip_suffix(" min").unwrap().parse::<f64>().unwrap();
+        assert!(drawn.iter().all(|cell| (5.0..=80.0).contains(&minutes(cell))), "{drawn:?}");
+        assert_eq!(cells(design, range), drawn);
+    }
 }
 
 #[test]

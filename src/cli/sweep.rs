@@ -9,8 +9,9 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 use tollway::engine::RunStats;
 use tollway::report::{self, AxisRecord, SweepManifest};
+use tollway::scenario::Change;
 use tollway::simulate;
-use tollway::sweep::{Axis, Plan, SweepError, SweepFile, read};
+use tollway::sweep::{Axis, Pick, Plan, SweepError, Vary, read};
 
 /// What to sweep and where to.
 #[derive(Debug, Args)]
@@ -74,14 +75,18 @@ pub(crate) fn sweep(arguments: &SweepArguments) -> u8 {
 /// The checked sweep; the command line adds axes and changes to those of the file and wins over it.
 fn plan(arguments: &SweepArguments) -> Result<Plan, Vec<SweepError>> {
     let words = |words| vec![SweepError::Sweep(words)];
-    let SweepFile { scenario, mut sets, mut axes, replications, baseline } = read(&arguments.file).map_err(words)?;
-    let varied = arguments.vary.iter().map(|vary| Axis::parse(vary)).collect::<Result<Vec<_>, _>>().map_err(words)?;
-    axes.retain(|axis| varied.iter().all(|other| other.path != axis.path));
-    axes.extend(varied);
-    sets.extend(arguments.sets.iter().cloned());
-    let replications = arguments.replications.or(replications).unwrap_or(NonZeroU64::MIN);
-    let baseline = if arguments.baseline.is_empty() { baseline } else { arguments.baseline.clone() };
-    Plan::new(&scenario, &sets, axes, replications, &baseline)
+    let mut swept = read(&arguments.file).map_err(|error| vec![error])?;
+    let varied = arguments.vary.iter().map(|vary| Vary::parse(vary)).collect::<Result<Vec<_>, _>>().map_err(words)?;
+    swept.varies.retain(|vary| varied.iter().all(|other| other.path != vary.path));
+    swept.varies.extend(varied);
+    swept.sets.extend(arguments.sets.iter().map(|set| Change::set(set)));
+    let picks =
+        arguments.baseline.iter().map(|pick| Pick::parse(pick)).collect::<Result<Vec<_>, _>>().map_err(words)?;
+    if !picks.is_empty() {
+        swept.baseline = picks;
+    }
+    let replications = arguments.replications.or(swept.replications).unwrap_or(NonZeroU64::MIN);
+    Plan::new(swept, replications)
 }
 
 /// All cells, and how long they would take, by one run of the baseline.
@@ -97,9 +102,10 @@ fn dry_run(plan: &Plan, out: &Path) -> String {
     let _ = simulate(&plan.cells[plan.baseline].scenario, |_| ());
     let seconds = began.elapsed().as_secs_f64() * plan.runs() as f64 / rayon::current_num_threads() as f64;
     text.push_str(&format!(
-        "{}, about {seconds:.1} s on {} threads\nWould write runs.csv, cells.csv, comparisons.csv to {}\n",
+        "{}, about {seconds:.1} s on {} threads\nWould write {} to {}\n",
         size(plan),
         rayon::current_num_threads(),
+        report::SWEEP_FILES.join(", "),
         out.display()
     ));
     text

@@ -12,7 +12,7 @@ mod timelines;
 
 pub use folder::{OutputError, check};
 pub use json::json;
-pub use sweep::{AxisRecord, CellRows, SweepManifest, SweepTables, write_sweep};
+pub use sweep::{AxisRecord, CellRows, SWEEP_FILES, SweepManifest, SweepTables, write_sweep};
 pub use table::table;
 pub use timelines::ROWS_MAX;
 

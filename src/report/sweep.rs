@@ -60,6 +60,10 @@ pub struct AxisRecord {
     pub values: Vec<String>,
 }
 
+/// What [`write_sweep`] writes.
+pub const SWEEP_FILES: &[&str] =
+    &["runs.csv", "cells.csv", "comparisons.csv", "datapackage.json", "run.json", "manifest.json"];
+
 /// Writes all files of a sweep to `dir`, together or not at all, as [`write`](super::write) does.
 pub fn write_sweep(
     dir: &Path,

@@ -150,7 +150,8 @@ pub(super) fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a s
 }
 
 /// What to write instead of `word`: the nearest of `candidates`, else all of them, which are `what`.
-pub(super) fn instead(word: &str, candidates: &[&str], what: &str) -> Option<String> {
+#[must_use]
+pub fn instead(word: &str, candidates: &[&str], what: &str) -> Option<String> {
     match nearest(word, candidates.iter().copied()) {
         Some(near) => Some(format!("did you mean `{near}`?")),
         None if candidates.is_empty() => None,

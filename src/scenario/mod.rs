@@ -6,6 +6,7 @@
 mod check;
 mod complaint;
 mod de;
+mod document;
 mod file;
 mod list;
 mod node;
@@ -14,10 +15,11 @@ mod read;
 mod schema;
 mod typed;
 
-pub use complaint::Complaints;
+pub use complaint::{Complaints, instead};
+pub use document::{Places, document};
 pub use file::Kind;
 pub use list::{LISTS, Row, list};
-pub use read::Input;
+pub use read::{Change, Input};
 pub use schema::schema;
 
 use crate::ledger::{Factor, SitePlan};
@@ -107,9 +109,18 @@ pub struct Published {
 /// # Errors
 /// Everything that is wrong with it, not only the first.
 pub fn load(file: &Path, sets: &[String]) -> Result<Scenario, Complaints> {
+    let changes: Vec<Change> = sets.iter().map(|set| Change::set(set)).collect();
+    load_changed(file, &changes)
+}
+
+/// Reads and checks `file` with `changes` laid over it, of which a later one wins.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_changed(file: &Path, changes: &[Change]) -> Result<Scenario, Complaints> {
     let mut complaints = Complaints::default();
     let content = read::content(file, None, &mut complaints);
-    build(file, content, sets, complaints)
+    build(file, content, changes, complaints)
 }
 
 /// Checks a scenario whose text is at hand, called `name` in messages; files that it names start from the working directory.
@@ -123,10 +134,10 @@ pub fn parse(name: &str, text: &str) -> Result<Scenario, Complaints> {
 fn build(
     file: &Path,
     content: Option<Vec<u8>>,
-    sets: &[String],
+    changes: &[Change],
     mut complaints: Complaints,
 ) -> Result<Scenario, Complaints> {
-    let read = content.and_then(|content| read::read(file, content, sets, &mut complaints));
+    let read = content.and_then(|content| read::read(file, content, changes, &mut complaints));
     let scenario = read.and_then(|(tree, inputs)| {
         let typed = typed::Typed::read(tree, &mut complaints);
         check::check(&typed, inputs, &mut complaints)

@@ -14,19 +14,38 @@ pub struct Input {
     pub blake3: String,
 }
 
-/// The merged tree of `file` with `content`, its bases and `sets`, and the files read. `None` where a text could not be read or
+/// One value laid over a scenario.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    /// `path=value`.
+    pub text: String,
+    /// What messages call the place where it was written.
+    pub origin: String,
+    /// Folder that relative paths in it start from; empty for the working directory.
+    pub folder: PathBuf,
+}
+
+impl Change {
+    /// What a `--set` argument says.
+    #[must_use]
+    pub fn set(text: &str) -> Change {
+        Change { text: text.to_owned(), origin: "--set".to_owned(), folder: PathBuf::new() }
+    }
+}
+
+/// The merged tree of `file` with `content`, its bases and `changes`, and the files read. `None` where a text could not be read or
 /// parsed.
 pub(super) fn read(
     file: &Path,
     content: Vec<u8>,
-    sets: &[String],
+    changes: &[Change],
     complaints: &mut Complaints,
 ) -> Option<(Node, Vec<Input>)> {
     let before = complaints.len();
     let mut inputs = Vec::new();
     let mut layers = read_chain(file, content, complaints, &mut inputs).into_iter();
     let sets: Vec<(Vec<String>, Node)> =
-        sets.iter().zip(1..).filter_map(|(set, layer)| read_set(set, layer, complaints)).collect();
+        changes.iter().zip(1..).filter_map(|(change, layer)| read_set(change, layer, complaints)).collect();
     if complaints.len() > before {
         return None;
     }
@@ -129,7 +148,7 @@ pub(super) fn unreadable(path: &Path, error: &std::io::Error) -> String {
 }
 
 /// The tree of one TOML document; every syntax error is complained about.
-fn parse(source: Source, complaints: &mut Complaints) -> Option<Node> {
+pub(super) fn parse(source: Source, complaints: &mut Complaints) -> Option<Node> {
     let index = complaints.sources.len();
     let (parsed, errors) = DeTable::parse_recoverable(&source.text);
     let mut found = Vec::new();
@@ -166,9 +185,10 @@ fn syntax(message: &str) -> String {
 
 /// The path and the tree of one `path=value` argument. A value that is not TOML is a text: `--set duration="1 d"` works in any
 /// shell.
-fn read_set(set: &str, layer: i32, complaints: &mut Complaints) -> Option<(Vec<String>, Node)> {
+fn read_set(change: &Change, layer: i32, complaints: &mut Complaints) -> Option<(Vec<String>, Node)> {
     let index = complaints.sources.len();
-    complaints.sources.push(Source { name: "--set".to_owned(), text: set.to_owned(), folder: PathBuf::new(), layer });
+    let Change { text: set, origin, folder } = change;
+    complaints.sources.push(Source { name: origin.clone(), text: set.clone(), folder: folder.clone(), layer });
     let Some((path, key)) = set.split_once('=').and_then(|(path, _)| Some((path, set_key(index, path)?))) else {
         complaints.add(
             Complaint::new("`--set` takes path=value")

@@ -80,7 +80,8 @@ fn follows_from(error: &Error, pruned: &[Vec<String>]) -> bool {
     }
 }
 
-fn complaint(error: &Error, tree: &Node) -> Complaint {
+/// The words for `error`, which reading `tree` gave.
+pub(super) fn complaint(error: &Error, tree: &Node) -> Complaint {
     let path = error.path.join(".");
     let at = error.at.clone().unwrap_or_else(|| tree.place(&error.path));
     let words = match &error.what {

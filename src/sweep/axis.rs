@@ -1,9 +1,31 @@
-//! An axis: a path of the scenario and the values that it takes, from a list or a range.
+//! What varies: a path of the scenario and its values, from a list, a range, or drawn between two ends.
 
-/// What varies.
+use std::path::{Path, PathBuf};
+
+/// What varies, as a sweep file or a `--vary` argument says it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Vary {
+    /// Path in the scenario, such as `training.pretrain.spares.hot`.
+    pub path: String,
+    /// Its values.
+    pub(super) levels: Levels,
+    /// All that name the same group move together.
+    pub(super) zip: Option<String>,
+}
+
+/// The values that something takes.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Levels {
+    /// These, none of them twice.
+    List(Vec<Value>),
+    /// Any between two ends, for a design that draws.
+    Between(Between),
+}
+
+/// An axis of a planned sweep: a path and all the values that its cells have there.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Axis {
-    /// Path in the scenario, such as `training.pretrain.spares.hot`.
+    /// Path in the scenario.
     pub path: String,
     /// The values, none of them twice.
     pub values: Vec<Value>,
@@ -16,14 +38,43 @@ pub struct Value {
     pub label: String,
     /// As a `--set` argument takes it.
     pub(super) toml: String,
+    /// Folder that relative paths in it start from.
+    pub(super) folder: PathBuf,
 }
 
 impl Value {
     /// A value as it stands in a command, where a plain text needs no quotes.
-    fn plain(text: &str) -> Value {
+    pub(super) fn plain(text: &str) -> Value {
         let label = text.trim_matches('"').to_owned();
-        Value { label, toml: text.to_owned() }
+        Value { label, toml: text.to_owned(), folder: PathBuf::new() }
     }
+
+    /// The same value, with paths that start from `folder`.
+    pub(super) fn in_folder(self, folder: &Path) -> Value {
+        Value { folder: folder.to_owned(), ..self }
+    }
+}
+
+/// Two ends with one unit, and how to walk between them.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Between {
+    first: f64,
+    last: f64,
+    unit: String,
+    /// Whether both ends are whole numbers without a unit: then everything between is, too.
+    is_whole: bool,
+    scale: Scale,
+}
+
+/// How numbers lie between two ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Scale {
+    /// By equal differences.
+    #[default]
+    Linear,
+    /// By equal ratios.
+    Log,
 }
 
 /// Values of one range; more is surely a slip.
@@ -40,54 +91,99 @@ pub(super) enum Pace {
     Factor(f64),
 }
 
-impl Axis {
-    /// The axis of one `--vary` argument: `path=a,b,c`, or `path=from..to/count` with both ends included.
+impl Vary {
+    /// One `--vary` argument: `path=a,b,c`, or `path=from..to/count` with both ends included.
     ///
     /// # Errors
     /// What is wrong with it, and what would do.
-    pub fn parse(text: &str) -> Result<Axis, String> {
+    pub fn parse(text: &str) -> Result<Vary, String> {
         let Some((path, values)) = text.split_once('=').map(|(path, values)| (path.trim(), values.trim())) else {
             return Err(format!("--vary takes path=a,b,c or path=from..to/count, found {text:?}"));
         };
-        if let Some((from, rest)) = values.split_once("..").filter(|_| !values.starts_with(['"', '{', '['])) {
-            let range = rest.rsplit_once('/').and_then(|(to, count)| Some((to, count.trim().parse().ok()?)));
-            let (to, count) =
-                range.ok_or_else(|| format!("`{path}`: a range takes from..to/count, found {values:?}"))?;
-            return Axis::range(path, from, to, Pace::Count(count));
-        }
-        Axis::new(path, split(values).into_iter().map(Value::plain).collect())
-    }
-
-    /// An axis over `values`.
-    pub(super) fn new(path: &str, values: Vec<Value>) -> Result<Axis, String> {
-        if path.is_empty() || values.is_empty() || values.iter().any(|value| value.label.is_empty()) {
-            return Err(format!("`{path}`: an axis takes a path and one value or more, none of them empty"));
-        }
-        for (index, value) in values.iter().enumerate() {
-            if values[..index].iter().any(|before| before.label == value.label) {
-                return Err(format!("`{path}` takes the value {} twice", value.label));
-            }
-        }
-        Ok(Axis { path: path.to_owned(), values })
-    }
-
-    /// An axis from `from` to `to`, both included and both with the same unit, if any.
-    pub(super) fn range(path: &str, from: &str, to: &str, pace: Pace) -> Result<Axis, String> {
         let refuse = |why: String| format!("`{path}`: {why}");
-        let (first, unit) = quantity(from).ok_or_else(|| refuse(format!("{from:?} is no number")))?;
-        let (last, last_unit) = quantity(to).ok_or_else(|| refuse(format!("{to:?} is no number")))?;
-        if unit != last_unit {
-            return Err(refuse(format!("from and to have one unit, found {from:?} and {to:?}")));
+        let range = values.split_once("..").filter(|_| !values.starts_with(['"', '{', '[']));
+        let values = match range {
+            Some((from, rest)) => {
+                let range = rest.rsplit_once('/').and_then(|(to, count)| Some((to, count.trim().parse().ok()?)));
+                let (to, count) =
+                    range.ok_or_else(|| refuse(format!("a range takes from..to/count, found {values:?}")))?;
+                Between::new(from, to, Scale::Linear).and_then(|between| between.walk(Pace::Count(count)))
+            }
+            None => list(split(values).into_iter().map(Value::plain).collect()),
+        };
+        let levels = Levels::List(values.map_err(refuse)?);
+        if path.is_empty() {
+            Err("--vary takes a path in front of its =".to_owned())
+        } else {
+            Ok(Vary::new(path, levels))
         }
-        let numbers = pace.numbers(first, last).map_err(refuse)?;
-        let label = |number: &f64| format!("{} {unit}", short(*number)).trim_end().to_owned();
-        Axis::new(path, numbers.iter().map(|number| Value::plain(&label(number))).collect())
+    }
+
+    /// `path` over `levels`, in no group.
+    pub(super) fn new(path: &str, levels: Levels) -> Vary {
+        Vary { path: path.to_owned(), levels, zip: None }
+    }
+}
+
+/// `values`, where there are some and none of them is empty or stands twice.
+pub(super) fn list(values: Vec<Value>) -> Result<Vec<Value>, String> {
+    if values.is_empty() || values.iter().any(|value| value.label.is_empty()) {
+        return Err("an axis takes one value or more, none of them empty".to_owned());
+    }
+    let mut seen = std::collections::BTreeSet::new();
+    match values.iter().find(|value| !seen.insert(value.label.as_str())) {
+        Some(twice) => Err(format!("the value {} stands twice", twice.label)),
+        None => Ok(values),
+    }
+}
+
+impl Between {
+    /// From `from` to `to`, both with the same unit, if any.
+    pub(super) fn new(from: &str, to: &str, scale: Scale) -> Result<Between, String> {
+        let (first, unit) = quantity(from).ok_or_else(|| format!("{from:?} is no number"))?;
+        let (last, last_unit) = quantity(to).ok_or_else(|| format!("{to:?} is no number"))?;
+        if unit != last_unit {
+            return Err(format!("from and to have one unit, found {from:?} and {to:?}"));
+        }
+        if scale == Scale::Log && (first <= 0.0 || last <= 0.0) {
+            return Err(format!("a range by equal ratios has both ends above zero, found {from:?} and {to:?}"));
+        }
+        let is_whole = [from, to].iter().all(|end| end.trim().parse::<i64>().is_ok());
+        Ok(Between { first, last, unit: unit.to_owned(), is_whole, scale })
+    }
+
+    /// All values at `pace`, both ends included.
+    pub(super) fn walk(&self, pace: Pace) -> Result<Vec<Value>, String> {
+        let values = pace.numbers(self)?;
+        list(values.into_iter().map(|number| self.value(number)).collect())
+    }
+
+    /// The value at `share` of the way, to six significant digits; a whole number where both ends are.
+    pub(super) fn at(&self, share: f64) -> Value {
+        let number = self.number(share);
+        let number = if self.is_whole { libm::round(number) } else { digits(number, 6) };
+        self.value(number)
+    }
+
+    fn number(&self, share: f64) -> f64 {
+        match self.scale {
+            Scale::Linear => self.first + (self.last - self.first) * share,
+            Scale::Log => self.first * libm::pow(self.last / self.first, share),
+        }
+    }
+
+    fn value(&self, number: f64) -> Value {
+        Value::plain(format!("{} {}", digits(number, 12), self.unit).trim_end())
     }
 }
 
 impl Pace {
-    /// All numbers from `first` to `last`.
-    fn numbers(self, first: f64, last: f64) -> Result<Vec<f64>, String> {
+    /// All numbers of `between`.
+    fn numbers(self, between: &Between) -> Result<Vec<f64>, String> {
+        let (first, last) = (between.first, between.last);
+        if between.scale == Scale::Log && !matches!(self, Pace::Count(_)) {
+            return Err("a scale goes with count; step adds and factor multiplies already".to_owned());
+        }
         let count = match self {
             Pace::Count(count) => count,
             Pace::Step(step) => whole((last - first) / step)
@@ -100,7 +196,7 @@ impl Pace {
         }
         let at = |index: usize| match self {
             _ if index + 1 == count => last,
-            Pace::Count(_) => first + (last - first) * index as f64 / (count - 1) as f64,
+            Pace::Count(_) => between.number(index as f64 / (count - 1) as f64),
             Pace::Step(step) => first + step * index as f64,
             Pace::Factor(factor) => first * libm::pow(factor, index as f64),
         };
@@ -123,10 +219,9 @@ fn quantity(text: &str) -> Option<(f64, &str)> {
     Some((number, unit.trim()))
 }
 
-/// A number to 12 significant digits, as the shortest decimal.
-fn short(number: f64) -> String {
-    let rounded: f64 = format!("{number:.11e}").parse().expect("what we print we can read");
-    rounded.to_string()
+/// `number` to so many significant digits.
+fn digits(number: f64, count: usize) -> f64 {
+    format!("{number:.*e}", count - 1).parse().expect("what we print we can read")
 }
 
 /// The parts of `text` between the commas that stand outside quotes and brackets.
@@ -152,39 +247,60 @@ fn split(text: &str) -> Vec<&str> {
 mod tests {
     use super::*;
 
-    fn labels(axis: Result<Axis, String>) -> Vec<String> {
-        axis.unwrap().values.into_iter().map(|value| value.label).collect()
+    fn labels(vary: Result<Vary, String>) -> Vec<String> {
+        let Levels::List(values) = vary.unwrap().levels else { panic!("a list") };
+        values.into_iter().map(|value| value.label).collect()
+    }
+
+    fn range(from: &str, to: &str, scale: Scale, pace: Pace) -> Result<Vec<String>, String> {
+        let values = Between::new(from, to, scale)?.walk(pace)?;
+        Ok(values.into_iter().map(|value| value.label).collect())
     }
 
     #[test]
     fn lists_and_ranges() {
-        assert_eq!(labels(Axis::parse("a.b=1, 2,4")), ["1", "2", "4"]);
-        assert_eq!(labels(Axis::parse("a.b=10 min,\"1 h\"")), ["10 min", "1 h"]);
-        assert_eq!(labels(Axis::parse("a={ x = [1, 2] },{ y = {} }")), ["{ x = [1, 2] }", "{ y = {} }"]);
-        assert_eq!(labels(Axis::parse("a=1..7/4")), ["1", "3", "5", "7"]);
-        assert_eq!(labels(Axis::parse("a=10 min..40 min/3")), ["10 min", "25 min", "40 min"]);
-        assert_eq!(labels(Axis::range("a", "0.1", "0.4", Pace::Step(0.1))), ["0.1", "0.2", "0.3", "0.4"]);
-        assert_eq!(labels(Axis::range("a", "1", "8", Pace::Factor(2.0))), ["1", "2", "4", "8"]);
+        assert_eq!(labels(Vary::parse("a.b=1, 2,4")), ["1", "2", "4"]);
+        assert_eq!(labels(Vary::parse("a.b=10 min,\"1 h\"")), ["10 min", "1 h"]);
+        assert_eq!(labels(Vary::parse("a={ x = [1, 2] },{ y = {} }")), ["{ x = [1, 2] }", "{ y = {} }"]);
+        assert_eq!(labels(Vary::parse("a=1..7/4")), ["1", "3", "5", "7"]);
+        assert_eq!(labels(Vary::parse("a=10 min..40 min/3")), ["10 min", "25 min", "40 min"]);
+        let linear = Scale::Linear;
+        assert_eq!(range("0.1", "0.4", linear, Pace::Step(0.1)).unwrap(), ["0.1", "0.2", "0.3", "0.4"]);
+        assert_eq!(range("1", "8", linear, Pace::Factor(2.0)).unwrap(), ["1", "2", "4", "8"]);
+        assert_eq!(range("1 s", "1000 s", Scale::Log, Pace::Count(4)).unwrap(), ["1 s", "10 s", "100 s", "1000 s"]);
+    }
+
+    #[test]
+    fn between_whole_ends_everything_is_whole() {
+        let at = |from, to, scale, share| Between::new(from, to, scale).unwrap().at(share).label;
+        assert_eq!(at("1", "4", Scale::Linear, 0.5), "3");
+        assert_eq!(at("1.0", "4.0", Scale::Linear, 0.5), "2.5");
+        assert_eq!(at("1 min", "100 min", Scale::Log, 0.5), "10 min");
+        assert_eq!(at("0.0", "1.0", Scale::Linear, 1.0 / 3.0), "0.333333");
     }
 
     #[test]
     fn what_is_wrong_is_said() {
         let cases = [
             ("a", "--vary takes path=a,b,c or path=from..to/count, found \"a\""),
-            ("a=1,2,1", "`a` takes the value 1 twice"),
-            ("a=1,,2", "`a`: an axis takes a path and one value or more, none of them empty"),
+            ("=1", "--vary takes a path in front of its ="),
+            ("a=1,2,1", "`a`: the value 1 stands twice"),
+            ("a=1,,2", "`a`: an axis takes one value or more, none of them empty"),
             ("a=1..8", "`a`: a range takes from..to/count, found \"1..8\""),
             ("a=1..8/1", "`a`: a range has 2 to 10000 values, found 1"),
             ("a=1 s..8 min/3", "`a`: from and to have one unit, found \"1 s\" and \"8 min\""),
             ("a=x..8/3", "`a`: \"x\" is no number"),
         ];
         for (text, words) in cases {
-            assert_eq!(Axis::parse(text).unwrap_err(), words, "{text}");
+            assert_eq!(Vary::parse(text).unwrap_err(), words, "{text}");
         }
-        let missed = Axis::range("a", "0", "10", Pace::Step(3.0)).unwrap_err();
-        assert_eq!(missed, "`a`: steps of 3 from 0 do not meet 10");
-        assert!(Axis::range("a", "1", "10", Pace::Factor(2.0)).is_err());
-        assert!(Axis::range("a", "1", "10", Pace::Step(0.0)).is_err());
-        assert!(Axis::range("a", "-1", "10", Pace::Factor(2.0)).is_err());
+        let linear = Scale::Linear;
+        let missed = range("0", "10", linear, Pace::Step(3.0)).unwrap_err();
+        assert_eq!(missed, "steps of 3 from 0 do not meet 10");
+        assert!(range("1", "10", linear, Pace::Factor(2.0)).is_err());
+        assert!(range("1", "10", linear, Pace::Step(0.0)).is_err());
+        assert!(range("-1", "10", linear, Pace::Factor(2.0)).is_err());
+        assert!(range("0", "10", Scale::Log, Pace::Count(3)).is_err());
+        assert!(range("1", "8", Scale::Log, Pace::Factor(2.0)).is_err());
     }
 }

@@ -3,16 +3,21 @@
 //! and a difference between cells is theirs, not chance's.
 
 mod axis;
+mod design;
+mod draw;
 mod file;
+mod sobol;
 
-pub use axis::Axis;
+pub use axis::{Axis, Vary};
+pub use design::{Design, Drawn, Pick};
 pub use file::{SweepFile, read};
 
 use crate::ledger::Replications;
 use crate::report::{CellRows, SweepTables};
-use crate::scenario::{self, Scenario};
+use crate::scenario::{self, Change, Scenario};
 use crate::simulate;
 use rayon::prelude::*;
+use std::collections::BTreeSet;
 use std::fmt;
 use std::num::NonZeroU64;
 use std::path::Path;
@@ -22,6 +27,8 @@ use std::path::Path;
 pub enum SweepError {
     /// The sweep itself.
     Sweep(String),
+    /// The sweep file, each thing with its place.
+    File(String),
     /// The scenario of a cell.
     Cell {
         /// The values that make the cell.
@@ -35,6 +42,7 @@ impl fmt::Display for SweepError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             SweepError::Sweep(words) => write!(f, "error: {words}"),
+            SweepError::File(words) => f.write_str(words),
             SweepError::Cell { cell, words } => write!(f, "{words}\n(in the cell {cell})"),
         }
     }
@@ -56,7 +64,7 @@ pub struct Cell {
 pub struct Plan {
     /// What varies.
     pub axes: Vec<Axis>,
-    /// All combinations; the last axis varies fastest.
+    /// The combinations, in the order of the design.
     pub cells: Vec<Cell>,
     /// Runs of each cell.
     pub replications: NonZeroU64,
@@ -65,35 +73,20 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// Checks every cell of `axes` over the scenario `file` with `sets`. `baseline` picks values of the cell to compare with, each
-    /// as `path=value`; an axis that it leaves out takes its first.
+    /// Checks every cell of `swept`.
     ///
     /// # Errors
     /// All that is wrong, each thing once.
-    pub fn new(
-        file: &Path,
-        sets: &[String],
-        axes: Vec<Axis>,
-        replications: NonZeroU64,
-        baseline: &[String],
-    ) -> Result<Plan, Vec<SweepError>> {
-        if axes.is_empty() {
-            let words = "the sweep varies nothing; add --vary path=a,b,c or an [[axis]] to the sweep file";
-            return Err(vec![SweepError::Sweep(words.to_owned())]);
-        }
-        for (index, axis) in axes.iter().enumerate() {
-            if axes[..index].iter().any(|before| before.path == axis.path) {
-                return Err(vec![SweepError::Sweep(format!("two axes vary `{}`; join their values", axis.path))]);
-            }
-        }
-        let count = axes.iter().try_fold(1_usize, |count, axis| count.checked_mul(axis.values.len()));
-        let Some(count) = count.filter(|&count| count <= CELLS_MAX) else {
-            return Err(vec![SweepError::Sweep(format!("the axes make more than {CELLS_MAX} cells"))]);
-        };
-        let baseline = baseline_of(&axes, baseline).map_err(|words| vec![SweepError::Sweep(words)])?;
-        let cells: Vec<_> = (0..count).into_par_iter().map(|index| cell(file, sets, &axes, index)).collect();
-        let (mut sound, mut wrong) = (Vec::with_capacity(count), Vec::new());
-        let mut said = std::collections::BTreeSet::new();
+    pub fn new(swept: SweepFile, replications: NonZeroU64) -> Result<Plan, Vec<SweepError>> {
+        let SweepFile { scenario: file, sets, varies, design, excludes, baseline, .. } = swept;
+        let paths: Vec<String> = varies.iter().map(|vary| vary.path.clone()).collect();
+        let refuse = |words| vec![SweepError::Sweep(words)];
+        let design::Layout { axes, points, baseline } =
+            design::lay_out(varies, design, &excludes, &baseline).map_err(refuse)?;
+        names_exist(&file, &sets, &paths).map_err(refuse)?;
+        let cells: Vec<_> = points.par_iter().map(|point| cell(&file, &sets, &axes, point)).collect();
+        let (mut sound, mut wrong) = (Vec::with_capacity(points.len()), Vec::new());
+        let mut said = BTreeSet::new();
         for cell in cells {
             match cell {
                 Ok(cell) => sound.push(cell),
@@ -158,50 +151,45 @@ pub struct Results {
     pub windows: u64,
 }
 
-/// Cells that a sweep may have: rows of `cells.csv` and a checked scenario in memory for each.
-const CELLS_MAX: usize = 100_000;
-
-/// The `index`-th cell, the last axis varying fastest; else its values and what is wrong with its scenario.
-fn cell(file: &Path, sets: &[String], axes: &[Axis], index: usize) -> Result<Cell, (String, String)> {
-    let mut rest = index;
-    let mut values: Vec<&axis::Value> = axes
-        .iter()
-        .rev()
-        .map(|axis| {
-            let value = &axis.values[rest % axis.values.len()];
-            rest /= axis.values.len();
-            value
-        })
-        .collect();
-    values.reverse();
-    let own = axes.iter().zip(&values).map(|(axis, value)| format!("{}={}", axis.path, value.toml));
-    let all: Vec<String> = sets.iter().cloned().chain(own).collect();
-    let labels: Vec<String> = values.iter().map(|value| value.label.clone()).collect();
-    match scenario::load(file, &all) {
-        Ok(scenario) => Ok(Cell { values: labels, scenario }),
+/// The cell at `point`; else its values and what is wrong with its scenario.
+fn cell(file: &Path, sets: &[Change], axes: &[Axis], point: &[usize]) -> Result<Cell, (String, String)> {
+    let values = || axes.iter().zip(point).map(|(axis, &at)| (axis, &axis.values[at]));
+    let change = |(axis, value): (&Axis, &axis::Value)| Change {
+        text: format!("{}={}", axis.path, value.toml),
+        origin: "--vary".to_owned(),
+        folder: value.folder.clone(),
+    };
+    let changes: Vec<Change> = sets.iter().cloned().chain(values().map(change)).collect();
+    match scenario::load_changed(file, &changes) {
+        Ok(scenario) => Ok(Cell { values: values().map(|(_, value)| value.label.clone()).collect(), scenario }),
         Err(complaints) => {
-            let pairs = axes.iter().zip(&labels).map(|(axis, label)| format!("{}={label}", axis.path));
+            let pairs = values().map(|(axis, value)| format!("{}={}", axis.path, value.label));
             Err((pairs.collect::<Vec<_>>().join(", "), complaints.to_string()))
         }
     }
 }
 
-/// The index of the cell that `picks` name.
-fn baseline_of(axes: &[Axis], picks: &[String]) -> Result<usize, String> {
-    let mut chosen = vec![0; axes.len()];
-    for pick in picks {
-        let (path, label) =
-            pick.split_once('=').ok_or_else(|| format!("the baseline takes path=value, found {pick:?}"))?;
-        let at = axes.iter().position(|axis| axis.path == path.trim());
-        let at = at.ok_or_else(|| {
-            let known: Vec<_> = axes.iter().map(|axis| axis.path.as_str()).collect();
-            format!("the baseline names `{}`, which no axis varies; there are {}", path.trim(), known.join(", "))
-        })?;
-        let value = axes[at].values.iter().position(|value| value.label == label.trim());
-        chosen[at] = value.ok_or_else(|| {
-            let known: Vec<_> = axes[at].values.iter().map(|value| value.label.as_str()).collect();
-            format!("the baseline's {pick} is no value of its axis; there are {}", known.join(", "))
-        })?;
+/// Whether the sections that `paths` name exist in the scenario as it stands: a value of a job that is not there would make a new
+/// one, of which everything else is missing. A scenario that is wrong by itself is left to the check of its cells.
+fn names_exist(file: &Path, sets: &[Change], paths: &[String]) -> Result<(), String> {
+    let Ok(base) = scenario::load_changed(file, sets) else { return Ok(()) };
+    let section = |path: &str| path.splitn(3, '.').map(str::to_owned).collect::<Vec<_>>();
+    let written: BTreeSet<(String, String)> = base.manifest.lines().filter_map(|line| named(&section(line))).collect();
+    for path in paths {
+        let Some((kind, name)) = named(&section(path)) else { continue };
+        let known: Vec<&str> = written.iter().filter(|(of, _)| *of == kind).map(|(_, name)| name.as_str()).collect();
+        if !known.is_empty() && !known.contains(&name.as_str()) {
+            let help = scenario::instead(&name, &known, "there are").unwrap_or_default();
+            return Err(format!("`{path}`: the scenario has no {kind} named `{name}`; {help}"));
+        }
     }
-    Ok(axes.iter().zip(chosen).fold(0, |index, (axis, value)| index * axis.values.len() + value))
+    Ok(())
+}
+
+/// Kind and name of a section that a key below it is said of.
+fn named(path: &[String]) -> Option<(String, String)> {
+    match path {
+        [kind, name, _] => Some((kind.clone(), name.clone())),
+        _ => None,
+    }
 }
