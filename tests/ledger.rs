@@ -4,8 +4,8 @@ use proptest::prelude::*;
 use tollway::catalog::{CarbonSeries, ConstantGrid, GridSheet, PriceSeries, PriceUnit, TariffSheet, TimeOfUse};
 use tollway::facility::{Air, Constant, Design, Facility, Weather};
 use tollway::ledger::{
-    Accounts, Axis, Book, Boundary, ClusterBooks, Count, Crossing, Draw, Event, EventKind, Factor, Facts, Grid, Holding,
-    JobFacts, Part, ServiceFacts, Shift, SitePlan, Sum, Tenant, Use, close,
+    Accounts, Axis, Book, Boundary, ClusterBooks, Count, Crossing, Draw, Event, EventKind, Factor, Facts, Grid,
+    Holding, JobFacts, Part, ServiceFacts, Shift, SitePlan, Sum, Tenant, Use, close,
 };
 use tollway::market::{Contracts, Given, Market, Matching};
 use tollway::units::{

@@ -311,11 +311,25 @@ fn the_printed_table() {
           CO2e                        day 0.333, 0.250 days after opening, after 400 requests
           water                       day 0.333, 0.250 days after opening, after 400 requests
 
-        The same prompt on your own: laptop (llama-3.1-8b) - another model, other answers
-          0.278 Wh, 0.00278 cents of electricity, first word after 2.00 s, all after 40.0 s
+        On which day, if one thing were otherwise?
+                                               GPU time electricity       money        CO2e       water
+          research: road x 1.00                   0.250       0.333       0.251       0.333       0.333
+          research: road x 1.50                   0.333       never       0.338       never       never
+          research: road x 2.00                   0.417       never       never       never       never
+          research: road x 3.00                   never       never       never       never       never
+          drives' grid: carbon x 0.500                                                never
+          drives' grid: carbon x 2.00                                                 0.180
 
-        The road emitted as much as 0.128 car trips from New York to Boston
-        and used as much electricity as 0.00260 US homes in a year.
+        The same prompt on your own: laptop (llama-3.1-8b) - another model, other answers
+          0.278 Wh, 0.00278 cents of electricity, 0.111 g CO2e
+          first word after 2.00 s, all after 40.0 s
+
+        The road emitted as much as 0.128 car trips from New York to Boston (87 kg each, EPA 2023)
+        and used as much electricity as 0.00260 US homes in a year (10,715 kWh each, EIA 2020).
+
+        The drives emitted as much as 0.146 car trips from New York to Boston (87 kg each, EPA 2023)
+        and used as much electricity as 0.00296 US homes in a year (10,715 kWh each, EIA 2020).
+        One such car trip is 2,746 drives.
     "#]]
     .assert_eq(&table);
 }

@@ -112,10 +112,13 @@ fn what_cannot_be_rescaled_is_run_again() {
     };
     let mut crossed = 0;
     for row in &comparison {
-        assert_eq!([day("traffic", "1", row), day("utilisation", "1", row)], [(); 2].map(|()| row["crossover_day"].clone()));
+        assert_eq!(
+            [day("traffic", "1", row), day("utilisation", "1", row)],
+            [(); 2].map(|()| row["crossover_day"].clone())
+        );
         let Ok(sooner) = day("traffic", "10", row).parse::<f64>() else { continue };
         crossed += 1;
-        assert!(row["crossover_day"].parse::<f64>().is_ok_and(|day| sooner <= day), "{row:?}");
+        assert!(row["crossover_day"].parse::<f64>().map_or(true, |day| sooner <= day), "{row:?}");
     }
     assert!(crossed >= 10, "{crossed} of {} rows cross", comparison.len());
 }

@@ -118,12 +118,7 @@ pub(super) fn rescaled(row: &Row, reaches: impl Fn(f64) -> Option<Crossing>) -> 
 
 /// The crossings of a run of its own, in which `factor` had `value`.
 pub fn rerun(factor: Factor, value: f64, comparison: &Comparison) -> impl Iterator<Item = Shift> {
-    let shift = move |row: &Row| Shift {
-        factor,
-        value,
-        boundary: row.boundary,
-        axis: row.axis,
-        crossing: row.crossing,
-    };
+    let shift =
+        move |row: &Row| Shift { factor, value, boundary: row.boundary, axis: row.axis, crossing: row.crossing };
     comparison.rows().iter().map(shift)
 }

@@ -138,8 +138,7 @@ fn fill(
     folder.csvs(timelines, |to| timelines::write(accounts, step, to))?;
     let fixed = [sheets::SUMMARY, sheets::COMPARISON, sheets::SENSITIVITY];
     let fixed = fixed.into_iter().chain([sheets::POWER, sheets::UTILISATION, sheets::COST, sheets::CARBON]);
-    let mut sheets: Vec<_> =
-        fixed.chain([sheets::EVENTS, jobs.sheet.clone(), services.sheet.clone()]).collect();
+    let mut sheets: Vec<_> = fixed.chain([sheets::EVENTS, jobs.sheet.clone(), services.sheet.clone()]).collect();
     if let Some(replications) = replications {
         folder.csv(sheets::REPLICATIONS.file, |to| tables::replications(replications, to))?;
         sheets.push(sheets::REPLICATIONS);

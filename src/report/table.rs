@@ -1,9 +1,7 @@
 //! The printed table: the road against the drives, in words that need no background. At most 100 columns wide.
 
 use super::number::{people, whole};
-use crate::ledger::{
-    Accounts, Axis, Boundary, Comparison, Count, Factor, Facts, JobFacts, Row, Shift, Side, Tenant,
-};
+use crate::ledger::{Accounts, Axis, Boundary, Comparison, Count, Factor, Facts, JobFacts, Row, Shift, Side, Tenant};
 use crate::units::{SimTime, Span};
 use std::fmt::Write;
 
@@ -202,7 +200,11 @@ fn shifts(text: &mut String, comparison: &Comparison) {
             }
         };
         let row = format!("  {}", otherwise(factor, value));
-        line!(text, "{}", format!("{row:<35}{}", cells(PRINTED.each_ref().map(|printed| day(printed.axis)))).trim_end());
+        line!(
+            text,
+            "{}",
+            format!("{row:<35}{}", cells(PRINTED.each_ref().map(|printed| day(printed.axis)))).trim_end()
+        );
     }
 }
 

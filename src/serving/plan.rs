@@ -152,11 +152,9 @@ mod tests {
     fn a_trace_is_thinned_or_repeated_evenly() {
         let request = |index: u64| Request { at: SimTime::from_nanos(index), prompt: 1, output: 1 };
         let trace = ArrivalPlan::Trace((0..6).map(request).collect());
-        for (factor, expected) in [
-            (0.5, &[1, 3, 5][..]),
-            (1.0, &[0, 1, 2, 3, 4, 5]),
-            (1.5, &[0, 1, 1, 2, 3, 3, 4, 5, 5]),
-        ] {
+        for (factor, expected) in
+            [(0.5, &[1, 3, 5][..]), (1.0, &[0, 1, 2, 3, 4, 5]), (1.5, &[0, 1, 1, 2, 3, 3, 4, 5, 5])]
+        {
             let ArrivalPlan::Trace(scaled) = trace.times(Ratio::new(factor)) else { panic!("a trace stays one") };
             let kept: Vec<u64> = scaled.iter().map(|request| request.at.nanos()).collect();
             assert_eq!(kept, expected, "{factor}");
