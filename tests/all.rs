@@ -9,6 +9,7 @@ mod evidence;
 mod fluid;
 mod layers;
 mod ledger;
+mod power;
 mod report;
 mod run;
 mod scenario;

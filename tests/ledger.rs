@@ -546,8 +546,8 @@ proptest! {
                 lines.cost += entry.own.bill + entry.holding;
                 lines.carbon += entry.own.carbon;
                 lines.time += entry.spent.time;
-                prop_assert!(entry.losses <= entry.own.energy);
-                prop_assert!(entry.losses.is_zero() || line.part == Part::LossesAndCooling && weather.is_some());
+                prop_assert!(entry.losses.total() <= entry.own.energy);
+                prop_assert!(entry.losses.total().is_zero() || line.part == Part::LossesAndCooling && weather.is_some());
                 prop_assert!(line.part != Part::LossesAndCooling || entry.spent.is_zero());
             }
         }

@@ -70,7 +70,7 @@ fn headers() {
             summary: subject,metric,value,unit,boundary
             comparison: boundary,axis,training,inference,ratio,per_request,per_1k_tokens,crossover_day,crossover_requests,crossover_tokens,crossover_days_open,research_multiplier,per_1k_prompt_tokens
             sensitivity: factor,value,method,boundary,axis,crossover_day,crossover_requests,crossover_tokens,crossover_days_open
-            power: time_s,time_utc,site,cluster,tenant,part,accelerator_kw,host_kw,facility_kw,losses_kw,cooling_kw,power_kw,energy_kwh,meter_kw
+            power: time_s,time_utc,site,cluster,tenant,part,accelerator_kw,host_kw,facility_kw,losses_kw,cooling_kw,psu_kw,rectifier_kw,pdu_kw,ups_kw,transformer_kw,power_kw,energy_kwh,meter_kw
             utilisation: time_s,time_utc,site,cluster,tenant,part,gpus_count,gpus_fraction,arrived_count,completed_count,rejected_count,failed_count,prompt_tokens,output_tokens
             cost: time_s,time_utc,site,cluster,tenant,part,holding_usd,energy_usd,cost_usd
             carbon: time_s,time_utc,site,cluster,tenant,part,carbon_kgco2e,upstream_kgco2e,embodied_kgco2e,water_l,water_offsite_l,market_kgco2e
@@ -85,13 +85,13 @@ fn the_first_rows_of_the_power_timeline() {
         let text = std::fs::read_to_string(dir.join("power.csv")).expect("a file");
         let rows: Vec<&str> = text.lines().skip(1).take(7).collect();
         expect![[r#"
-            0,2026-01-01T00:00:00Z,hall,main,training.pretrain,active,8,2,0,,,10,10,17.76
-            0,2026-01-01T00:00:00Z,hall,main,training.pretrain,spare,0.8,0.8,0,,,1.6,1.6,17.76
-            0,2026-01-01T00:00:00Z,hall,main,service.chat,active,0,0,0,,,0,0,17.76
-            0,2026-01-01T00:00:00Z,hall,main,service.chat,warm_idle,0,0,0,,,0,0,17.76
-            0,2026-01-01T00:00:00Z,hall,main,idle,unallocated,1.6,1.6,0,,,3.2,3.2,17.76
-            0,2026-01-01T00:00:00Z,hall,,facility,losses_and_cooling,0,0,2.96,,,2.96,2.96,17.76
-            0,2026-01-01T00:00:00Z,,,device.laptop,active,0,0,0,,,0,0,0"#]]
+            0,2026-01-01T00:00:00Z,hall,main,training.pretrain,active,8,2,0,,,,,,,,10,10,17.76
+            0,2026-01-01T00:00:00Z,hall,main,training.pretrain,spare,0.8,0.8,0,,,,,,,,1.6,1.6,17.76
+            0,2026-01-01T00:00:00Z,hall,main,service.chat,active,0,0,0,,,,,,,,0,0,17.76
+            0,2026-01-01T00:00:00Z,hall,main,service.chat,warm_idle,0,0,0,,,,,,,,0,0,17.76
+            0,2026-01-01T00:00:00Z,hall,main,idle,unallocated,1.6,1.6,0,,,,,,,,3.2,3.2,17.76
+            0,2026-01-01T00:00:00Z,hall,,facility,losses_and_cooling,0,0,2.96,,,,,,,,2.96,2.96,17.76
+            0,2026-01-01T00:00:00Z,,,device.laptop,active,0,0,0,,,,,,,,0,0,0"#]]
         .assert_eq(&rows.join("\n"));
     });
 }

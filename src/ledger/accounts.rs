@@ -445,7 +445,7 @@ impl Accounts {
             for entry in &entries[meter.lines.clone()] {
                 site.sum += Sum::of(entry, entry.own);
                 site.it += entry.spent.node();
-                site.losses += entry.losses;
+                site.losses += entry.losses.total();
             }
             site.peak = site.peak.max((site.sum.energy - before).mean_over(self.grid.span(bin)));
             site.has_cluster = true;
