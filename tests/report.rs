@@ -98,7 +98,8 @@ fn the_first_rows_of_the_power_timeline() {
 
 #[test]
 fn columns_are_unique_and_end_in_a_known_unit() {
-    const PLAIN: [&str; 27] = [
+    const PLAIN: [&str; 28] = [
+        "category",
         "factor",
         "method",
         "per_1k_prompt_tokens",
@@ -232,7 +233,7 @@ fn the_data_package_describes_every_column() {
         let text = std::fs::read_to_string(dir.join("datapackage.json")).expect("a file");
         let package: serde_json::Value = serde_json::from_str(&text).expect("JSON");
         let resources = package["resources"].as_array().expect("resources");
-        assert_eq!(resources.len(), 10);
+        assert_eq!(resources.len(), 11);
         for resource in resources {
             let file = resource["path"].as_str().expect("a path");
             let mut reader = csv::Reader::from_path(dir.join(file)).expect("a file");
@@ -255,8 +256,36 @@ fn the_same_inputs_give_the_same_bytes() {
                 assert_eq!(read(one), read(two), "{}", name.display());
                 files += 1;
             }
-            assert_eq!(files, 13);
+            assert_eq!(files, 14);
         });
+    });
+}
+
+/// Both ways of adding up: rows with the overhead apart, and rows with their shares of it.
+#[test]
+fn everything_belongs_to_exactly_one_row() {
+    with_results(|dir| {
+        let rows = rows(dir, "attribution.csv");
+        let of = |category: &str, column: &str| -> f64 {
+            rows.iter().filter(|row| row["category"] == category).map(|row| number(row, column)).sum()
+        };
+        let placed = ["job", "service", "spare", "repair", "idle"];
+        for (own, share, metered) in [
+            ("energy_kwh", "share_kwh", 113.28),
+            ("energy_usd", "share_usd", 11.328),
+            ("carbon_kgco2e", "share_kgco2e", 45.312),
+            ("upstream_kgco2e", "share_upstream_kgco2e", 5.664),
+            ("water_offsite_l", "share_offsite_l", 113.28 * 4.52),
+        ] {
+            let held: f64 = placed.iter().map(|category| of(category, own)).sum();
+            let shares: f64 = placed.iter().map(|category| of(category, share)).sum();
+            assert!((held + of("overhead", own) - metered).abs() < 1e-9, "{own}");
+            assert!((held + shares - metered).abs() < 1e-9, "{share}");
+        }
+        assert_eq!([of("job", "energy_kwh"), of("service", "energy_kwh"), of("spare", "energy_kwh")], [20.0, 26.4, 3.2]);
+        assert_eq!([of("device", "energy_kwh"), of("device", "energy_usd")], [0.025, 0.0025]);
+        let boundaries: Vec<&str> = rows.iter().map(|row| row["boundary"].as_str()).collect();
+        assert_eq!(boundaries, ["B2", "B3", "B2", "B3", "", "B4", "B2"]);
     });
 }
 
