@@ -17,3 +17,4 @@ mod serving;
 mod sweep;
 mod trace;
 mod training;
+mod worlds;
