@@ -87,7 +87,7 @@ impl World {
     fn text(&self) -> String {
         let tariff = [
             "{ flat = \"$0.0826/kWh\" }",
-            "{ flat = \"-$0.03/kWh\" }",
+            "{ flat = \"$0.5/kWh\" }",
             "{ time_of_use = { zone = \"America/New_York\", base = \"$0.07/kWh\", demand = \"$20.7/kW\", \
              periods = [{ days = \"weekdays\", from = 7, to = 22, price = \"$0.31/kWh\" }] } }",
             "\"de-lu-wholesale-2024\"",
