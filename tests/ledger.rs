@@ -372,6 +372,48 @@ fn figures_of_a_job_and_a_service() {
     assert_eq!(accounts.figure("device.laptop", "tpot_mean", ""), None, "the mean of nothing");
 }
 
+/// The small world's money by what it went to, and its carbon by scope.
+#[test]
+fn what_failures_idleness_and_limits_cost() {
+    let facts = ServiceFacts { opened: Some(hour(2)), in_flight: 1, slo_share: Some(0.25), ..ServiceFacts::default() };
+    let chat = Tenant { facts: Facts::Service(facts), ..chat() };
+    // An hour of the 8 GPUs is lost work: 8 GPU-h and 10 of 23.2 kWh; the bill is $2.784.
+    let mut job = pretrain(1.0);
+    job.book = Book::new(ten_hours());
+    job.book.spend(Use::Productive, hour(0), hour(1), Draw::new(8, Watts::new(1_000), Watts::new(250)));
+    job.book.spend(Use::Recomputed, hour(1), hour(2), Draw::new(8, Watts::new(1_000), Watts::new(250)));
+    job.book.spend(Use::Spare, hour(0), hour(2), Draw::new(8, Watts::new(100), Watts::new(100)));
+    let warm = 32.0 * 1.5 + 3.168 * 6.4 / 26.4;
+    expect_figures(
+        &close_small(owned(), vec![job, chat, laptop()]),
+        &[
+            ("training.pretrain", "cost_of_failures", "B4", 8.0 * 1.5 + 2.784 * 10.0 / 23.2),
+            ("training.pretrain", "cost_of_idle", "B4", 16.0 * 1.5 + 2.784 * 3.2 / 23.2),
+            ("training.pretrain", "cost_per_gpu_hour", "B4", 1.5 + 2.784 / 32.0),
+            ("training.pretrain", "cost_per_million_tokens", "B4", 48.0 + 2.784),
+            ("service.chat", "cost_of_idle", "B4", warm),
+            ("service.chat", "cost_of_slo", "B4", (96.0 + 3.168) / 4.0),
+            ("service.chat", "cost_per_million_output_tokens", "B4", (96.0 + 3.168) / 0.008),
+            ("service.chat", "energy_per_1k_prompt_tokens", "B4", 31.68 / 200.0),
+            ("service.chat", "water_per_1k_output_tokens", "B4", 26.4 * 5.784 / 8.0),
+            ("training.pretrain", "carbon_scope1", "B4", 0.0),
+            ("training.pretrain", "carbon_scope2", "B4", 11.136),
+            ("training.pretrain", "carbon_scope3", "B4", 1.392 + 0.64),
+            ("site.hall", "carbon_scope2", "B4", 45.312),
+        ],
+    );
+    let rent = Holding::Rented(DollarsPerHour::from_f64(2.0));
+    expect_figures(
+        &close_small(rent, vec![pretrain(1.0)]),
+        &[
+            ("training.pretrain", "carbon_scope2", "B4", 0.0),
+            ("training.pretrain", "carbon_scope3", "B4", 11.136 + 1.392),
+            ("training.pretrain", "cost_of_failures", "B4", 0.0),
+            ("training.pretrain", "cost_of_idle", "B4", 32.0),
+        ],
+    );
+}
+
 #[test]
 fn crossings_come_from_the_cumulative_series() {
     let accounts = small_world(1.0);
@@ -546,8 +588,8 @@ proptest! {
                 lines.cost += entry.own.bill + entry.holding;
                 lines.carbon += entry.own.carbon;
                 lines.time += entry.spent.time;
-                prop_assert!(entry.losses <= entry.own.energy);
-                prop_assert!(entry.losses.is_zero() || line.part == Part::LossesAndCooling && weather.is_some());
+                prop_assert!(entry.losses.total() <= entry.own.energy);
+                prop_assert!(entry.losses.total().is_zero() || line.part == Part::LossesAndCooling && weather.is_some());
                 prop_assert!(line.part != Part::LossesAndCooling || entry.spent.is_zero());
             }
         }

@@ -70,7 +70,7 @@ fn headers() {
             summary: subject,metric,value,unit,boundary
             comparison: boundary,axis,training,inference,ratio,per_request,per_1k_tokens,crossover_day,crossover_requests,crossover_tokens,crossover_days_open,research_multiplier,per_1k_prompt_tokens
             sensitivity: factor,value,method,boundary,axis,crossover_day,crossover_requests,crossover_tokens,crossover_days_open
-            power: time_s,time_utc,site,cluster,tenant,part,accelerator_kw,host_kw,facility_kw,losses_kw,cooling_kw,power_kw,energy_kwh,meter_kw
+            power: time_s,time_utc,site,cluster,tenant,part,accelerator_kw,host_kw,facility_kw,losses_kw,cooling_kw,psu_kw,rectifier_kw,pdu_kw,ups_kw,transformer_kw,power_kw,energy_kwh,meter_kw
             utilisation: time_s,time_utc,site,cluster,tenant,part,gpus_count,gpus_fraction,arrived_count,completed_count,rejected_count,failed_count,prompt_tokens,output_tokens
             cost: time_s,time_utc,site,cluster,tenant,part,holding_usd,energy_usd,cost_usd
             carbon: time_s,time_utc,site,cluster,tenant,part,carbon_kgco2e,upstream_kgco2e,embodied_kgco2e,water_l,water_offsite_l,market_kgco2e
@@ -85,20 +85,21 @@ fn the_first_rows_of_the_power_timeline() {
         let text = std::fs::read_to_string(dir.join("power.csv")).expect("a file");
         let rows: Vec<&str> = text.lines().skip(1).take(7).collect();
         expect![[r#"
-            0,2026-01-01T00:00:00Z,hall,main,training.pretrain,active,8,2,0,,,10,10,17.76
-            0,2026-01-01T00:00:00Z,hall,main,training.pretrain,spare,0.8,0.8,0,,,1.6,1.6,17.76
-            0,2026-01-01T00:00:00Z,hall,main,service.chat,active,0,0,0,,,0,0,17.76
-            0,2026-01-01T00:00:00Z,hall,main,service.chat,warm_idle,0,0,0,,,0,0,17.76
-            0,2026-01-01T00:00:00Z,hall,main,idle,unallocated,1.6,1.6,0,,,3.2,3.2,17.76
-            0,2026-01-01T00:00:00Z,hall,,facility,losses_and_cooling,0,0,2.96,,,2.96,2.96,17.76
-            0,2026-01-01T00:00:00Z,,,device.laptop,active,0,0,0,,,0,0,0"#]]
+            0,2026-01-01T00:00:00Z,hall,main,training.pretrain,active,8,2,0,,,,,,,,10,10,17.76
+            0,2026-01-01T00:00:00Z,hall,main,training.pretrain,spare,0.8,0.8,0,,,,,,,,1.6,1.6,17.76
+            0,2026-01-01T00:00:00Z,hall,main,service.chat,active,0,0,0,,,,,,,,0,0,17.76
+            0,2026-01-01T00:00:00Z,hall,main,service.chat,warm_idle,0,0,0,,,,,,,,0,0,17.76
+            0,2026-01-01T00:00:00Z,hall,main,idle,unallocated,1.6,1.6,0,,,,,,,,3.2,3.2,17.76
+            0,2026-01-01T00:00:00Z,hall,,facility,losses_and_cooling,0,0,2.96,,,,,,,,2.96,2.96,17.76
+            0,2026-01-01T00:00:00Z,,,device.laptop,active,0,0,0,,,,,,,,0,0,0"#]]
         .assert_eq(&rows.join("\n"));
     });
 }
 
 #[test]
 fn columns_are_unique_and_end_in_a_known_unit() {
-    const PLAIN: [&str; 27] = [
+    const PLAIN: [&str; 28] = [
+        "category",
         "factor",
         "method",
         "per_1k_prompt_tokens",
@@ -232,7 +233,7 @@ fn the_data_package_describes_every_column() {
         let text = std::fs::read_to_string(dir.join("datapackage.json")).expect("a file");
         let package: serde_json::Value = serde_json::from_str(&text).expect("JSON");
         let resources = package["resources"].as_array().expect("resources");
-        assert_eq!(resources.len(), 10);
+        assert_eq!(resources.len(), 11);
         for resource in resources {
             let file = resource["path"].as_str().expect("a path");
             let mut reader = csv::Reader::from_path(dir.join(file)).expect("a file");
@@ -255,8 +256,36 @@ fn the_same_inputs_give_the_same_bytes() {
                 assert_eq!(read(one), read(two), "{}", name.display());
                 files += 1;
             }
-            assert_eq!(files, 13);
+            assert_eq!(files, 14);
         });
+    });
+}
+
+/// Both ways of adding up: rows with the overhead apart, and rows with their shares of it.
+#[test]
+fn everything_belongs_to_exactly_one_row() {
+    with_results(|dir| {
+        let rows = rows(dir, "attribution.csv");
+        let of = |category: &str, column: &str| -> f64 {
+            rows.iter().filter(|row| row["category"] == category).map(|row| number(row, column)).sum()
+        };
+        let placed = ["job", "service", "spare", "repair", "idle"];
+        for (own, share, metered) in [
+            ("energy_kwh", "share_kwh", 113.28),
+            ("energy_usd", "share_usd", 11.328),
+            ("carbon_kgco2e", "share_kgco2e", 45.312),
+            ("upstream_kgco2e", "share_upstream_kgco2e", 5.664),
+            ("water_offsite_l", "share_offsite_l", 113.28 * 4.52),
+        ] {
+            let held: f64 = placed.iter().map(|category| of(category, own)).sum();
+            let shares: f64 = placed.iter().map(|category| of(category, share)).sum();
+            assert!((held + of("overhead", own) - metered).abs() < 1e-9, "{own}");
+            assert!((held + shares - metered).abs() < 1e-9, "{share}");
+        }
+        assert_eq!([of("job", "energy_kwh"), of("service", "energy_kwh"), of("spare", "energy_kwh")], [20.0, 26.4, 3.2]);
+        assert_eq!([of("device", "energy_kwh"), of("device", "energy_usd")], [0.025, 0.0025]);
+        let boundaries: Vec<&str> = rows.iter().map(|row| row["boundary"].as_str()).collect();
+        assert_eq!(boundaries, ["B2", "B3", "B2", "B3", "", "B4", "B2"]);
     });
 }
 

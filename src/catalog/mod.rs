@@ -22,7 +22,10 @@ pub use grids::{CarbonSeries, ConstantGrid, GRIDS, GridSheet, US_WATER};
 pub use models::{MODELS, ModelSheet};
 pub use named::{Entry, Named, find, names};
 pub use nodes::{NODES, NodeSheet};
-pub use powers::{POWERS, PowerRow, ROOFLINES, RooflineRow, power_row, roofline_row};
+pub use powers::{
+    POWER_TABLES, POWERS, PowerRow, PowerTable, ROOFLINES, RooflineRow, STEP_POWERS, StepPowerRow, power_row,
+    power_table, roofline_row, step_power_row,
+};
 pub use precision::Precision;
 pub use profiles::Profile;
 pub use tariffs::{Days, Period, PriceSeries, PriceUnit, TARIFFS, TariffSheet, TimeOfUse};

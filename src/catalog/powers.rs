@@ -1,4 +1,4 @@
-//! Measured power of GPUs that decode, by batch.
+//! Measured power of GPUs that decode, by batch: the points, and two forms fitted to them.
 
 use crate::units::{Share, Watts};
 
@@ -78,6 +78,107 @@ pub static POWERS: &[PowerRow] = &[
         error: Share::new(0.011),
         source: MEASURED,
     },
+];
+
+/// Mean watts of one GPU of a saturated engine, by batch.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct PowerTable {
+    /// Catalog name of the GPU.
+    pub gpu: &'static str,
+    /// Catalog name of the model.
+    pub model: &'static str,
+    /// Tensor-parallel GPUs.
+    pub tp: u32,
+    /// Sequences and watts, the smallest batch first.
+    pub points: &'static [(u32, f64)],
+    /// What was measured.
+    pub source: &'static str,
+}
+
+/// The measured points of that deployment; `None` where nothing was measured.
+#[must_use]
+pub fn power_table(gpu: &str, model: &str, tp: u32) -> Option<&'static PowerTable> {
+    POWER_TABLES.iter().find(|row| row.gpu == gpu && row.model == model && row.tp == tp)
+}
+
+/// All measured points of the catalog.
+pub static POWER_TABLES: &[PowerTable] = &[
+    // models/energy.md section 2, first table.
+    PowerTable {
+        gpu: "h100-sxm",
+        model: "llama-3.1-8b",
+        tp: 1,
+        points: &[(8, 486.0), (64, 610.0), (128, 669.0), (256, 691.0), (512, 688.0)],
+        source: MEASURED,
+    },
+    // models/energy.md section 2, first table.
+    PowerTable {
+        gpu: "h100-sxm",
+        model: "llama-3.1-70b",
+        tp: 4,
+        points: &[(8, 441.0), (64, 500.0), (128, 546.0), (256, 589.0), (512, 623.0), (1_024, 637.0)],
+        source: MEASURED,
+    },
+    // models/energy.md section 2, first table.
+    PowerTable {
+        gpu: "b200-sxm",
+        model: "llama-3.1-70b",
+        tp: 2,
+        points: &[(8, 849.0), (64, 905.0), (128, 957.0), (256, 971.0), (512, 966.0), (1_024, 969.0)],
+        source: MEASURED,
+    },
+    // models/energy.md section 2, first table: it does fall between 64 and 128.
+    PowerTable {
+        gpu: "b200-sxm",
+        model: "llama-3.1-8b",
+        tp: 1,
+        points: &[(8, 639.0), (64, 617.0), (128, 449.0), (256, 540.0), (512, 577.0), (1_024, 600.0)],
+        source: MEASURED,
+    },
+];
+
+/// Power where the step time is known: `p0 + (p1 + p2 B) / t` at batch `B` and a step of `t` ms.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct StepPowerRow {
+    /// Catalog name of the GPU.
+    pub gpu: &'static str,
+    /// Catalog name of the model.
+    pub model: &'static str,
+    /// Tensor-parallel GPUs.
+    pub tp: u32,
+    /// Watts at all times.
+    pub p0: Watts,
+    /// Energy of a step, in watt-milliseconds.
+    pub p1_w_ms: f64,
+    /// And of each sequence in it, in watt-milliseconds.
+    pub p2_w_ms: f64,
+    /// Mean relative error on the measured batches.
+    pub error: Share,
+    /// What was fitted.
+    pub source: &'static str,
+}
+
+/// The fitted form of that deployment; `None` where nothing was measured.
+#[must_use]
+pub fn step_power_row(gpu: &str, model: &str, tp: u32) -> Option<&'static StepPowerRow> {
+    STEP_POWERS.iter().find(|row| row.gpu == gpu && row.model == model && row.tp == tp)
+}
+
+const fn step_power(
+    (gpu, model, tp): (&'static str, &'static str, u32),
+    p0: u64,
+    [p1_w_ms, p2_w_ms]: [f64; 2],
+    error: f64,
+) -> StepPowerRow {
+    StepPowerRow { gpu, model, tp, p0: Watts::new(p0), p1_w_ms, p2_w_ms, error: Share::new(error), source: MEASURED }
+}
+
+/// All forms of power by step time in the catalog: models/energy.md section 2, form B.
+pub static STEP_POWERS: &[StepPowerRow] = &[
+    step_power(("h100-sxm", "llama-3.1-8b", 1), 0, [3_139.0, 59.0], 0.015),
+    step_power(("h100-sxm", "llama-3.1-70b", 4), 423, [0.0, 26.3], 0.016),
+    step_power(("b200-sxm", "llama-3.1-70b", 2), 871, [0.0, 8.82], 0.025),
+    step_power(("b200-sxm", "llama-3.1-8b", 1), 291, [1_344.0, 24.3], 0.028),
 ];
 
 const MEASURED: &str =

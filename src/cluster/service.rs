@@ -3,7 +3,7 @@
 use super::Lp;
 use super::halls::Hall;
 use crate::ledger::{Book, Event, EventKind, ServiceFacts};
-use crate::serving::{Autoscaler, Fidelity, ServicePlan, Telemetry, cells};
+use crate::serving::{Autoscaler, Fidelity, ServicePlan, Telemetry, cells, slo_share};
 use crate::units::SimTime;
 use crate::world::NodeSet;
 use std::ops::Range;
@@ -149,6 +149,7 @@ impl Service {
         if let Doors::Open(since) = self.doors {
             facts.opened = Some(since);
         }
+        facts.slo_share = slo_share(&self.plan);
         for event in self.events {
             book.log(event);
         }

@@ -4,10 +4,12 @@
 //! value: 1 kWh of IT, PUE 1.2, WUE 0.36 L/kWh and 4.52 L/kWh of the grid take 0.36 + 5.424 = 5.784 L.
 
 mod constant;
+mod conversion;
 mod series;
 mod weather;
 
 pub use constant::Constant;
+pub use conversion::{Chain, ConversionSection, Converter, Losses, Lumped, Stage};
 pub use series::{SeriesSection, measured};
 pub use weather::{Air, Design, Weather, WeatherSection, WeatherSeries};
 
@@ -50,7 +52,7 @@ pub struct Overhead {
     /// Conversion losses and cooling.
     pub energy: Joules,
     /// Conversion losses in it, where the model tells them apart.
-    pub losses: Option<Joules>,
+    pub losses: Option<Losses>,
     /// Water that the site evaporates.
     pub water: Litres,
 }

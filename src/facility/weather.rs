@@ -14,7 +14,7 @@
 //! 4..9 (models/energy.md section 4). PUE = (P + losses + C + fans) / P, WUE = water / P. Worked values at P = 0.7 P_rated: `air`
 //! at 10 C 1.0999 and at 30 C 1.3320; `tower` at 25 C wet-bulb 1.2916 and 1.930 L/kWh.
 
-use super::Overhead;
+use super::{ConversionSection, Losses, Overhead};
 use crate::units::{Joules, LitresPerKwh, Span, Watts};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -27,6 +27,9 @@ pub struct WeatherSection {
     pub design: Design,
     /// The outdoor air of each hour, of any year: paired by month, day and hour (UTC).
     pub series: WeatherSeries,
+    /// What is lost between the meter and the nodes.
+    #[serde(default)]
+    pub conversion: ConversionSection,
 }
 
 /// Where hourly temperatures stand.
@@ -76,15 +79,14 @@ impl Air {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Weather {
     design: Design,
-    /// Rated power of all nodes.
+    conversion: ConversionSection,
+    /// Rated power of all nodes, and how many they are.
     rated: Watts,
+    nodes: u32,
     /// One an hour; the last holds on.
     air: Vec<Air>,
 }
 
-// UPS and PDU, models/energy.md section 3: 4.43 % of IT at 70 % load, 6.33 % at 30 %.
-const STANDING_LOSS: f64 = 0.01;
-const LOAD_LOSS: f64 = 0.03;
 // 3.6 MJ of heat evaporate 3.6 / 2.45 = 1.47 kg of water.
 const EVAPORATION: f64 = 1.47;
 // Blow-down of a tower at five cycles of concentration, 5 / 4; share of its heat that leaves as vapour.
@@ -96,11 +98,17 @@ const PAD_BLEED: f64 = 1.15;
 const TOWER_FANS: f64 = 0.015;
 
 impl Weather {
-    /// A site of `rated` nodes; at least one hour.
+    /// A site of `rated` nodes whose UPS and PDUs lose what is usual; at least one hour.
     #[must_use]
     pub fn new(design: Design, rated: Watts, air: Vec<Air>) -> Weather {
         assert!(!air.is_empty(), "a run has at least one hour of weather");
-        Weather { design, rated, air }
+        Weather { design, conversion: ConversionSection::default(), rated, nodes: 0, air }
+    }
+
+    /// The same site with another way from the meter to its `nodes` nodes.
+    #[must_use]
+    pub fn converted(self, conversion: ConversionSection, nodes: u32) -> Weather {
+        Weather { conversion, nodes, ..self }
     }
 
     /// Hours that differ.
@@ -111,15 +119,16 @@ impl Weather {
     /// What the facility adds to `it`, drawn over `span` of the `hour`-th hour. Nodes that draw nothing are off, and their UPS too.
     pub(super) fn overhead(&self, it: Joules, hour: usize, span: Span) -> Overhead {
         if it.is_zero() {
-            return Overhead { losses: Some(Joules::ZERO), ..Overhead::default() };
+            return Overhead { losses: Some(Losses::default()), ..Overhead::default() };
         }
-        let losses = (self.rated * span).scale(STANDING_LOSS) + it.scale(LOAD_LOSS);
-        let heat = it + losses;
+        let losses = self.conversion.losses(it, span, self.rated, self.nodes);
+        let lost = losses.total();
+        let heat = it + lost;
         let air = self.air[hour.min(self.air.len() - 1)];
         let compressor = heat.scale(self.design.compressor(air));
         let (fans, tower) = self.design.fans();
         let water = per_kwh(self.design.evaporation(air)) * (heat + compressor.scale(self.design.tower_heat()));
-        Overhead { energy: losses + compressor + it.scale(fans) + heat.scale(tower), losses: Some(losses), water }
+        Overhead { energy: lost + compressor + it.scale(fans) + heat.scale(tower), losses: Some(losses), water }
     }
 }
 
@@ -241,6 +250,29 @@ mod tests {
                 let pue = air.iter().map(|&air| at(design, 0.7, air).0).sum::<f64>() / air.len() as f64;
                 assert!((pue - mean).abs() <= 0.002, "{design:?} {city}: {pue:.4}, not {mean}");
             }
+        }
+    }
+
+    #[test]
+    fn water_and_the_worst_hour_of_a_year() {
+        let cities = ["frankfurt", "toronto", "philadelphia", "san_jose", "dallas", "sydney", "singapore"];
+        // Least and most annual WUE, and the worst hour's PUE, over the seven cities: models/energy.md section 4.
+        for (design, least, most, worst) in [
+            (Design::Air, "0.00", "0.00", "1.45"),
+            (Design::Tower, "1.70", "1.93", "1.31"),
+            (Design::Adiabatic, "0.02", "0.30", "1.33"),
+            (Design::Liquid, "0.00", "0.00", "1.30"),
+        ] {
+            let (mut waters, mut hottest) = (Vec::new(), 0.0_f64);
+            for city in cities {
+                let Some(air) = year(city) else { return };
+                let hours: Vec<(f64, f64)> = air.iter().map(|&air| at(design, 0.7, air)).collect();
+                waters.push(hours.iter().map(|hour| hour.1).sum::<f64>() / hours.len() as f64);
+                hottest = hours.iter().map(|hour| hour.0).fold(hottest, f64::max);
+            }
+            let range = (waters.iter().copied().fold(f64::MAX, f64::min), waters.iter().copied().fold(0.0, f64::max));
+            let printed = [range.0, range.1, hottest].map(|value| format!("{value:.2}"));
+            assert_eq!(printed, [least, most, worst], "{design:?}");
         }
     }
 

@@ -96,6 +96,17 @@ impl Part {
         }
     }
 
+    /// The narrowest boundary that holds it; B1 holds the accelerators of active GPUs alone. None of what nobody held.
+    #[must_use]
+    pub const fn boundary(self) -> Option<Boundary> {
+        match self {
+            Part::Active => Some(Boundary::B2),
+            Part::Spare | Part::Repair | Part::WarmIdle => Some(Boundary::B3),
+            Part::LossesAndCooling => Some(Boundary::B4),
+            Part::Unallocated => None,
+        }
+    }
+
     /// The part that a use belongs to.
     const fn of(what: Use) -> Part {
         match what {
@@ -274,6 +285,7 @@ pub struct Accounts {
     pub(super) demand: BTreeMap<(usize, usize), Dollars>,
     /// Market-based carbon of each bin, by site; none of sites without contracts.
     pub(super) market_based: BTreeMap<usize, Vec<GramsCo2e>>,
+    line_sums: Vec<Entry>,
     pub(super) tenant_sums: Vec<Sums>,
     pub(super) idle_sums: Vec<Sum>,
     pub(super) site_sums: Vec<SiteSum>,
@@ -297,6 +309,7 @@ pub fn close(
         grid,
         sites: sites.to_vec(),
         clusters: clusters.to_vec(),
+        line_sums: vec![Entry::default(); lines.len()],
         tenant_sums: vec![Sums::default(); tenants.len()],
         idle_sums: vec![Sum::default(); clusters.len()],
         site_sums: vec![SiteSum::default(); sites.len()],
@@ -343,6 +356,43 @@ impl Accounts {
     #[must_use]
     pub fn comparison(&self) -> &Comparison {
         &self.comparison
+    }
+
+    /// What an hour of one GPU costs the `index`-th tenant, energy apart where it is billed on top; none for a device.
+    #[must_use]
+    pub fn price(&self, index: usize) -> Option<DollarsPerHour> {
+        let (Holding::Rented(price) | Holding::Owned(price)) = self.clusters[self.tenants[index].cluster?].holding;
+        Some(price)
+    }
+
+    /// Whether the `index`-th tenant rents what it holds, so that somebody else buys its energy.
+    #[must_use]
+    pub fn rents(&self, index: usize) -> bool {
+        let cluster = self.tenants[index].cluster.map(|cluster| &self.clusters[cluster]);
+        cluster.is_some_and(|cluster| matches!(cluster.holding, Holding::Rented(_)))
+    }
+
+    /// To which of `job`, `service`, `device`, `spare`, `repair`, `idle` and `overhead` a line belongs. A replica that waits for
+    /// requests belongs to its service; what nobody holds is idle.
+    #[must_use]
+    pub fn category(&self, line: &Line) -> &'static str {
+        match (line.part, line.tenant.map(|tenant| &self.tenants[tenant].facts)) {
+            (Part::LossesAndCooling, _) => "overhead",
+            (Part::Spare, _) => "spare",
+            (Part::Repair, _) => "repair",
+            (Part::Active | Part::WarmIdle | Part::Unallocated, holder) => match holder {
+                Some(Facts::Job(_)) => "job",
+                Some(Facts::Service(_)) => "service",
+                Some(Facts::Device(_)) => "device",
+                None => "idle",
+            },
+        }
+    }
+
+    /// What each line added up to over the whole run, in the order of [`lines`](Accounts::lines).
+    #[must_use]
+    pub fn line_sums(&self) -> &[Entry] {
+        &self.line_sums
     }
 
     /// Enters where the drives overtake the road in runs of their own.
@@ -418,6 +468,7 @@ impl Accounts {
             let entries = self.settle(bin);
             let mut serving = Sums::default();
             for (index, entry) in entries.iter().enumerate() {
+                self.line_sums[index] += *entry;
                 let (part, tenant, cluster) =
                     (self.lines[index].part, self.lines[index].tenant, self.lines[index].cluster);
                 if let Some(tenant) = tenant {
@@ -445,7 +496,7 @@ impl Accounts {
             for entry in &entries[meter.lines.clone()] {
                 site.sum += Sum::of(entry, entry.own);
                 site.it += entry.spent.node();
-                site.losses += entry.losses;
+                site.losses += entry.losses.total();
             }
             site.peak = site.peak.max((site.sum.energy - before).mean_over(self.grid.span(bin)));
             site.has_cluster = true;

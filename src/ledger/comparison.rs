@@ -39,6 +39,18 @@ impl Axis {
         }
     }
 
+    /// Its unit in the outputs.
+    #[must_use]
+    pub const fn unit(self) -> &'static str {
+        match self {
+            Axis::GpuHours => "GPU-h",
+            Axis::Kwh => "kWh",
+            Axis::Usd => "USD",
+            Axis::Kgco2e => "kgCO2e",
+            Axis::Litres => "L",
+        }
+    }
+
     /// The axis's value of a sum, in its unit.
     #[must_use]
     pub fn of(self, sum: &Sum) -> f64 {

@@ -90,4 +90,6 @@ pub struct ServiceFacts {
     pub fidelity: &'static str,
     /// Replica failures.
     pub replica_failures: u64,
+    /// Part of its replicas that only the limit on time per output token asks for; none without limit or autoscaler.
+    pub slo_share: Option<f64>,
 }

@@ -2,8 +2,8 @@
 //! boundary; a figure that does not exist (the mean of nothing) is there, without a value.
 
 use super::accounts::{Accounts, Boundary, Sum, Sums};
-use super::{Book, Count, Equivalents, Facts, Histogram, JobFacts, ServiceFacts, Tenant, Use};
-use crate::units::{Dollars, GpuTime, SimTime, Span};
+use super::{Axis, Book, Count, Equivalents, Facts, Histogram, JobFacts, ServiceFacts, Spent, Tenant, Use};
+use crate::units::{Dollars, DollarsPerHour, GpuTime, SimTime, Span};
 
 /// One row of `summary.csv`.
 #[derive(Debug, Clone, PartialEq)]
@@ -42,6 +42,8 @@ pub(super) fn all(accounts: &Accounts) -> Vec<Figure> {
             }
             Facts::Device(facts) => service(&mut rows, tenant, facts, sums),
         }
+        rows.scopes(sums, accounts.rents(index));
+        costs(&mut rows, accounts, index);
         if tenant.cluster.is_some() && accounts.keeps_market_ledger(tenant.site) {
             rows.bounded("carbon_market", "kgCO2e", sums, |sum| Some(sum.market.kg()));
         }
@@ -98,6 +100,25 @@ impl Rows<'_> {
         self.bounded("water_offsite", "L", sums, |sum| Some(sum.water_offsite.as_f64()));
     }
 
+    /// Carbon by the scopes of the GHG Protocol, location-based. Of scope 1, generators on site, there are none; 2 is the stack CO2 of
+    /// the energy that the subject buys; 3 is fuel upstream and making the hardware. Who rents buys no energy: what the host
+    /// buys for it is in its scope 3.
+    fn scopes(&mut self, sums: &Sums, rents: bool) {
+        self.bounded("carbon_scope1", "kgCO2e", sums, |_| Some(0.0));
+        self.bounded("carbon_scope2", "kgCO2e", sums, |sum| Some(if rents { 0.0 } else { sum.carbon.kg() }));
+        self.bounded("carbon_scope3", "kgCO2e", sums, |sum| {
+            let bought = if rents { sum.carbon.kg() } else { 0.0 };
+            Some(bought + sum.upstream.kg() + sum.embodied.kg())
+        });
+    }
+
+    /// What `metrics`, each with its unit, say for each of `number`.
+    fn each(&mut self, metrics: [(&'static str, Axis); 4], sums: &Sums, number: f64) {
+        for (metric, axis) in metrics {
+            self.bounded(metric, axis.unit(), sums, |sum| over(axis.of(sum), number));
+        }
+    }
+
     /// Everything in things that a person knows.
     fn equivalents(&mut self, sums: &Sums) {
         let all = Equivalents::of(sums.within(Boundary::B4), 0);
@@ -112,6 +133,9 @@ impl Rows<'_> {
         self.metered("carbon", sum.carbon.kg(), "kgCO2e");
         self.metered("carbon_upstream", sum.upstream.kg(), "kgCO2e");
         self.metered("carbon_embodied", sum.embodied.kg(), "kgCO2e");
+        self.metered("carbon_scope1", 0.0, "kgCO2e");
+        self.metered("carbon_scope2", sum.carbon.kg(), "kgCO2e");
+        self.metered("carbon_scope3", sum.upstream.kg() + sum.embodied.kg(), "kgCO2e");
         self.metered("water", sum.water.as_f64(), "L");
         self.metered("water_offsite", sum.water_offsite.as_f64(), "L");
     }
@@ -164,8 +188,14 @@ fn job(rows: &mut Rows<'_>, tenant: &Tenant, facts: &JobFacts, horizon: SimTime,
     rows.equivalents(sums);
 }
 
+/// The axes of four metrics: energy, cost, carbon and water.
+fn on_axes([energy, cost, carbon, water]: [&'static str; 4]) -> [(&'static str, Axis); 4] {
+    [(energy, Axis::Kwh), (cost, Axis::Usd), (carbon, Axis::Kgco2e), (water, Axis::Litres)]
+}
+
 /// A service or device. `slo_attainment` is the part of all requests that ended (completed, rejected or failed) which met every
-/// limit.
+/// limit. Everything for a request, for 1,000 prompt tokens or for 1,000 output tokens is all that the service took over their
+/// number: three ways to say the same, which do not add up. Water is on site and off site together.
 fn service(rows: &mut Rows<'_>, tenant: &Tenant, facts: &ServiceFacts, sums: &Sums) {
     let counted = |what| tenant.book.counted(what);
     let completed = counted(Count::Completed);
@@ -181,11 +211,58 @@ fn service(rows: &mut Rows<'_>, tenant: &Tenant, facts: &ServiceFacts, sums: &Su
     latencies(rows, &tenant.book);
     rows.put("slo_attainment", over(counted(Count::WithinSlo) as f64, ended as f64), "fraction");
     rows.sums(sums);
-    rows.bounded("energy_per_request", "kWh", sums, |sum| over(sum.energy.kwh(), completed as f64));
     rows.bounded("energy_per_output_token", "kWh", sums, |sum| over(sum.energy.kwh(), tokens as f64));
-    rows.bounded("cost_per_request", "USD", sums, |sum| over(sum.cost.as_f64(), completed as f64));
-    rows.bounded("carbon_per_request", "kgCO2e", sums, |sum| over(sum.carbon.kg(), completed as f64));
+    let per_request = ["energy_per_request", "cost_per_request", "carbon_per_request", "water_per_request"];
+    rows.each(on_axes(per_request), sums, completed as f64);
+    let per_prompt = [
+        "energy_per_1k_prompt_tokens",
+        "cost_per_1k_prompt_tokens",
+        "carbon_per_1k_prompt_tokens",
+        "water_per_1k_prompt_tokens",
+    ];
+    rows.each(on_axes(per_prompt), sums, counted(Count::PromptTokens) as f64 / 1e3);
+    let per_output = [
+        "energy_per_1k_output_tokens",
+        "cost_per_1k_output_tokens",
+        "carbon_per_1k_output_tokens",
+        "water_per_1k_output_tokens",
+    ];
+    rows.each(on_axes(per_output), sums, tokens as f64 / 1e3);
+    rows.bounded("cost_per_million_output_tokens", "USD", sums, |sum| over(sum.cost.as_f64(), tokens as f64 / 1e6));
     rows.equivalents(sums);
+}
+
+/// What a tenant's money went to, inside B4. `cost_of_failures`: work done again, detecting, localising, waiting for nodes,
+/// restarting, and nodes in repair. `cost_of_idle`: spares and replicas without a request. `cost_of_slo`: replicas that only the
+/// limit on time per output token asks for ([`ServiceFacts::slo_share`]). Of a use that is its GPU-hours at the cluster's price
+/// and its node energy at the tenant's own mean price of energy, losses and cooling included.
+fn costs(rows: &mut Rows<'_>, accounts: &Accounts, index: usize) {
+    let (tenant, sums) = (&accounts.tenants()[index], accounts.tenant(index));
+    let Some(price) = accounts.price(index).map(DollarsPerHour::as_f64) else { return };
+    let everything = sums.within(Boundary::B4);
+    let bill = everything.cost.as_f64() - price * everything.time.gpu_hours();
+    let of = |uses: &[Use]| {
+        let spent: Spent = uses.iter().map(|&what| tenant.book.spent(what)).sum();
+        let energy = over(spent.node().kwh(), sums.within(Boundary::B3).energy.kwh()).unwrap_or(0.0);
+        price * spent.time.gpu_hours() + bill * energy
+    };
+    rows.bounded("cost_per_gpu_hour", "USD", sums, |sum| over(sum.cost.as_f64(), sum.time.gpu_hours()));
+    match &tenant.facts {
+        Facts::Job(facts) => {
+            let millions = facts.kept.count() as f64 / 1e6;
+            rows.bounded("cost_per_million_tokens", "USD", sums, |sum| over(sum.cost.as_f64(), millions));
+            let failed =
+                [Use::Recomputed, Use::Detect, Use::Localise, Use::SpareWait, Use::Restart, Use::Repair].as_slice();
+            rows.metered("cost_of_failures", of(failed), "USD");
+            rows.metered("cost_of_idle", of(&[Use::Spare]), "USD");
+        }
+        Facts::Service(facts) => {
+            rows.metered("cost_of_idle", of(&[Use::WarmIdle]), "USD");
+            let slo = facts.slo_share.map(|share| share * everything.cost.as_f64());
+            rows.push("cost_of_slo", slo, "USD", Some(Boundary::B4));
+        }
+        Facts::Device(_) => {}
+    }
 }
 
 /// Mean and quantiles, in milliseconds.

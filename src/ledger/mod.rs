@@ -13,6 +13,7 @@ mod settle;
 mod spread;
 mod timeline;
 
+pub use crate::facility::{Losses, Stage};
 pub use accounts::{Accounts, Boundary, ClusterBooks, Holding, Line, Part, SiteSum, Sum, Sums, close};
 pub use book::{Book, Count, Draw, Event, EventKind, Grid, Spent, Use};
 pub use comparison::{Axis, Comparison, Crossing, Row};

@@ -3,7 +3,7 @@
 
 use super::Spent;
 use super::accounts::{Accounts, Line, Meter, Part, Pays};
-use crate::facility::Overhead;
+use crate::facility::{Losses, Overhead};
 use crate::units::{Dollars, GpuTime, GramsCo2e, Joules, Litres, Watts};
 use std::collections::BTreeMap;
 
@@ -68,7 +68,7 @@ pub struct Entry {
     /// Its share of losses and cooling; nothing on a facility's line.
     pub share: Charge,
     /// On a facility's line that tells them apart: conversion losses inside its own energy, of which the rest is cooling.
-    pub losses: Joules,
+    pub losses: Losses,
 }
 
 impl std::ops::AddAssign for Entry {
@@ -135,7 +135,7 @@ impl Accounts {
         let facility = entries.len() - 1;
         entries[facility].own.energy = overhead;
         entries[facility].losses = losses.unwrap_or_default();
-        assert!(entries[facility].losses <= overhead, "conversion losses are part of losses and cooling");
+        assert!(entries[facility].losses.total() <= overhead, "conversion losses are part of losses and cooling");
         each(entries, overhead.split(&nodes), |entry, part| entry.share.energy = part);
         each(entries, water.split(&nodes), |entry, part| entry.own.water = part);
 

@@ -265,6 +265,43 @@ pub(super) const SENSITIVITY: Sheet = Sheet {
     ]),
 };
 
+/// Everything to somebody.
+pub(super) const ATTRIBUTION: Sheet = Sheet {
+    file: "attribution.csv",
+    about: "Every joule, dollar, gram and litre of the run to exactly one row: the rows of a site add up to its meter. Or leave its \
+            overhead row out and add the share_ columns, which say whose overhead it is.",
+    columns: Cow::Borrowed(&[
+        SITE,
+        CLUSTER,
+        TENANT,
+        PART,
+        column("category", "string", "", "job, service, device, spare, repair, idle or overhead"),
+        column(
+            "boundary",
+            "string",
+            "",
+            "the narrowest boundary that holds the row: B2 for work (B1 is its accelerators), B3 for what stands reserved, B4 for \
+             overhead; the share_ columns are B4; empty for what nobody held, which no boundary holds",
+        ),
+        column("held_gpu_h", "number", "GPU-h", "accelerator time"),
+        column("accelerator_kwh", "number", "kWh", "accelerators"),
+        column("host_kwh", "number", "kWh", "the hosts' share"),
+        column("energy_kwh", "number", "kWh", "accelerators and hosts, or conversion losses and cooling"),
+        column("holding_usd", "number", "USD", "rent, or cost of ownership without energy"),
+        column("energy_usd", "number", "USD", "energy bill, peaks included; zero where the rent contains it"),
+        column("carbon_kgco2e", "number", "kgCO2e", "stack CO2 of the energy, location-based, hourly (scope 2)"),
+        column("upstream_kgco2e", "number", "kgCO2e", "fuel upstream of the power plants (scope 3)"),
+        column("embodied_kgco2e", "number", "kgCO2e", "making the hardware (scope 3)"),
+        column("water_l", "number", "L", "water that the site evaporates"),
+        column("water_offsite_l", "number", "L", "water that power plants evaporate for the energy"),
+        column("share_kwh", "number", "kWh", "its share of the overhead row's energy, by node energy, bin by bin"),
+        column("share_usd", "number", "USD", "its share of the overhead row's bill"),
+        column("share_kgco2e", "number", "kgCO2e", "its share of the overhead row's stack CO2"),
+        column("share_upstream_kgco2e", "number", "kgCO2e", "its share of the overhead row's fuel upstream"),
+        column("share_offsite_l", "number", "L", "its share of the overhead row's water at power plants"),
+    ]),
+};
+
 /// Power by interval and tenant.
 pub(super) const POWER: Sheet = Sheet {
     file: "power.csv",
@@ -276,9 +313,9 @@ pub(super) const POWER: Sheet = Sheet {
         CLUSTER,
         TENANT,
         PART,
-        column("accelerator_kw", "number", "kW", "accelerators"),
+        column("accelerator_kw", "number", "kW", "accelerators (B1 on active rows; with the hosts B2; reserved rows B3)"),
         column("host_kw", "number", "kW", "the hosts' share: processors, memory, network, fans"),
-        column("facility_kw", "number", "kW", "conversion losses and cooling"),
+        column("facility_kw", "number", "kW", "conversion losses and cooling (what B4 adds)"),
         column(
             "losses_kw",
             "number",
@@ -286,6 +323,11 @@ pub(super) const POWER: Sheet = Sheet {
             "conversion losses in facility_kw; empty where the model does not tell them apart",
         ),
         column("cooling_kw", "number", "kW", "cooling in facility_kw; empty where the model does not tell it apart"),
+        column("psu_kw", "number", "kW", "power supplies in losses_kw; this and the next four are empty like it"),
+        column("rectifier_kw", "number", "kW", "rectifiers in losses_kw"),
+        column("pdu_kw", "number", "kW", "power distribution units in losses_kw"),
+        column("ups_kw", "number", "kW", "UPS in losses_kw, and the PDUs with it where conversion is lumped"),
+        column("transformer_kw", "number", "kW", "transformers in losses_kw"),
         column("power_kw", "number", "kW", "the three together"),
         column("energy_kwh", "number", "kWh", "the three together, times the interval"),
         column("meter_kw", "number", "kW", "the site's meter, the same on each row of the site: do not add it up"),

@@ -2,7 +2,7 @@
 
 use super::number::{decimals, figure};
 use super::sheets::{self, Column, Sheet};
-use super::timelines::utc;
+use super::timelines::{names, utc};
 use crate::ledger::{Accounts, Event, Facts, Figure, Replications, Row, Shift, Spent, Spread, Tenant, Use};
 use std::borrow::Cow;
 use std::io::Write;
@@ -65,6 +65,38 @@ pub(super) fn sensitivity(accounts: &Accounts, to: impl Write) -> csv::Result<()
         let [factor, method, boundary, axis] = shift.names().map(str::to_owned);
         let names = [factor, figure(Some(shift.value)), method, boundary, axis];
         csv.write_record(names.into_iter().chain(shift.values().map(figure)))?;
+    }
+    Ok(csv.flush()?)
+}
+
+/// Writes `attribution.csv`.
+pub(super) fn attribution(accounts: &Accounts, to: impl Write) -> csv::Result<()> {
+    let mut csv = csv::Writer::from_writer(to);
+    csv.write_record(sheets::ATTRIBUTION.header())?;
+    let lines = accounts.lines().iter().zip(accounts.line_sums()).filter(|(line, _)| line.is_shown());
+    for (line, sum) in lines {
+        let boundary = line.part.boundary().map_or("", |boundary| boundary.name());
+        let words = [accounts.category(line).to_owned(), boundary.to_owned()];
+        let numbers = [
+            sum.spent.time.gpu_hours(),
+            sum.spent.accelerator.kwh(),
+            sum.spent.host.kwh(),
+            sum.own.energy.kwh(),
+            sum.holding.as_f64(),
+            sum.own.bill.as_f64(),
+            sum.own.carbon.kg(),
+            sum.own.upstream.kg(),
+            sum.embodied.kg(),
+            sum.own.water.as_f64(),
+            sum.own.water_offsite.as_f64(),
+            sum.share.energy.kwh(),
+            sum.share.bill.as_f64(),
+            sum.share.carbon.kg(),
+            sum.share.upstream.kg(),
+            sum.share.water_offsite.as_f64(),
+        ];
+        let cells = numbers.map(|number| figure(Some(number)));
+        csv.write_record(names(accounts, line).into_iter().chain(words).chain(cells))?;
     }
     Ok(csv.flush()?)
 }

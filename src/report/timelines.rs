@@ -2,7 +2,7 @@
 
 use super::number::decimals;
 use super::sheets::{self, Sheet};
-use crate::ledger::{Accounts, Count, Entry, Line, Part, Step};
+use crate::ledger::{Accounts, Count, Entry, Line, Part, Stage, Step};
 use crate::units::{Joules, SimTime, Span};
 use std::io::Write;
 
@@ -41,7 +41,7 @@ pub(super) fn write<W: Write>(accounts: &Accounts, step: Span, to: [W; 4]) -> cs
 }
 
 /// Site, cluster, tenant and part of a line.
-fn names(accounts: &Accounts, line: &Line) -> [String; 4] {
+pub(super) fn names(accounts: &Accounts, line: &Line) -> [String; 4] {
     let tenant = match (line.tenant, line.part) {
         (Some(tenant), _) => accounts.tenants()[tenant].subject.as_str(),
         (None, Part::LossesAndCooling) => "facility",
@@ -69,7 +69,9 @@ fn power_cells<W: Write>(
     }
     let apart = line.part == Part::LossesAndCooling
         && line.site.is_some_and(|site| accounts.sites()[site].facility.tells_losses());
-    for part in [entry.losses, energy - entry.losses] {
+    let losses = entry.losses.total();
+    let stages = Stage::ALL.map(|stage| entry.losses.of(stage));
+    for part in [losses, energy - losses].into_iter().chain(stages) {
         if apart { row.number(part.kwh() / hours, 6)? } else { row.empty()? }
     }
     row.number(energy.kwh() / hours, 6)?;

@@ -7,8 +7,13 @@ use crate::market::{ContractsSection, GridSection, TariffSection};
 use crate::scheduler::Scheduler;
 use crate::serving::{DeviceSection, ServiceSection};
 use crate::training::TrainingSection;
+<<<<<<< HEAD
 use crate::units::{DollarsPerHour, Ratio, Span, Watts};
 use crate::world::{Domains, Ownership};
+=======
+use crate::units::{DollarsPerHour, Span, Watts};
+use crate::world::{ClusterPower, Domains, Ownership};
+>>>>>>> main
 use schemars::JsonSchema;
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -117,6 +122,9 @@ pub(super) struct ClusterSection {
     pub domains: Domains,
     /// How often its nodes fail.
     pub failures: FailureSection,
+    /// Network, and nodes that nobody holds.
+    #[serde(default)]
+    pub power: ClusterPower,
     /// What holding a GPU costs.
     #[serde(default)]
     pub cost: CostSection,

@@ -1,6 +1,6 @@
 //! `tollway list`: what a scenario can name, each with its source.
 
-use crate::catalog::{DEVICES, ENGINES, Entry, FAILURES, GPUS, GRIDS, MODELS, NODES, POWERS, TARIFFS};
+use crate::catalog::{DEVICES, ENGINES, Entry, FAILURES, GPUS, GRIDS, MODELS, NODES, POWER_TABLES, TARIFFS};
 
 /// One thing that a scenario can name.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,6 +33,19 @@ const POLICIES: &[(&str, &str)] = &[
     ("fifo", "cluster.<name>.scheduler, src/scheduler/mod.rs"),
     ("after", "service.<name>.opens, src/serving/section.rs"),
     ("at", "service.<name>.opens, src/serving/section.rs"),
+    ("measured", "service.<name>.power, src/power/section.rs"),
+    ("table", "service.<name>.power, src/power/section.rs"),
+    ("logistic", "service.<name>.power, src/power/section.rs"),
+    ("step_time", "service.<name>.power, src/power/section.rs"),
+    ("roofline", "service.<name>.power, src/power/roofline.rs"),
+    ("piecewise", "service.<name>.power, src/power/section.rs"),
+    ("linear", "service.<name>.power, src/power/section.rs"),
+    ("square_root", "service.<name>.power, src/power/section.rs"),
+    ("cubic", "service.<name>.power, src/power/section.rs"),
+    ("lumped", "site.<name>.facility.weather.conversion, src/facility/conversion.rs"),
+    ("chain", "site.<name>.facility.weather.conversion, src/facility/conversion.rs"),
+    ("share", "cluster.<name>.power.network, src/world/power.rs"),
+    ("switches", "cluster.<name>.power.network, src/world/power.rs"),
     ("fixed", "service.<name>.scale.policy, src/serving/autoscaler.rs"),
     ("target_load", "service.<name>.scale.policy, src/serving/autoscaler.rs"),
     ("round_robin", "service.<name>.router, src/serving/router.rs"),
@@ -58,7 +71,7 @@ pub fn list(kind: Option<&str>) -> Vec<Row> {
         let name = format!("{} {} {} {:?} tp{} {}", row.model, row.gpu, row.engine, row.precision, row.tp, row.version);
         Row { kind: "engines", name: name.trim_end().to_lowercase(), source: row.source }
     }));
-    rows.extend(POWERS.iter().map(|row| {
+    rows.extend(POWER_TABLES.iter().map(|row| {
         let name = format!("{} {} tp{}", row.model, row.gpu, row.tp);
         Row { kind: "powers", name, source: row.source }
     }));

@@ -5,10 +5,15 @@ use crate::cluster::Parts;
 use crate::engine::Seed;
 use crate::ledger::{ClusterBooks, Draw, Factor, Grid, Holding};
 use crate::power::{NodePower, State};
+<<<<<<< HEAD
 use crate::serving::ServicePlan;
 use crate::units::{Ratio, Span};
 use crate::world::Cost;
 use std::sync::Arc;
+=======
+use crate::units::Span;
+use crate::world::{Cost, Unheld};
+>>>>>>> main
 
 impl Scenario {
     /// What stands and runs.
@@ -54,7 +59,11 @@ impl Scenario {
     #[must_use]
     pub fn cluster_books(&self) -> Vec<ClusterBooks> {
         let books = |cluster: &crate::world::ClusterPlan| {
-            let idle = NodePower::new(&cluster.node, &cluster.gpu).draw(State::Idle);
+            let state = match cluster.unheld {
+                Unheld::Idle => State::Idle,
+                Unheld::Off => State::Off,
+            };
+            let idle = NodePower::new(&cluster.node, &cluster.gpu).draw(state);
             ClusterBooks {
                 name: cluster.name.clone(),
                 site: cluster.site,

@@ -2,6 +2,7 @@
 
 pub use crate::catalog::Precision;
 use crate::catalog::{DeviceSheet, ModelSheet, Named};
+use crate::power::PowerSection;
 use crate::units::{BytesPerSecond, PerSecond, Ratio, Share, Span};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -18,6 +19,9 @@ pub struct ServiceSection {
     pub opens: Option<Opens>,
     /// What one replica is.
     pub replica: ReplicaSection,
+    /// Which model turns its batch into watts.
+    #[serde(default)]
+    pub power: PowerSection,
     /// How many replicas, and who decides.
     pub scale: ScaleSection,
     /// Which replica takes a request.

@@ -1,5 +1,6 @@
 //! A cluster: identical nodes at one site.
 
+use super::Unheld;
 use crate::catalog::{GpuSheet, NodeSheet};
 use crate::units::DollarsPerHour;
 use schemars::JsonSchema;
@@ -48,6 +49,8 @@ pub struct ClusterPlan {
     pub domains: Domains,
     /// Cost of holding a GPU.
     pub cost: Cost,
+    /// What nodes do that nobody holds.
+    pub unheld: Unheld,
 }
 
 impl ClusterPlan {

@@ -4,7 +4,9 @@
 mod cluster;
 mod cost;
 mod nodes;
+mod power;
 
 pub use cluster::{ClusterPlan, Cost, Domains};
 pub use cost::Ownership;
 pub use nodes::NodeSet;
+pub use power::{ClusterPower, Network, Unheld};

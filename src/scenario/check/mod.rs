@@ -8,6 +8,7 @@ mod jobs;
 mod market;
 mod names;
 mod places;
+mod power;
 mod series;
 mod services;
 

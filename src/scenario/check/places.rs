@@ -47,9 +47,10 @@ impl Check<'_> {
             return None;
         }
         let (node, gpu) = (node?, gpu?);
+        let node = section.power.with_network(&node, &gpu, section.nodes);
         let cost = cost(&section.cost, &node);
         let (name, nodes, domains) = (name.to_owned(), section.nodes, section.domains);
-        Some(ClusterPlan { name, site: site?, nodes, node, gpu, domains, cost })
+        Some(ClusterPlan { name, site: site?, nodes, node, gpu, domains, cost, unheld: section.power.unheld })
     }
 
     fn cost_is_sound(&mut self, cluster: &str, section: &CostSection) -> bool {
@@ -145,8 +146,10 @@ impl Check<'_> {
     ) -> Option<SitePlan> {
         let plain = self.is_plain_name(&["site", name], name);
         let here = clusters.iter().flatten().filter(|cluster| cluster.site == index);
-        let nameplate: Watts = here.map(|cluster| cluster.node.rated * u64::from(cluster.nodes)).sum();
-        let facility = self.facility(name, &section.facility, nameplate, header);
+        let (nameplate, nodes) = here.fold((Watts::ZERO, 0_u32), |(watts, nodes), cluster| {
+            (watts + cluster.node.rated * u64::from(cluster.nodes), nodes.saturating_add(cluster.nodes))
+        });
+        let facility = self.facility(name, &section.facility, (nameplate, nodes), header);
         let market = self.market(name, section, header);
         if !plain || !self.typed.sound(&["site", name]) {
             return None;
@@ -158,12 +161,12 @@ impl Check<'_> {
         Some(SitePlan { name: name.to_owned(), facility, market: market?, power_limit })
     }
 
-    /// The facility of a site of `rated` nodes through the hours of the run.
+    /// The facility of a site of so many watts and nodes through the hours of the run.
     fn facility(
         &mut self,
         site: &str,
         section: &FacilitySection,
-        rated: Watts,
+        rated: (Watts, u32),
         header: Option<&Header>,
     ) -> Option<Facility> {
         match section {

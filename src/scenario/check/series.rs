@@ -3,7 +3,7 @@
 
 use super::Check;
 use super::header::Header;
-use crate::facility::{Air, Facility, SeriesSection, Weather, WeatherSection, measured};
+use crate::facility::{Air, ConversionSection, Facility, SeriesSection, Weather, WeatherSection, measured};
 use crate::trace::{HourlySeries, Uncovered};
 use crate::units::Watts;
 
@@ -55,7 +55,7 @@ impl Check<'_> {
         &mut self,
         site: &str,
         section: &WeatherSection,
-        rated: Watts,
+        (rated, nodes): (Watts, u32),
         header: &Header,
     ) -> Option<Facility> {
         let at = ["site", site, "facility", "weather", "series"];
@@ -74,6 +74,24 @@ impl Check<'_> {
             };
             hours.push(air);
         }
-        Some(Facility::Weather(Weather::new(section.design, rated, hours)))
+        let weather = Weather::new(section.design, rated, hours).converted(section.conversion, nodes);
+        self.conversion_is_sound(site, &section.conversion).then_some(Facility::Weather(weather))
+    }
+    fn conversion_is_sound(&mut self, site: &str, conversion: &ConversionSection) -> bool {
+        let ConversionSection::Chain(chain) = conversion else { return true };
+        let stages = [
+            ("psu", chain.psu),
+            ("rectifier", chain.rectifier),
+            ("pdu", chain.pdu),
+            ("ups", chain.ups),
+            ("transformer", chain.transformer),
+        ];
+        let mut sound = true;
+        for (key, stage) in stages {
+            let path = ["site", site, "facility", "weather", "conversion", "chain", key, "efficiency"];
+            let works = stage.is_none_or(|stage| stage.efficiency.as_f64() >= 0.5);
+            sound &= works || self.no(&path, "is below 0.5: more is lost than arrives");
+        }
+        sound
     }
 }

@@ -3,12 +3,13 @@
 use super::Check;
 use super::header::Header;
 use super::names::sheet_name;
-use crate::catalog::{ModelSheet, power_row, roofline_row, step_row};
+use super::power::Steady;
+use crate::catalog::{ModelSheet, step_row};
 use crate::fault::FailureLaw;
-use crate::power::{NodePower, Roofline, ServingPower};
+use crate::power::NodePower;
 use crate::serving::{
-    ArrivalPlan, ArrivalsSection, Deployment, Fidelity, MeanLengths, Opens, Precision, ReplicaSection, ScalePolicy,
-    ServicePlan, ServiceSection, StepLoad, StepModel, StepSection, TraceSection, mean_lengths,
+    ArrivalPlan, ArrivalsSection, Deployment, Fidelity, Opens, Precision, ReplicaSection, ScalePolicy, ServicePlan,
+    ServiceSection, StepModel, StepSection, TraceSection, mean_lengths,
 };
 use crate::trace;
 use crate::units::{Bytes, PerSecond, SimTime, Span};
@@ -64,7 +65,9 @@ impl Check<'_> {
         }
         let node = NodePower::new(&cluster.node, &cluster.gpu);
         let (step, step_source) = step_model(section.replica.step.as_ref(), &on);
-        let (power, power_source) = power(&on, &node, &step, mean_lengths(&arrivals), section.replica.max_batch);
+        let steady =
+            Steady { on: &on, step: &step, lengths: mean_lengths(&arrivals), max_batch: section.replica.max_batch };
+        let (power, power_source) = self.serving_power(name, &section.power, &node, &steady)?;
         let fidelity = match section.fidelity {
             Fidelity::Requests {} => "requests",
             Fidelity::Fluid {} => "fluid",
@@ -377,41 +380,4 @@ fn step_model(own: Option<&StepSection>, on: &Deployment<'_>) -> (StepModel, Str
         }
         _ => StepModel::resolve(own, on),
     }
-}
-
-/// Power of a replica by batch, and its source: a measured curve of this deployment, else the two-term roofline.
-fn power(
-    on: &Deployment<'_>,
-    node: &NodePower,
-    step: &StepModel,
-    lengths: MeanLengths,
-    max_batch: u32,
-) -> (ServingPower, String) {
-    if let Some(row) = power_row(on.gpu_name, on.model_name, on.gpus) {
-        return (ServingPower::measured(node, on.gpu, row, max_batch), format!("measured, {}", row.source));
-    }
-    let row = roofline_row(on.gpu_name);
-    let experts = on.model.active_parameters < on.model.parameters;
-    let outside = if experts { "; dense curve used for a mixture of experts" } else { "" };
-    let source = format!("roofline fitted on {}{outside}", row.gpu);
-    let roofline = Roofline {
-        row,
-        gpu: on.gpu,
-        gpus: on.gpus,
-        model: on.model,
-        precision: on.precision,
-        prompt: lengths.prompt,
-        output: lengths.output.max(1.0),
-    };
-    let power = ServingPower::roofline(node, &roofline, max_batch, |batch| {
-        let batch = f64::from(batch);
-        let load = StepLoad {
-            batch,
-            cached: batch * (lengths.prompt + lengths.output / 2.0),
-            prompt: batch * lengths.prompt / lengths.output.max(1.0),
-            attended: 0.0,
-        };
-        PerSecond::new(batch / step.time(load).as_secs_f64())
-    });
-    (power, source)
 }
