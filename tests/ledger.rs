@@ -112,7 +112,7 @@ fn chat() -> Tenant {
     book.latencies_mut().record_tpot(Span::from_nanos(25_000_000));
     book.latencies_mut().record_e2e(Span::from_nanos(700_000_000));
     book.log(Event { at: hour(2), kind: EventKind::Opened, nodes: "2".to_owned(), detail: String::new() });
-    let facts = ServiceFacts { opened: Some(hour(2)), in_flight: 1, fidelity: "requests", replica_failures: 0 };
+    let facts = ServiceFacts { opened: Some(hour(2)), in_flight: 1, fidelity: "requests", ..ServiceFacts::default() };
     Tenant { subject: "service.chat".to_owned(), cluster: Some(0), site: 0, book, facts: Facts::Service(facts) }
 }
 

@@ -282,7 +282,10 @@ fn everything_belongs_to_exactly_one_row() {
             assert!((held + of("overhead", own) - metered).abs() < 1e-9, "{own}");
             assert!((held + shares - metered).abs() < 1e-9, "{share}");
         }
-        assert_eq!([of("job", "energy_kwh"), of("service", "energy_kwh"), of("spare", "energy_kwh")], [20.0, 26.4, 3.2]);
+        assert_eq!(
+            [of("job", "energy_kwh"), of("service", "energy_kwh"), of("spare", "energy_kwh")],
+            [20.0, 26.4, 3.2]
+        );
         assert_eq!([of("device", "energy_kwh"), of("device", "energy_usd")], [0.025, 0.0025]);
         let boundaries: Vec<&str> = rows.iter().map(|row| row["boundary"].as_str()).collect();
         assert_eq!(boundaries, ["B2", "B3", "B2", "B3", "", "B4", "B2"]);

@@ -150,7 +150,10 @@ fn a_scenario_may_change_the_kind_of_a_market_below_it() {
     std::fs::write(&top, text).unwrap();
     let manifest = scenario::load(&top, &[]).unwrap_or_else(|complaints| panic!("{complaints}")).manifest;
     assert!(manifest.contains("site.home.grid.constant.direct") && !manifest.contains("grid.flat"), "{manifest}");
-    assert!(manifest.contains("site.home.tariff.flat = \"$0.20/kWh\"") && !manifest.contains("time_of_use"), "{manifest}");
+    assert!(
+        manifest.contains("site.home.tariff.flat = \"$0.20/kWh\"") && !manifest.contains("time_of_use"),
+        "{manifest}"
+    );
 }
 
 /// Prints what it read, and reads what it printed, to the nine digits that are printed.

@@ -7,7 +7,7 @@ use std::path::Path;
 use tollway::ledger::{Accounts, Entry, Facts, Part};
 use tollway::scenario::{self, Scenario};
 use tollway::simulate;
-use tollway::units::{Dollars, GramsCo2e, Joules, Litres, Span};
+use tollway::units::{Dollars, GramsCo2e, Joules, Litres};
 
 /// What a set of rows adds up to: energy, holding, bill, scope 2, market-based, upstream, embodied, water on site and off site.
 type Total = (Joules, Dollars, Dollars, [GramsCo2e; 4], [Litres; 2]);
@@ -55,9 +55,8 @@ fn assert_whole(scenario: &Scenario, accounts: &Accounts) {
     }
     for tenant in accounts.tenants() {
         let spent = accounts.lines().iter().zip(accounts.line_sums());
-        let mine = spent.filter(|(line, _)| {
-            line.tenant.is_some_and(|index| accounts.tenants()[index].subject == tenant.subject)
-        });
+        let mine = spent
+            .filter(|(line, _)| line.tenant.is_some_and(|index| accounts.tenants()[index].subject == tenant.subject));
         let held: u128 = mine.map(|(_, entry)| entry.spent.node().pico()).sum();
         let booked: u128 = tollway::ledger::Use::ALL.iter().map(|&what| tenant.book.spent(what).node().pico()).sum();
         assert_eq!(held, booked, "{}: what its book says is what its rows say", tenant.subject);

@@ -313,7 +313,12 @@ pub(super) const POWER: Sheet = Sheet {
         CLUSTER,
         TENANT,
         PART,
-        column("accelerator_kw", "number", "kW", "accelerators (B1 on active rows; with the hosts B2; reserved rows B3)"),
+        column(
+            "accelerator_kw",
+            "number",
+            "kW",
+            "accelerators (B1 on active rows; with the hosts B2; reserved rows B3)",
+        ),
         column("host_kw", "number", "kW", "the hosts' share: processors, memory, network, fans"),
         column("facility_kw", "number", "kW", "conversion losses and cooling (what B4 adds)"),
         column(

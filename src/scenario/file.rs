@@ -7,13 +7,8 @@ use crate::market::{ContractsSection, GridSection, TariffSection};
 use crate::scheduler::Scheduler;
 use crate::serving::{DeviceSection, ServiceSection};
 use crate::training::TrainingSection;
-<<<<<<< HEAD
 use crate::units::{DollarsPerHour, Ratio, Span, Watts};
-use crate::world::{Domains, Ownership};
-=======
-use crate::units::{DollarsPerHour, Span, Watts};
 use crate::world::{ClusterPower, Domains, Ownership};
->>>>>>> main
 use schemars::JsonSchema;
 use serde::Deserialize;
 use std::collections::BTreeMap;

@@ -5,15 +5,10 @@ use crate::cluster::Parts;
 use crate::engine::Seed;
 use crate::ledger::{ClusterBooks, Draw, Factor, Grid, Holding};
 use crate::power::{NodePower, State};
-<<<<<<< HEAD
 use crate::serving::ServicePlan;
 use crate::units::{Ratio, Span};
-use crate::world::Cost;
-use std::sync::Arc;
-=======
-use crate::units::Span;
 use crate::world::{Cost, Unheld};
->>>>>>> main
+use std::sync::Arc;
 
 impl Scenario {
     /// What stands and runs.

@@ -20,8 +20,8 @@ mod section;
 mod step;
 
 pub use arrivals::{CELL_REPLICAS, Source, cells};
-pub use autoscaler::Autoscaler;
 pub(crate) use autoscaler::mean_lengths;
+pub use autoscaler::{Autoscaler, slo_share};
 pub use cell::Cell;
 pub use chat::{RateCurve, weekly};
 pub use fluid::Fluid;
