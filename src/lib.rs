@@ -45,7 +45,12 @@ pub fn simulate(scenario: &Scenario, progress: impl FnMut(SimTime)) -> Outcome {
     let (mut control, mut processes) = cluster::build(scenario.parts());
     let stats = engine::run(&mut control, &mut processes, scenario.horizon, progress);
     let tenants = control.close(processes);
-    let accounts = ledger::close(scenario.start, scenario.grid(), &scenario.sites, &scenario.cluster_books(), tenants);
+    let mut accounts =
+        ledger::close(scenario.start, scenario.grid(), &scenario.sites, &scenario.cluster_books(), tenants);
+    if scenario.shifts() {
+        // What waiting saved is told against the same run, under the same chance, in which nobody waits.
+        accounts.compare_unshifted(&simulate(&scenario.unshifted(), |_| ()).accounts);
+    }
     Outcome { accounts, stats }
 }
 

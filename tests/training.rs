@@ -50,6 +50,7 @@ fn plan(nodes: u32, ideal: Span) -> JobPlan {
         recovery: Recovery { repair: Span::ZERO, localise: Span::ZERO, ..Recovery::default() },
         checkpoint: Vec::new(),
         planned: Planned::default(),
+        shift: None,
         research_multiplier: Ratio::new(1.0),
     }
 }

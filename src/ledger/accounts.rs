@@ -73,6 +73,8 @@ pub enum Part {
     Repair,
     /// A replica that waits for requests.
     WarmIdle,
+    /// A job that waits for cleaner or cheaper hours.
+    Paused,
     /// Held by nobody.
     Unallocated,
     /// A site's conversion losses and cooling.
@@ -81,7 +83,7 @@ pub enum Part {
 
 impl Part {
     /// The parts that a tenant can hold.
-    const HELD: [Part; 4] = [Part::Active, Part::Spare, Part::Repair, Part::WarmIdle];
+    const HELD: [Part; 5] = [Part::Active, Part::Spare, Part::Repair, Part::WarmIdle, Part::Paused];
 
     /// Name in the outputs.
     #[must_use]
@@ -91,6 +93,7 @@ impl Part {
             Part::Spare => "spare",
             Part::Repair => "repair",
             Part::WarmIdle => "warm_idle",
+            Part::Paused => "paused",
             Part::Unallocated => "unallocated",
             Part::LossesAndCooling => "losses_and_cooling",
         }
@@ -101,7 +104,7 @@ impl Part {
     pub const fn boundary(self) -> Option<Boundary> {
         match self {
             Part::Active => Some(Boundary::B2),
-            Part::Spare | Part::Repair | Part::WarmIdle => Some(Boundary::B3),
+            Part::Spare | Part::Repair | Part::WarmIdle | Part::Paused => Some(Boundary::B3),
             Part::LossesAndCooling => Some(Boundary::B4),
             Part::Unallocated => None,
         }
@@ -113,6 +116,7 @@ impl Part {
             Use::Spare => Part::Spare,
             Use::Repair => Part::Repair,
             Use::WarmIdle => Part::WarmIdle,
+            Use::Paused => Part::Paused,
             Use::Unallocated => Part::Unallocated,
             _ => Part::Active,
         }
@@ -358,6 +362,12 @@ impl Accounts {
         &self.comparison
     }
 
+    /// Enters more figures of `subject` behind those that it has.
+    pub(super) fn enter_figures(&mut self, subject: &str, rows: Vec<Figure>) {
+        let behind = self.figures.iter().rposition(|row| row.subject == subject).map_or(self.figures.len(), |last| last + 1);
+        self.figures.splice(behind..behind, rows);
+    }
+
     /// What an hour of one GPU costs the `index`-th tenant, energy apart where it is billed on top; none for a device.
     #[must_use]
     pub fn price(&self, index: usize) -> Option<DollarsPerHour> {
@@ -380,7 +390,7 @@ impl Accounts {
             (Part::LossesAndCooling, _) => "overhead",
             (Part::Spare, _) => "spare",
             (Part::Repair, _) => "repair",
-            (Part::Active | Part::WarmIdle | Part::Unallocated, holder) => match holder {
+            (Part::Active | Part::WarmIdle | Part::Paused | Part::Unallocated, holder) => match holder {
                 Some(Facts::Job(_)) => "job",
                 Some(Facts::Service(_)) => "service",
                 Some(Facts::Device(_)) => "device",

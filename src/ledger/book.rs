@@ -34,13 +34,15 @@ pub enum Use {
     WarmIdle,
     /// A replica loading its model.
     Loading,
+    /// A job waits for cleaner or cheaper hours.
+    Paused,
     /// Held by nobody.
     Unallocated,
 }
 
 impl Use {
     /// Every use, in the order of its discriminant.
-    pub const ALL: [Use; 14] = [
+    pub const ALL: [Use; 15] = [
         Use::Productive,
         Use::Recomputed,
         Use::Checkpoint,
@@ -54,6 +56,7 @@ impl Use {
         Use::Serving,
         Use::WarmIdle,
         Use::Loading,
+        Use::Paused,
         Use::Unallocated,
     ];
 
@@ -74,6 +77,7 @@ impl Use {
             Use::Serving => "serving",
             Use::WarmIdle => "warm_idle",
             Use::Loading => "loading",
+            Use::Paused => "paused",
             Use::Unallocated => "unallocated",
         }
     }
@@ -81,7 +85,7 @@ impl Use {
     /// True where GPUs stand reserved and do nothing: what boundary B3 adds to B2.
     #[must_use]
     pub const fn is_reserve(self) -> bool {
-        matches!(self, Use::Spare | Use::Repair | Use::WarmIdle)
+        matches!(self, Use::Spare | Use::Repair | Use::WarmIdle | Use::Paused)
     }
 }
 
@@ -256,6 +260,8 @@ pub enum EventKind {
     ReplicaFailure,
     /// A planned interruption.
     Maintenance,
+    /// A job waits for cleaner or cheaper hours.
+    Paused,
     /// The job runs again.
     Restarted,
     /// A service opened its doors.
@@ -275,6 +281,7 @@ impl EventKind {
             EventKind::Detected => "detected",
             EventKind::ReplicaFailure => "replica_failure",
             EventKind::Maintenance => "maintenance",
+            EventKind::Paused => "paused",
             EventKind::Restarted => "restarted",
             EventKind::Opened => "opened",
             EventKind::Scaled => "scaled",
@@ -522,7 +529,7 @@ mod tests {
         }
 
         #[test]
-        fn order_and_merging_change_nothing(stretches in prop::collection::vec((0_usize..14, 0_u64..1_100, 0_u64..300, 0_u32..9), 0..20)) {
+        fn order_and_merging_change_nothing(stretches in prop::collection::vec((0_usize..15, 0_u64..1_100, 0_u64..300, 0_u32..9), 0..20)) {
             let (mut forward, mut backward, mut even, mut odd) = (Book::new(GRID), Book::new(GRID), Book::new(GRID), Book::new(GRID));
             let spend = |book: &mut Book, &(what, from, length, gpus): &(usize, u64, u64, u32)| {
                 book.spend(Use::ALL[what], at(from), at(from + length), draw(gpus));

@@ -75,6 +75,8 @@ pub struct JobFacts {
     pub checkpoint_every: Span,
     /// Development over the final run.
     pub research_multiplier: Ratio,
+    /// Time that it waited for cleaner or cheaper hours; none of a job that may not wait.
+    pub paused: Option<Span>,
     /// Which moments counted towards the time between failures: `serial`, `wall` or `uptime`.
     pub failure_clock: &'static str,
 }

@@ -183,6 +183,10 @@ fn job(rows: &mut Rows<'_>, tenant: &Tenant, facts: &JobFacts, horizon: SimTime,
     rows.gpu_hours("planned_gpu_hours", time_of(book, &[Use::Planned]));
     rows.gpu_hours("spare_gpu_hours", time_of(book, &[Use::Spare]));
     rows.gpu_hours("repair_gpu_hours", time_of(book, &[Use::Repair]));
+    if let Some(paused) = facts.paused {
+        rows.put("paused", paused.as_secs_f64(), "s");
+        rows.gpu_hours("paused_gpu_hours", time_of(book, &[Use::Paused]));
+    }
     rows.put("research_multiplier", facts.research_multiplier.as_f64(), "ratio");
     rows.sums(sums);
     rows.equivalents(sums);
@@ -233,7 +237,7 @@ fn service(rows: &mut Rows<'_>, tenant: &Tenant, facts: &ServiceFacts, sums: &Su
 }
 
 /// What a tenant's money went to, inside B4. `cost_of_failures`: work done again, detecting, localising, waiting for nodes,
-/// restarting, and nodes in repair. `cost_of_idle`: spares and replicas without a request. `cost_of_slo`: replicas that only the
+/// restarting, and nodes in repair. `cost_of_idle`: spares, pauses, and replicas without a request. `cost_of_slo`: replicas that only the
 /// limit on time per output token asks for ([`ServiceFacts::slo_share`]). Of a use that is its GPU-hours at the cluster's price
 /// and its node energy at the tenant's own mean price of energy, losses and cooling included.
 fn costs(rows: &mut Rows<'_>, accounts: &Accounts, index: usize) {
@@ -246,6 +250,7 @@ fn costs(rows: &mut Rows<'_>, accounts: &Accounts, index: usize) {
         let energy = over(spent.node().kwh(), sums.within(Boundary::B3).energy.kwh()).unwrap_or(0.0);
         price * spent.time.gpu_hours() + bill * energy
     };
+    rows.metered("energy_cost", bill, "USD");
     rows.bounded("cost_per_gpu_hour", "USD", sums, |sum| over(sum.cost.as_f64(), sum.time.gpu_hours()));
     match &tenant.facts {
         Facts::Job(facts) => {
@@ -254,7 +259,7 @@ fn costs(rows: &mut Rows<'_>, accounts: &Accounts, index: usize) {
             let failed =
                 [Use::Recomputed, Use::Detect, Use::Localise, Use::SpareWait, Use::Restart, Use::Repair].as_slice();
             rows.metered("cost_of_failures", of(failed), "USD");
-            rows.metered("cost_of_idle", of(&[Use::Spare]), "USD");
+            rows.metered("cost_of_idle", of(&[Use::Spare, Use::Paused]), "USD");
         }
         Facts::Service(facts) => {
             rows.metered("cost_of_idle", of(&[Use::WarmIdle]), "USD");

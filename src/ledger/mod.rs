@@ -10,6 +10,7 @@ mod figures;
 mod latencies;
 mod sensitivity;
 mod settle;
+mod shifted;
 mod spread;
 mod timeline;
 

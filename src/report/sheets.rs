@@ -100,7 +100,7 @@ const TENANT: Column = column(
     "who: a tenant's subject, `idle` for what nobody held, `facility` for losses and cooling",
 );
 const PART: Column =
-    column("part", "string", "", "active, spare, repair, warm_idle, unallocated or losses_and_cooling");
+    column("part", "string", "", "active, spare, repair, warm_idle, paused, unallocated or losses_and_cooling");
 
 /// Every headline figure.
 pub(super) const SUMMARY: Sheet = Sheet {

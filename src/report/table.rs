@@ -76,6 +76,7 @@ pub fn table(accounts: &Accounts, models: &[(String, String)]) -> String {
         crossings(&mut text, accounts);
         shifts(&mut text, accounts.comparison());
     }
+    waiting(&mut text, accounts, models);
     devices(&mut text, accounts, models);
     equivalents(&mut text, accounts);
     text
@@ -224,6 +225,32 @@ fn research(comparison: &Comparison) -> String {
     let row = row(comparison, Axis::GpuHours);
     let factor = if row.training > 0.0 { row.threshold / row.training } else { 1.0 };
     if factor == 1.0 { String::new() } else { format!(" and the research behind it (road x {})", people(factor)) }
+}
+
+/// What each job that may wait saved against the same run in which nobody waits.
+fn waiting(text: &mut String, accounts: &Accounts, models: &[(String, String)]) {
+    for tenant in accounts.tenants() {
+        let figure = |metric: &str, boundary: &str| accounts.figure(&tenant.subject, metric, boundary);
+        let Some(paused) = figure("paused", "") else { continue };
+        line!(text, "");
+        let name = labelled(tenant, models);
+        let Some(delay) = figure("shift_delay", "") else {
+            line!(text, "Waiting: {name} paused for {}; one of the two runs did not finish", lasting(paused));
+            continue;
+        };
+        let percent = |metric: &str| {
+            let part = figure(metric, "B4").unwrap_or(0.0) * 100.0;
+            format!("{} % {}", people(part.abs()), if part < 0.0 { "more" } else { "less" })
+        };
+        line!(text, "Waiting: {name} paused for {} and finished {} later than", lasting(paused), lasting(delay));
+        line!(text, "  the same run without waiting: {} CO2e,", percent("shift_saved_carbon_fraction"));
+        line!(
+            text,
+            "  {} for energy, {} money in all",
+            percent("shift_saved_energy_cost_fraction"),
+            percent("shift_saved_cost_fraction")
+        );
+    }
 }
 
 /// The same prompt on each device.

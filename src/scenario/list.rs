@@ -31,6 +31,8 @@ const POLICIES: &[(&str, &str)] = &[
     ("owned", "cluster.<name>.cost, src/world/cost.rs"),
     ("rented", "cluster.<name>.cost, src/world/cluster.rs"),
     ("fifo", "cluster.<name>.scheduler, src/scheduler/mod.rs"),
+    ("carbon", "training.<name>.shift, src/training/shift.rs"),
+    ("price", "training.<name>.shift, src/training/shift.rs"),
     ("after", "service.<name>.opens, src/serving/section.rs"),
     ("at", "service.<name>.opens, src/serving/section.rs"),
     ("measured", "service.<name>.power, src/power/section.rs"),

@@ -6,6 +6,7 @@ use crate::engine::Seed;
 use crate::ledger::{ClusterBooks, Draw, Factor, Grid, Holding};
 use crate::power::{NodePower, State};
 use crate::serving::ServicePlan;
+use crate::training::JobPlan;
 use crate::units::{Ratio, Span};
 use crate::world::{Cost, Unheld};
 use std::sync::Arc;
@@ -23,6 +24,19 @@ impl Scenario {
             seed: Seed { seed: self.seed, replication: self.replication },
             grid: self.grid(),
         }
+    }
+
+    /// Whether a job may wait for cleaner or cheaper hours.
+    #[must_use]
+    pub fn shifts(&self) -> bool {
+        self.jobs.iter().any(|job| job.shift.is_some())
+    }
+
+    /// The same scenario with jobs that never wait.
+    #[must_use]
+    pub fn unshifted(&self) -> Scenario {
+        let jobs = self.jobs.iter().map(|job| JobPlan { shift: None, ..job.clone() });
+        Scenario { jobs: jobs.collect(), reruns: Vec::new(), ..self.clone() }
     }
 
     /// The same scenario with `factor` at `value` in every service: a factor that needs a run of its own.

@@ -5,6 +5,7 @@ mod plan;
 mod roster;
 mod schedule;
 mod section;
+mod shift;
 
 pub use job::Job;
 pub use plan::JobPlan;
@@ -12,3 +13,4 @@ pub use schedule::{CheckpointError, Saved, Schedule, daly};
 pub use section::{
     Checkpoint, Every, FailureClock, Planned, Progress, Recovery, Spares, StepTime, Survives, TrainingSection,
 };
+pub use shift::{Shift, ShiftPlan, ShiftSection};

@@ -41,6 +41,8 @@ pub struct TrainingSection {
     /// Planned interruptions.
     #[serde(default)]
     pub planned: Planned,
+    /// May wait for cleaner or cheaper hours; unset, it never waits.
+    pub shift: Option<super::ShiftSection>,
     /// All energy, money and time of developing the model, over that of this run; counts in the comparison only.
     #[serde(default = "default_research_multiplier")]
     pub research_multiplier: Ratio,

@@ -7,7 +7,8 @@ use super::places::MOST_FAILURES;
 use crate::catalog::{MODELS, ModelSheet, Named};
 use crate::fault::FailureLaw;
 use crate::power::NodePower;
-use crate::training::{Every, JobPlan, Progress, Schedule, TrainingSection};
+use crate::ledger::SitePlan;
+use crate::training::{Every, JobPlan, Progress, Schedule, ShiftPlan, ShiftSection, TrainingSection};
 use crate::units::{Bytes, Ratio, Span, Tokens};
 use crate::world::ClusterPlan;
 
@@ -18,10 +19,47 @@ impl Check<'_> {
         header: Option<&Header>,
         clusters: &[Option<ClusterPlan>],
         failures: &[Option<FailureLaw>],
+        sites: &[Option<SitePlan>],
     ) -> Vec<Option<JobPlan>> {
         let typed = self.typed;
         let jobs = typed.file.training.iter();
-        jobs.map(|(name, section)| self.job(name, section, header, clusters, failures)).collect()
+        let planned = jobs.map(|(name, section)| {
+            let job = self.job(name, section, header, clusters, failures)?;
+            let shift = match &section.shift {
+                None => None,
+                Some(shift) => {
+                    let site = sites[clusters[job.cluster].as_ref()?.site].as_ref()?;
+                    Some(self.shift(name, shift, site, header?)?)
+                }
+            };
+            Some(JobPlan { shift, ..job })
+        });
+        planned.collect()
+    }
+
+    /// When a job waits at `site`.
+    fn shift(&mut self, name: &str, section: &ShiftSection, site: &SitePlan, header: &Header) -> Option<ShiftPlan> {
+        let hours = 0..header.hours();
+        let (policy, shift, signal): (_, _, Vec<f64>) = match section {
+            ShiftSection::Carbon(shift) => {
+                ("carbon", shift, hours.map(|hour| site.market.direct(hour).as_f64()).collect())
+            }
+            ShiftSection::Price(shift) => {
+                ("price", shift, hours.map(|hour| site.market.price(hour).as_f64()).collect())
+            }
+        };
+        let at = |key| ["training", name, "shift", policy, key];
+        if shift.window < Span::HOUR || !shift.window.nanos().is_multiple_of(Span::HOUR.nanos()) {
+            self.no(&at("window"), "must be a whole number of hours");
+            return None;
+        }
+        if signal.windows(2).all(|pair| pair[0] == pair[1]) {
+            let why = format!("waits for hours of another {policy}, but at site {:?} every hour has the same", site.name);
+            let help = "give the site a grid or a tariff that changes by the hour, or take `shift` out".to_owned();
+            self.refuse(&at("")[..4], why, help);
+            return None;
+        }
+        Some(ShiftPlan::new(shift, &signal))
     }
 
     fn job(
@@ -74,6 +112,7 @@ impl Check<'_> {
             recovery: section.recovery.clone(),
             checkpoint: section.checkpoint.clone().into_iter().collect(),
             planned: section.planned,
+            shift: None,
             research_multiplier: section.research_multiplier,
         };
         self.checkpoints_fit(name, &job).then_some(job)

@@ -37,7 +37,7 @@ pub(super) fn check(typed: &Typed, inputs: Vec<Input>, complaints: &mut Complain
     let clusters = check.clusters();
     let failures = check.failures();
     let sites = check.sites(header.as_ref(), &clusters);
-    let jobs = check.jobs(header.as_ref(), &clusters, &failures);
+    let jobs = check.jobs(header.as_ref(), &clusters, &failures, &sites);
     let services = check.services(header.as_ref(), &clusters, &failures);
     check.tenants_fit(&clusters);
     let devices = check.devices(&clusters);
