@@ -13,6 +13,7 @@ mod power;
 mod report;
 mod run;
 mod scenario;
+mod scheduler;
 mod serving;
 mod sweep;
 mod trace;

@@ -262,6 +262,8 @@ pub enum EventKind {
     Maintenance,
     /// A job waits for cleaner or cheaper hours.
     Paused,
+    /// A job gave its nodes to one of higher priority and waits again.
+    Preempted,
     /// The job runs again.
     Restarted,
     /// A service opened its doors.
@@ -282,6 +284,7 @@ impl EventKind {
             EventKind::ReplicaFailure => "replica_failure",
             EventKind::Maintenance => "maintenance",
             EventKind::Paused => "paused",
+            EventKind::Preempted => "preempted",
             EventKind::Restarted => "restarted",
             EventKind::Opened => "opened",
             EventKind::Scaled => "scaled",

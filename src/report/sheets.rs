@@ -421,7 +421,12 @@ pub(super) const EVENTS: Sheet = Sheet {
         column("time_s", "number", "s", "since the start of the run"),
         column("time_utc", "datetime", "", "when"),
         column("subject", "string", "", "whose event"),
-        column("event", "string", "", "started, finished, failure, maintenance, restarted, opened or scaled"),
+        column(
+            "event",
+            "string",
+            "",
+            "started, finished, failure, maintenance, preempted, restarted, opened or scaled",
+        ),
         column("nodes", "string", "", "node numbers, as intervals; empty where no node is meant"),
         column("detail", "string", "", "a figure and its words"),
     ]),
