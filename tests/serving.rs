@@ -54,9 +54,7 @@ fn plan(step: StepModel, max_batch: u32, requests: Vec<Request>) -> ServicePlan 
 }
 
 fn node(index: u32) -> NodeSet {
-    let mut all = NodeSet::first(index + 1);
-    let _ = all.take(index);
-    all
+    NodeSet::single(index)
 }
 
 /// A cell of `replicas`, ready and open from the start.

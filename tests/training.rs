@@ -46,6 +46,7 @@ fn plan(nodes: u32, ideal: Span) -> JobPlan {
         tokens: Tokens::new(2_000_000_000_000),
         progress: Progress::Ideal(ideal),
         submit: Span::ZERO,
+        priority: 0,
         spares: Spares::default(),
         recovery: Recovery { repair: Span::ZERO, localise: Span::ZERO, ..Recovery::default() },
         checkpoint: Vec::new(),

@@ -3,7 +3,7 @@
 //! [`build`] makes the processes and the control that meets them at window edges; [`Control::close`] collects their books.
 
 mod control;
-mod halls;
+mod floor;
 mod lp;
 mod service;
 

@@ -33,6 +33,8 @@ pub struct JobPlan {
     pub progress: Progress,
     /// When it is submitted, after the scenario's start.
     pub submit: Span,
+    /// The higher, the sooner it gets nodes and the later it loses them.
+    pub priority: i32,
     /// Spare nodes that it reserves.
     pub spares: Spares,
     /// What follows a failure.

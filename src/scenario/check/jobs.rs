@@ -70,6 +70,7 @@ impl Check<'_> {
             tokens: section.tokens,
             progress,
             submit: section.submit,
+            priority: section.priority,
             spares: section.spares,
             recovery: section.recovery.clone(),
             checkpoint: section.checkpoint.clone().into_iter().collect(),
