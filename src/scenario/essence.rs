@@ -16,6 +16,8 @@ impl Scenario {
             manifest: _,
             inputs: _,
             notes: _,
+            // Runs of their own, which move no figure of this one.
+            reruns: _,
             seed,
             start,
             horizon,
