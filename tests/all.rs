@@ -12,6 +12,7 @@ mod ledger;
 mod power;
 mod records;
 mod report;
+mod requests;
 mod run;
 mod scenario;
 mod scheduler;
