@@ -146,7 +146,11 @@ const CELL: Column = column("cell", "integer", "", "number of the cell, from 0; 
 pub(super) const RUNS: Sheet = Sheet {
     file: "runs.csv",
     about: "One row for each run: where it stands on each axis, and its figures. The same replication met the same chance in every cell.",
-    columns: Cow::Borrowed(&[CELL, column("replication", "integer", "", "which replication of the cell, from 0")]),
+    columns: Cow::Borrowed(&[
+        CELL,
+        column("replication", "integer", "", "which replication of the cell, from 0"),
+        column("error", "string", "", "why the run failed and has no figures; empty where it did not"),
+    ]),
 };
 
 /// The cells of a sweep; axes follow the first column.

@@ -7,6 +7,7 @@ mod check;
 mod complaint;
 mod de;
 mod document;
+mod essence;
 mod file;
 mod list;
 mod node;
@@ -75,7 +76,7 @@ pub struct Scenario {
 pub struct Note {
     /// Whom it is about, as in `summary.csv`.
     pub subject: String,
-    /// What it is about: `model`, `fidelity`, `step_source`, `power_source` or `dropped_rows`.
+    /// What it is about: `model`, `fidelity`, `step_source`, `power_source`, `trace_format` or `trace_rows`.
     pub key: &'static str,
     /// What there is to know.
     pub value: String,

@@ -156,7 +156,7 @@ fn assert_jumping_equals_stepping(rules: &Rules, requests: &[Request]) {
 }
 
 fn model() -> StepModel {
-    plan(ArrivalPlan::Trace([].into()), 1).step
+    plan(ArrivalPlan::Trace(Vec::new().into()), 1).step
 }
 
 /// Requests by gap in nanoseconds, prompt and output.

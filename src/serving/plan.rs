@@ -4,9 +4,8 @@ use super::{Chat, Fidelity, Poisson, Router, ScalePolicy, ScaleSection, Slo, Ste
 use crate::catalog::{DeviceSheet, ModelSheet};
 use crate::fault::FailureLaw;
 use crate::power::ServingPower;
-use crate::trace::Request;
+use crate::trace::RequestTrace;
 use crate::units::{PerSecond, Ratio, Share, Span, Tokens};
-use std::sync::Arc;
 
 /// A checked service.
 #[derive(Debug, Clone)]
@@ -90,7 +89,7 @@ pub enum ArrivalPlan {
     /// Constant rate and lengths.
     Poisson(Poisson),
     /// A loaded trace, times from its first event.
-    Trace(Arc<[Request]>),
+    Trace(RequestTrace),
 }
 
 impl ArrivalPlan {
@@ -100,10 +99,14 @@ impl ArrivalPlan {
         match self {
             ArrivalPlan::Chat(chat) => ArrivalPlan::Chat(Chat { rate: times(chat.rate), ..*chat }),
             ArrivalPlan::Poisson(poisson) => ArrivalPlan::Poisson(Poisson { rate: times(poisson.rate), ..*poisson }),
-            ArrivalPlan::Trace(requests) => {
-                let due = |index: usize| (index as f64 * factor.as_f64()).floor() as usize;
-                let copies = |(index, &request)| std::iter::repeat_n(request, due(index + 1) - due(index));
-                ArrivalPlan::Trace(requests.iter().enumerate().flat_map(copies).collect())
+            ArrivalPlan::Trace(trace) => {
+                let due = |index: u64| (index as f64 * factor.as_f64()).floor() as usize;
+                let mut cursor = trace.cursor();
+                let requests = (0..trace.kept).flat_map(|index| {
+                    let request = cursor.get(index).expect("a trace has as many requests as it kept");
+                    std::iter::repeat_n(request, due(index + 1) - due(index))
+                });
+                ArrivalPlan::Trace(requests.collect::<Vec<_>>().into())
             }
         }
     }
@@ -146,17 +149,19 @@ pub struct Telemetry {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::trace::Request;
     use crate::units::SimTime;
 
     #[test]
     fn a_trace_is_thinned_or_repeated_evenly() {
         let request = |index: u64| Request { at: SimTime::from_nanos(index), prompt: 1, output: 1 };
-        let trace = ArrivalPlan::Trace((0..6).map(request).collect());
+        let trace = ArrivalPlan::Trace((0..6).map(request).collect::<Vec<_>>().into());
         for (factor, expected) in
             [(0.5, &[1, 3, 5][..]), (1.0, &[0, 1, 2, 3, 4, 5]), (1.5, &[0, 1, 1, 2, 3, 3, 4, 5, 5])]
         {
             let ArrivalPlan::Trace(scaled) = trace.times(Ratio::new(factor)) else { panic!("a trace stays one") };
-            let kept: Vec<u64> = scaled.iter().map(|request| request.at.nanos()).collect();
+            let mut cursor = scaled.cursor();
+            let kept: Vec<u64> = (0..).map_while(|index| cursor.get(index)).map(|row| row.at.nanos()).collect();
             assert_eq!(kept, expected, "{factor}");
         }
     }
