@@ -334,6 +334,26 @@ fn the_market_ledger_stands_beside_the_location_ledger() {
     assert_eq!(small_world(1.0).figure("site.hall", "carbon_market", "B4"), None, "no contracts, no market ledger");
 }
 
+/// Marginal grams of hour n: 100 n. Training draws 13.92 kW at the meter in hours 1 and 2, chat 6 kW in 3 to 6 and 1.92 in 7 to 10.
+#[test]
+fn marginal_carbon_is_a_ledger_of_its_own() {
+    let start = "2026-01-01T00:00:00Z".parse().expect("an instant");
+    let grams: Vec<f64> = (1..=10).map(|n| f64::from(n) * 100.0).collect();
+    let site = SitePlan { market: market(100_000_000, 400, 50).with_marginal(&grams), ..hall() };
+    let accounts = close(start, ten_hours(), &[site], &[cluster(owned())], vec![pretrain(1.0), chat(), laptop()]);
+    expect_figures(
+        &accounts,
+        &[
+            ("training.pretrain", "carbon_marginal", "B1", 8.0 * 0.3),
+            ("training.pretrain", "carbon_marginal", "B4", 13.92 * 0.3),
+            ("training.pretrain", "carbon", "B4", 11.136),
+            ("service.chat", "carbon_marginal", "B4", 6.0 * 1.8 + 1.92 * 3.4),
+            ("device.laptop", "carbon_marginal", "B4", 0.025 * 0.4),
+        ],
+    );
+    assert_eq!(small_world(1.0).figure("service.chat", "carbon_marginal", "B4"), None);
+}
+
 #[test]
 fn rent_contains_energy_and_nobody_rents_what_nobody_holds() {
     let rent = Holding::Rented(DollarsPerHour::from_f64(2.0));

@@ -362,9 +362,29 @@ impl Accounts {
         &self.comparison
     }
 
+    /// What the `index`-th tenant's energy inside each boundary makes its grid emit at the margin, hour by hour; none where its
+    /// site has no marginal intensities. A ledger of its own: it says what moving the load would change, not whose carbon it is.
+    #[must_use]
+    pub fn marginal(&self, index: usize) -> Option<[GramsCo2e; 4]> {
+        let market = &self.sites[self.tenants[index].site].market;
+        market.marginal(0)?;
+        let mut carbon = [GramsCo2e::ZERO; 4];
+        for bin in 0..self.grid.bins() {
+            let (entries, mut sums) = (self.settle(bin), Sums::default());
+            let mine = self.lines.iter().zip(&entries).filter(|(line, _)| line.tenant == Some(index));
+            mine.for_each(|(line, entry)| sums.add(line.part, entry));
+            let intensity = market.marginal(self.grid.hour(bin)).expect("every hour has one where the first has");
+            carbon.iter_mut().zip(Boundary::ALL).for_each(|(sum, boundary)| {
+                *sum += intensity * sums.within(boundary).energy;
+            });
+        }
+        Some(carbon)
+    }
+
     /// Enters more figures of `subject` behind those that it has.
     pub(super) fn enter_figures(&mut self, subject: &str, rows: Vec<Figure>) {
-        let behind = self.figures.iter().rposition(|row| row.subject == subject).map_or(self.figures.len(), |last| last + 1);
+        let behind =
+            self.figures.iter().rposition(|row| row.subject == subject).map_or(self.figures.len(), |last| last + 1);
         self.figures.splice(behind..behind, rows);
     }
 

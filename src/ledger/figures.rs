@@ -48,6 +48,7 @@ pub(super) fn all(accounts: &Accounts) -> Vec<Figure> {
             rows.bounded("carbon_market", "kgCO2e", sums, |sum| Some(sum.market.kg()));
         }
     }
+    (0..accounts.tenants().len()).for_each(|index| marginal(&mut figures, accounts, index));
     (0..accounts.clusters().len()).for_each(|index| cluster(&mut figures, accounts, index));
     (0..accounts.sites().len()).for_each(|index| site(&mut figures, accounts, index));
     total(&mut figures, accounts);
@@ -238,6 +239,15 @@ fn service(rows: &mut Rows<'_>, tenant: &Tenant, facts: &ServiceFacts, sums: &Su
     rows.each(on_axes(per_output), sums, tokens as f64 / 1e3);
     rows.bounded("cost_per_million_output_tokens", "USD", sums, |sum| over(sum.cost.as_f64(), tokens as f64 / 1e6));
     rows.equivalents(sums);
+}
+
+/// What a tenant makes its grid emit at the margin, where its site knows.
+fn marginal(figures: &mut Vec<Figure>, accounts: &Accounts, index: usize) {
+    let Some(carbon) = accounts.marginal(index) else { return };
+    let mut rows = Rows { subject: accounts.tenants()[index].subject.clone(), figures };
+    for (boundary, carbon) in Boundary::ALL.into_iter().zip(carbon) {
+        rows.push("carbon_marginal", Some(carbon.kg()), "kgCO2e", Some(boundary));
+    }
 }
 
 /// What a tenant's money went to, inside B4. `cost_of_failures`: work done again, detecting, localising, waiting for nodes,

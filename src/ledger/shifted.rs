@@ -26,7 +26,8 @@ impl Accounts {
 
 /// What each metric was without waiting, less what it was with it, and that as a part of the former.
 fn savings(subject: &str, shifted: (&Accounts, &JobFacts), plain: (&Accounts, &JobFacts)) -> Vec<Figure> {
-    const SAVED: [(&str, &str, &str, &str); 4] = [
+    const SAVED: [(&str, &str, &str, &str); 5] = [
+        ("carbon_marginal", "shift_saved_carbon_marginal", "shift_saved_carbon_marginal_fraction", "kgCO2e"),
         ("carbon", "shift_saved_carbon", "shift_saved_carbon_fraction", "kgCO2e"),
         ("energy_cost", "shift_saved_energy_cost", "shift_saved_energy_cost_fraction", "USD"),
         ("cost", "shift_saved_cost", "shift_saved_cost_fraction", "USD"),

@@ -3,7 +3,7 @@
 use crate::catalog::{Named, NodeSheet};
 use crate::facility::FacilitySection;
 use crate::fault::FailureSection;
-use crate::market::{ContractsSection, GridSection, TariffSection};
+use crate::market::{ContractsSection, GridSection, MarginalSeries, TariffSection};
 use crate::scheduler::Scheduler;
 use crate::serving::{DeviceSection, ServiceSection};
 use crate::training::TrainingSection;
@@ -95,6 +95,8 @@ pub(super) struct SiteSection {
     pub tariff: TariffSection,
     /// What the market-based carbon ledger counts with; without contracts it is not kept.
     pub contracts: Option<ContractsSection>,
+    /// What one kilowatt-hour more makes the grid emit, by the hour; a ledger of its own beside the grid's mean.
+    pub marginal: Option<MarginalSeries>,
     /// Losses and cooling.
     #[serde(default)]
     pub facility: FacilitySection,

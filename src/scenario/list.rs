@@ -35,6 +35,7 @@ const POLICIES: &[(&str, &str)] = &[
     ("priority", "cluster.<name>.scheduler, src/scheduler/priority.rs"),
     ("backfill", "cluster.<name>.scheduler, src/scheduler/backfill.rs"),
     ("carbon", "training.<name>.shift, src/training/shift.rs"),
+    ("marginal", "training.<name>.shift, src/training/shift.rs"),
     ("price", "training.<name>.shift, src/training/shift.rs"),
     ("after", "service.<name>.opens, src/serving/section.rs"),
     ("at", "service.<name>.opens, src/serving/section.rs"),

@@ -16,6 +16,8 @@ use std::sync::Arc;
 pub enum ShiftSection {
     /// Waits for hours in which the site's grid emits less.
     Carbon(Shift),
+    /// Waits for hours in which one kilowatt-hour more makes the grid emit less, by the site's `marginal` series.
+    Marginal(Shift),
     /// Waits for hours in which the site's energy costs less.
     Price(Shift),
 }
@@ -110,17 +112,14 @@ mod tests {
     fn dear_hours_are_found_from_any_moment() {
         let plan = plan(0.5, 4, &[1.0, 5.0, 5.0, 2.0, 3.0, 1.0, 1.0, 4.0]);
         let at = |minutes: u64| SimTime::ZERO + Span::MINUTE * minutes;
-        assert_eq!([plan.clear_at(at(59)), plan.clear_at(at(60)), plan.clear_at(at(130))], [
-            None,
-            Some(at(180)),
-            Some(at(180))
-        ]);
-        assert_eq!([at(0), at(61), at(200), at(430)].map(|from| plan.next_dear(from)), [
-            at(60),
-            at(120),
-            at(240),
-            SimTime::NEVER
-        ]);
+        assert_eq!(
+            [plan.clear_at(at(59)), plan.clear_at(at(60)), plan.clear_at(at(130))],
+            [None, Some(at(180)), Some(at(180))]
+        );
+        assert_eq!(
+            [at(0), at(61), at(200), at(430)].map(|from| plan.next_dear(from)),
+            [at(60), at(120), at(240), SimTime::NEVER]
+        );
         assert_eq!(plan.clear_at(at(9_999)), None, "past the last hour nothing is dear");
     }
 }

@@ -6,8 +6,8 @@ use super::names::sheet_name;
 use super::places::MOST_FAILURES;
 use crate::catalog::{MODELS, ModelSheet, Named};
 use crate::fault::FailureLaw;
-use crate::power::NodePower;
 use crate::ledger::SitePlan;
+use crate::power::NodePower;
 use crate::training::{Every, JobPlan, Progress, Schedule, ShiftPlan, ShiftSection, TrainingSection};
 use crate::units::{Bytes, Ratio, Span, Tokens};
 use crate::world::ClusterPlan;
@@ -44,6 +44,10 @@ impl Check<'_> {
             ShiftSection::Carbon(shift) => {
                 ("carbon", shift, hours.map(|hour| site.market.direct(hour).as_f64()).collect())
             }
+            ShiftSection::Marginal(shift) => {
+                let signal = hours.map(|hour| site.market.marginal(hour).map_or(0.0, |grams| grams.as_f64()));
+                ("marginal", shift, signal.collect())
+            }
             ShiftSection::Price(shift) => {
                 ("price", shift, hours.map(|hour| site.market.price(hour).as_f64()).collect())
             }
@@ -54,8 +58,14 @@ impl Check<'_> {
             return None;
         }
         if signal.windows(2).all(|pair| pair[0] == pair[1]) {
-            let why = format!("waits for hours of another {policy}, but at site {:?} every hour has the same", site.name);
-            let help = "give the site a grid or a tariff that changes by the hour, or take `shift` out".to_owned();
+            let why =
+                format!("waits for hours of another {policy}, but at site {:?} every hour has the same", site.name);
+            let help = match section {
+                ShiftSection::Carbon(_) => "give the site a grid that changes by the hour, such as \"ciso\"",
+                ShiftSection::Marginal(_) => "give the site marginal = { path = …, column = … }",
+                ShiftSection::Price(_) => "give the site a tariff that changes by the hour: `time_of_use` or `series`",
+            };
+            let help = help.to_owned();
             self.refuse(&at("")[..4], why, help);
             return None;
         }
