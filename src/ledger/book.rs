@@ -1,7 +1,7 @@
 //! The book that a process carries: energy and accelerator time by use, counts, events. Integers, binned exactly, so that
 //! how a stretch of time is cut changes no total.
 
-use super::Latencies;
+use super::{Latencies, RequestLog};
 use crate::units::{GpuTime, Joules, SimTime, Span, Watts};
 
 /// What a GPU's time and energy went to. Each GPU-nanosecond lies in exactly one use.
@@ -318,6 +318,7 @@ pub struct Book {
     counts: Vec<[u64; Count::ALL.len()]>,
     events: Vec<Event>,
     latencies: Latencies,
+    requests: Vec<RequestLog>,
 }
 
 impl Book {
@@ -334,6 +335,7 @@ impl Book {
             counts: Vec::new(),
             events: Vec::new(),
             latencies: Latencies::default(),
+            requests: Vec::new(),
         }
     }
 
@@ -384,6 +386,18 @@ impl Book {
         });
         self.events.extend(other.events);
         self.latencies.merge(&other.latencies);
+        self.requests.extend(other.requests);
+    }
+
+    /// Keeps the log of a cell's requests.
+    pub fn keep(&mut self, log: RequestLog) {
+        self.requests.push(log);
+    }
+
+    /// The requests recorded, cell by cell; none where nobody asked.
+    #[must_use]
+    pub fn requests(&self) -> &[RequestLog] {
+        &self.requests
     }
 
     /// The bins.

@@ -140,6 +140,10 @@ fn fill(
     let fixed = [sheets::SUMMARY, sheets::COMPARISON, sheets::SENSITIVITY, sheets::ATTRIBUTION];
     let fixed = fixed.into_iter().chain([sheets::POWER, sheets::UTILISATION, sheets::COST, sheets::CARBON]);
     let mut sheets: Vec<_> = fixed.chain([sheets::EVENTS, jobs.sheet.clone(), services.sheet.clone()]).collect();
+    if accounts.tenants().iter().any(|tenant| !tenant.book.requests().is_empty()) {
+        folder.csv(sheets::REQUESTS.file, |to| tables::requests(accounts, to))?;
+        sheets.push(sheets::REQUESTS);
+    }
     if let Some(replications) = replications {
         folder.csv(sheets::REPLICATIONS.file, |to| tables::replications(replications, to))?;
         sheets.push(sheets::REPLICATIONS);

@@ -436,6 +436,25 @@ pub(super) const EVENTS: Sheet = Sheet {
     ]),
 };
 
+/// Requests one by one.
+pub(super) const REQUESTS: Sheet = Sheet {
+    file: "requests.csv",
+    about: "Requests one by one, or a seeded sample of them, service by service and cell by cell, in the order in which they ended. \
+            Requests still inside at the horizon are not here.",
+    columns: Cow::Borrowed(&[
+        column("subject", "string", "", "whose request"),
+        column("cell", "integer", "", "which of the service's cells, from 0"),
+        column("arrived_s", "number", "s", "when it arrived, since the start of the run"),
+        column("prompt_tokens", "integer", "tokens", "prompt tokens"),
+        column("output_tokens", "integer", "tokens", "output tokens"),
+        column("ttft_ms", "number", "ms", "time to first token; empty where it was turned away"),
+        column("tpot_ms", "number", "ms", "time for each output token after the first; empty where there is none"),
+        column("e2e_ms", "number", "ms", "time to last token; empty where it was turned away"),
+        column("outcome", "string", "", "completed or rejected"),
+        column("within_slo", "boolean", "", "whether it met every limit of the SLO"),
+    ]),
+};
+
 /// The first columns of `jobs.csv` and `services.csv`; figures and time buckets follow.
 pub(super) const SUBJECT: [Column; 3] = [
     column("subject", "string", "", "whose row"),

@@ -3,7 +3,8 @@
 use super::number::{decimals, figure};
 use super::sheets::{self, Column, Sheet};
 use super::timelines::{names, utc};
-use crate::ledger::{Accounts, Event, Facts, Figure, Replications, Row, Shift, Spent, Spread, Tenant, Use};
+use crate::ledger::{Accounts, End, Event, Facts, Figure, Replications, Row, Shift, Spent, Spread, Tenant, Use};
+use crate::units::Span;
 use std::borrow::Cow;
 use std::io::Write;
 
@@ -97,6 +98,42 @@ pub(super) fn attribution(accounts: &Accounts, to: impl Write) -> csv::Result<()
         ];
         let cells = numbers.map(|number| figure(Some(number)));
         csv.write_record(names(accounts, line).into_iter().chain(words).chain(cells))?;
+    }
+    Ok(csv.flush()?)
+}
+
+/// Writes `requests.csv`.
+pub(super) fn requests(accounts: &Accounts, to: impl Write) -> csv::Result<()> {
+    let mut csv = csv::Writer::from_writer(to);
+    csv.write_record(sheets::REQUESTS.header())?;
+    let mut texts: [String; 4] = Default::default();
+    for tenant in accounts.tenants() {
+        for (cell, log) in tenant.book.requests().iter().enumerate() {
+            let cell = cell.to_string();
+            log.for_each(|request| -> csv::Result<()> {
+                let (prompt, output) = (request.prompt.to_string(), request.output.to_string());
+                let is_complete = request.end != End::Rejected;
+                let tpot = (is_complete && request.output > 1).then(|| {
+                    let decoding = request.e2e.saturating_sub(request.ttft).as_secs_f64();
+                    decoding * 1e3 / f64::from(request.output - 1)
+                });
+                let [arrived, ttft, tpot_text, e2e] = &mut texts;
+                let ms = |span: Span| is_complete.then(|| span.as_secs_f64() * 1e3);
+                let within_slo = if request.end == End::WithinSlo { "true" } else { "false" };
+                csv.write_record([
+                    &tenant.subject,
+                    cell.as_str(),
+                    decimals(arrived, request.arrived.as_secs_f64(), 9),
+                    &prompt,
+                    &output,
+                    ms(request.ttft).map_or("", |value| decimals(ttft, value, 6)),
+                    tpot.map_or("", |value| decimals(tpot_text, value, 6)),
+                    ms(request.e2e).map_or("", |value| decimals(e2e, value, 6)),
+                    request.end.name(),
+                    within_slo,
+                ])
+            })?;
+        }
     }
     Ok(csv.flush()?)
 }

@@ -36,7 +36,8 @@ impl Scenario {
     #[must_use]
     pub fn unshifted(&self) -> Scenario {
         let jobs = self.jobs.iter().map(|job| JobPlan { shift: None, ..job.clone() });
-        Scenario { jobs: jobs.collect(), reruns: Vec::new(), ..self.clone() }
+        let services = self.services.iter().map(|plan| Arc::new(ServicePlan { record: None, ..(**plan).clone() }));
+        Scenario { jobs: jobs.collect(), services: services.collect(), reruns: Vec::new(), ..self.clone() }
     }
 
     /// The same scenario with `factor` at `value` in every service: a factor that needs a run of its own.
@@ -47,6 +48,7 @@ impl Scenario {
             Factor::Utilisation => plan.with_utilisation(Ratio::new(value)),
             Factor::Research | Factor::Grid => unreachable!("what can be re-scaled is not run again"),
         };
+        let change = |plan: &ServicePlan| ServicePlan { record: None, ..change(plan) };
         let services = self.services.iter().map(|plan| Arc::new(change(plan))).collect();
         Scenario { services, reruns: Vec::new(), ..self.clone() }
     }

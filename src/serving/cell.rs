@@ -105,6 +105,11 @@ impl Cell {
     /// A cell whose requests come from `source`, each of which spends `api` outside the replicas.
     pub(super) fn fed(plan: Arc<ServicePlan>, index: u32, seed: Seed, grid: Grid, source: Source, api: Span) -> Cell {
         let entity = Entity::named(&format!("service.{}", plan.name)).part(index);
+        let mut account = Account::new(&plan, grid, api);
+        account.log = plan.record.map(|share| {
+            let key = seed.stream(entity, "record").uniform().to_bits();
+            RequestLog::new(share, key)
+        });
         Cell {
             rules: rules(&plan),
             nexts: Vec::new(),
@@ -116,7 +121,7 @@ impl Cell {
             source,
             arriving: None,
             ahead: Vec::new(),
-            account: Account::new(&plan, grid, api),
+            account,
             done: Vec::new(),
             rare: SimTime::NEVER,
             hazard: Hazard::new(plan.failures, plan.nodes, seed.stream(entity, "failure")),
@@ -227,6 +232,9 @@ impl Cell {
             "arrived = completed + rejected + in flight, in requests and tokens"
         );
         self.facts.in_flight = inside.requests;
+        if let Some(log) = self.account.log {
+            self.account.book.keep(log);
+        }
         (self.account.book, self.facts)
     }
 

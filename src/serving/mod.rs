@@ -75,6 +75,7 @@ mod tests {
             slo: Some(Slo { ttft: Span::from_secs(2), tpot: Span::from_nanos(30_000_000) }),
             queue: 512,
             failures: FailureLaw::None,
+            record: None,
             start_hour_of_week: 0,
         }
     }

@@ -50,6 +50,8 @@ pub struct ServicePlan {
     pub slo: Option<Slo>,
     /// Requests that may wait in a cell for each ready replica.
     pub queue: u32,
+    /// Part of its requests that is recorded one by one, if any.
+    pub record: Option<Share>,
     /// How the nodes under its replicas fail.
     pub failures: FailureLaw,
     /// Weekday and hour of the scenario's start: hours since Sunday 00:00 UTC, for the weekly profile.

@@ -38,6 +38,8 @@ pub struct ServiceSection {
     /// Requests that may wait in a cell for each ready replica before others are turned away.
     #[serde(default = "default_queue")]
     pub queue: u32,
+    /// Part of its requests to write to `requests.csv` one by one: 1 for all, less for a seeded sample; unset, none.
+    pub record: Option<Share>,
 }
 
 fn default_queue() -> u32 {
