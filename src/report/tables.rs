@@ -121,8 +121,8 @@ pub(super) fn requests(accounts: &Accounts, to: impl Write) -> csv::Result<()> {
                 let ms = |span: Span| is_complete.then(|| span.as_secs_f64() * 1e3);
                 let within_slo = if request.end == End::WithinSlo { "true" } else { "false" };
                 csv.write_record([
-                    &tenant.subject,
-                    cell.as_str(),
+                    tenant.subject.as_str(),
+                    &cell,
                     decimals(arrived, request.arrived.as_secs_f64(), 9),
                     &prompt,
                     &output,

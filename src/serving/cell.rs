@@ -16,7 +16,7 @@ use super::router::{CLOSED, Routing};
 use super::step::Pace;
 use super::{ServicePlan, Source, Telemetry};
 use crate::engine::{Entity, Process, Seed};
-use crate::ledger::{Book, Event, EventKind, Grid, ServiceFacts, Use};
+use crate::ledger::{Book, Event, EventKind, Grid, RequestLog, ServiceFacts, Use};
 use crate::trace::Request;
 use crate::units::{SimTime, Span, Tokens};
 use crate::world::NodeSet;
