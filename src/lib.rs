@@ -39,26 +39,23 @@ pub struct Outcome {
     pub stats: RunStats,
 }
 
-/// Runs `scenario` to its horizon. `progress` hears the simulated time as it moves.
+/// Runs `scenario` to its horizon. `progress` hears the simulated time as it moves. Where jobs may wait for cleaner or cheaper
+/// hours, the same run without waiting follows, under the same chance: what waiting saved is told against it.
 #[must_use]
 pub fn simulate(scenario: &Scenario, progress: impl FnMut(SimTime)) -> Outcome {
-    simulate_replication(scenario, scenario.replication, progress)
+    let mut outcome = run(scenario, progress);
+    if scenario.shifts() {
+        outcome.accounts.compare_unshifted(&run(&scenario.unshifted(), |_| ()).accounts);
+    }
+    outcome
 }
 
-/// As [`simulate`], with the chance of `replication` instead of the scenario's own.
-#[must_use]
-pub fn simulate_replication(scenario: &Scenario, replication: u64, progress: impl FnMut(SimTime)) -> Outcome {
-    let mut parts = scenario.parts();
-    parts.seed.replication = replication;
-    let (mut control, mut processes) = cluster::build(parts);
+/// One run.
+fn run(scenario: &Scenario, progress: impl FnMut(SimTime)) -> Outcome {
+    let (mut control, mut processes) = cluster::build(scenario.parts());
     let stats = engine::run(&mut control, &mut processes, scenario.horizon, progress);
     let tenants = control.close(processes);
-    let mut accounts =
-        ledger::close(scenario.start, scenario.grid(), &scenario.sites, &scenario.cluster_books(), tenants);
-    if scenario.shifts() {
-        // What waiting saved is told against the same run, under the same chance, in which nobody waits.
-        accounts.compare_unshifted(&simulate(&scenario.unshifted(), |_| ()).accounts);
-    }
+    let accounts = ledger::close(scenario.start, scenario.grid(), &scenario.sites, &scenario.cluster_books(), tenants);
     Outcome { accounts, stats }
 }
 
