@@ -43,16 +43,24 @@ pub struct Outcome {
 /// hours, the same run without waiting follows, under the same chance: what waiting saved is told against it.
 #[must_use]
 pub fn simulate(scenario: &Scenario, progress: impl FnMut(SimTime)) -> Outcome {
-    let mut outcome = run(scenario, progress);
+    simulate_replication(scenario, scenario.replication, progress)
+}
+
+/// As [`simulate`], with the chance of `replication` instead of the scenario's own.
+#[must_use]
+pub fn simulate_replication(scenario: &Scenario, replication: u64, progress: impl FnMut(SimTime)) -> Outcome {
+    let mut outcome = run(scenario, replication, progress);
     if scenario.shifts() {
-        outcome.accounts.compare_unshifted(&run(&scenario.unshifted(), |_| ()).accounts);
+        outcome.accounts.compare_unshifted(&run(&scenario.unshifted(), replication, |_| ()).accounts);
     }
     outcome
 }
 
 /// One run.
-fn run(scenario: &Scenario, progress: impl FnMut(SimTime)) -> Outcome {
-    let (mut control, mut processes) = cluster::build(scenario.parts());
+fn run(scenario: &Scenario, replication: u64, progress: impl FnMut(SimTime)) -> Outcome {
+    let mut parts = scenario.parts();
+    parts.seed.replication = replication;
+    let (mut control, mut processes) = cluster::build(parts);
     let stats = engine::run(&mut control, &mut processes, scenario.horizon, progress);
     let tenants = control.close(processes);
     let accounts = ledger::close(scenario.start, scenario.grid(), &scenario.sites, &scenario.cluster_books(), tenants);

@@ -6,6 +6,7 @@ mod catalog;
 mod cli;
 mod engine;
 mod evidence;
+mod faults;
 mod fluid;
 mod layers;
 mod ledger;

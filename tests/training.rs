@@ -3,29 +3,29 @@
 use std::collections::VecDeque;
 use tollway::catalog::{GPUS, ModelSheet, NODES, find};
 use tollway::engine::{self, Control, Process, Seed};
-use tollway::fault::{FailureLaw, InitialAge};
+use tollway::fault::{FailureLaw, FaultPlan, InitialAge};
 use tollway::ledger::{Book, EventKind, Grid, JobFacts, Use};
 use tollway::power::NodePower;
 use tollway::training::{
     Checkpoint, CheckpointError, Every, FailureClock, Job, JobPlan, Planned, Progress, Recovery, Schedule, Shift,
-    ShiftPlan, Spares, StepTime, Survives,
+    ShiftPlan, Spares, StepTime,
 };
 use tollway::units::{Bytes, BytesPerSecond, PerSecond, Ratio, Share, SimTime, Span, Tokens};
-use tollway::world::NodeSet;
+use tollway::world::{Domain, NodeSet};
 
 /// Unexpected interruptions of Llama 3, for each of 2,048 nodes and day: 419 in 54 days.
 const LLAMA3: f64 = 419.0 / (2_048.0 * 54.0);
 
-fn minutes(minutes: f64) -> Span {
+pub(crate) fn minutes(minutes: f64) -> Span {
     Span::from_secs_f64(minutes * 60.0)
 }
 
-fn days(days: f64) -> Span {
+pub(crate) fn days(days: f64) -> Span {
     Span::from_secs_f64(days * 86_400.0)
 }
 
 /// A job of `ideal` length on H100 nodes that never fails, without spares or checkpoints; repairs in place.
-fn plan(nodes: u32, ideal: Span) -> JobPlan {
+pub(crate) fn plan(nodes: u32, ideal: Span) -> JobPlan {
     let node = find(NODES, "dgx-h100").expect("in the catalog");
     let gpu = find(GPUS, "h100-sxm").expect("in the catalog");
     JobPlan {
@@ -42,7 +42,7 @@ fn plan(nodes: u32, ideal: Span) -> JobPlan {
         gpus_per_node: 8,
         peak: gpu.peak_16bit,
         power: NodePower::new(node, gpu),
-        failures: FailureLaw::None,
+        failures: FailureLaw::None.into(),
         tokens: Tokens::new(2_000_000_000_000),
         progress: Progress::Ideal(ideal),
         submit: Span::ZERO,
@@ -56,29 +56,30 @@ fn plan(nodes: u32, ideal: Span) -> JobPlan {
     }
 }
 
-fn exponential(per_node_day: f64) -> FailureLaw {
-    FailureLaw::Weibull { rate: PerSecond::per_day(per_node_day), shape: 1.0, initial_age: InitialAge::Stationary }
+pub(crate) fn exponential(per_node_day: f64) -> FaultPlan {
+    let rate = PerSecond::per_day(per_node_day);
+    FailureLaw::Weibull { rate, shape: 1.0, initial_age: InitialAge::Stationary }.into()
 }
 
 /// A law by which `nodes` nodes together fail every `between`.
-fn failing_every(between: Span, nodes: u32) -> FailureLaw {
+pub(crate) fn failing_every(between: Span, nodes: u32) -> FaultPlan {
     exponential(1.0 / (between.days() * f64::from(nodes)))
 }
 
-fn saving(every: Span, blocking: Span, background: Span) -> Vec<(String, Checkpoint)> {
+pub(crate) fn saving(every: Span, blocking: Span, background: Span) -> Vec<(String, Checkpoint)> {
     let tier = Checkpoint {
         every: Every::Fixed(every),
         blocking,
         background: Some(background),
         bandwidth: BytesPerSecond::new(2e12),
-        survives: Survives::Site,
+        survives: Domain::Site,
         ..Checkpoint::default()
     };
     vec![("remote".into(), tier)]
 }
 
 /// A stall of `length` in one step.
-fn stalling(length: Span, clock: FailureClock) -> Recovery {
+pub(crate) fn stalling(length: Span, clock: FailureClock) -> Recovery {
     Recovery {
         detect: Span::ZERO,
         localise: Span::ZERO,
@@ -111,28 +112,28 @@ impl Control<Job> for Starter {
     }
 }
 
-struct Outcome {
-    book: Book,
-    facts: JobFacts,
+pub(crate) struct Outcome {
+    pub(crate) book: Book,
+    pub(crate) facts: JobFacts,
     starter: Starter,
 }
 
 impl Outcome {
-    fn ettr(&self, horizon: SimTime) -> f64 {
+    pub(crate) fn ettr(&self, horizon: SimTime) -> f64 {
         let end = self.facts.finished.unwrap_or(horizon);
         self.facts.ideal.as_secs_f64() / end.since(SimTime::ZERO).as_secs_f64()
     }
 
-    fn gpu_nanos(&self, what: Use) -> u128 {
+    pub(crate) fn gpu_nanos(&self, what: Use) -> u128 {
         self.book.spent(what).time.nanos()
     }
 
-    fn rows(&self, kind: EventKind) -> usize {
+    pub(crate) fn rows(&self, kind: EventKind) -> usize {
         self.book.events().iter().filter(|event| event.kind == kind).count()
     }
 }
 
-fn run(plan: JobPlan, seed: u64, horizon: Span) -> Outcome {
+pub(crate) fn run(plan: JobPlan, seed: u64, horizon: Span) -> Outcome {
     let horizon = SimTime::ZERO + horizon;
     let granted = plan.granted_nodes();
     let mut jobs = [Job::new(plan, Seed { seed, replication: 0 }, Grid { horizon, bin: Span::HOUR })];
@@ -171,7 +172,7 @@ fn a_job_waits_out_dear_hours_at_a_checkpoint() {
 }
 
 /// Mean and standard error of the ETTR over `seeds` runs that never finish.
-fn mean_ettr(plan: &JobPlan, seeds: u64, horizon: Span) -> (f64, f64) {
+pub(crate) fn mean_ettr(plan: &JobPlan, seeds: u64, horizon: Span) -> (f64, f64) {
     let runs: Vec<f64> =
         (0..seeds).map(|seed| run(plan.clone(), seed, horizon).ettr(SimTime::ZERO + horizon)).collect();
     let count = seeds as f64;
@@ -235,7 +236,7 @@ fn bins_hold_each_hour_of_training_and_of_saving_exactly() {
 }
 
 /// Renewal theory, exact for exponential failures on the wall clock (models/training.md section 7).
-fn renewal(m: f64, t: f64, d: f64, r: f64) -> f64 {
+pub(crate) fn renewal(m: f64, t: f64, d: f64, r: f64) -> f64 {
     t / (m * libm::exp(r / m) * (libm::exp((t + d) / m) - 1.0))
 }
 
@@ -324,7 +325,7 @@ fn other_seeds_give_other_failures_and_the_same_seed_the_same() {
 }
 
 /// Failures as rows say them.
-fn failure_rows(outcome: &Outcome) -> VecDeque<(SimTime, String)> {
+pub(crate) fn failure_rows(outcome: &Outcome) -> VecDeque<(SimTime, String)> {
     let failures = outcome.book.events().iter().filter(|event| event.kind == EventKind::Failure);
     failures.map(|event| (event.at, event.nodes.clone())).collect()
 }
@@ -352,7 +353,8 @@ fn every_gpu_nanosecond_lies_in_one_use() {
             rate: PerSecond::per_day(0.2),
             shape: 0.7,
             initial_age: InitialAge::Stationary,
-        },
+        }
+        .into(),
         checkpoint: saving(minutes(13.0), Span::from_secs(7), minutes(3.0)),
         recovery: Recovery {
             detect: minutes(1.0),
@@ -515,7 +517,7 @@ fn auto_takes_the_daly_optimum_of_all_nodes() {
         minutes(20.0),
         "no save begins before the last is written"
     );
-    plan.failures = FailureLaw::None;
+    plan.failures = FailureLaw::None.into();
     assert_eq!(Schedule::new(&plan).expect("one tier").every(), Span::ZERO, "nothing breaks, nothing is saved");
 }
 
@@ -552,7 +554,7 @@ fn tiers(memory: bool) -> Vec<(String, Checkpoint)> {
     tiers[0].1.restore = Some(minutes(10.0));
     if memory {
         let (_, mut peer) = saving(Span::MINUTE, Span::ZERO, Span::from_secs(3)).remove(0);
-        (peer.restore, peer.survives) = (Some(Span::from_secs(20)), Survives::Node);
+        (peer.restore, peer.survives) = (Some(Span::from_secs(20)), Domain::Node);
         tiers.push(("memory".into(), peer));
     }
     tiers

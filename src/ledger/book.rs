@@ -254,6 +254,8 @@ pub enum EventKind {
     Finished,
     /// A node failed under a job and interrupted it.
     Failure,
+    /// Spares failed with their domain.
+    SpareFailure,
     /// Somebody knows of a failure.
     Detected,
     /// A node failed under a replica, whose requests start over.
@@ -280,6 +282,7 @@ impl EventKind {
             EventKind::Started => "started",
             EventKind::Finished => "finished",
             EventKind::Failure => "failure",
+            EventKind::SpareFailure => "spare_failure",
             EventKind::Detected => "detected",
             EventKind::ReplicaFailure => "replica_failure",
             EventKind::Maintenance => "maintenance",

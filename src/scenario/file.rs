@@ -2,7 +2,7 @@
 
 use crate::catalog::{Named, NodeSheet};
 use crate::facility::FacilitySection;
-use crate::fault::FailureSection;
+use crate::fault::{BurstsSection, FailureSection};
 use crate::market::{ContractsSection, GridSection, MarginalSeries, TariffSection};
 use crate::scheduler::Scheduler;
 use crate::serving::{DeviceSection, ServiceSection};
@@ -119,6 +119,9 @@ pub(super) struct ClusterSection {
     pub domains: Domains,
     /// How often its nodes fail.
     pub failures: FailureSection,
+    /// Faults of whole domains: several nodes at once.
+    #[serde(default)]
+    pub bursts: BurstsSection,
     /// Network, and nodes that nobody holds.
     #[serde(default)]
     pub power: ClusterPower,

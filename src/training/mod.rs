@@ -1,5 +1,6 @@
 //! A training job: progress, checkpoints, failures, recovery, spares. Start reading at [`Job`].
 
+mod copies;
 mod job;
 mod plan;
 mod roster;
@@ -9,8 +10,6 @@ mod shift;
 
 pub use job::Job;
 pub use plan::JobPlan;
-pub use schedule::{CheckpointError, Saved, Schedule, daly};
-pub use section::{
-    Checkpoint, Every, FailureClock, Planned, Progress, Recovery, Spares, StepTime, Survives, TrainingSection,
-};
+pub use schedule::{CheckpointError, Schedule, daly};
+pub use section::{Checkpoint, Every, FailureClock, Planned, Progress, Recovery, Spares, StepTime, TrainingSection};
 pub use shift::{Shift, ShiftPlan, ShiftSection};

@@ -1,11 +1,11 @@
 //! Training jobs.
 
 use super::Check;
+use super::faults::MOST_FAILURES;
 use super::header::Header;
 use super::names::sheet_name;
-use super::places::MOST_FAILURES;
 use crate::catalog::{MODELS, ModelSheet, Named};
-use crate::fault::FailureLaw;
+use crate::fault::FaultPlan;
 use crate::ledger::SitePlan;
 use crate::power::NodePower;
 use crate::training::{Every, JobPlan, Progress, Schedule, ShiftPlan, ShiftSection, TrainingSection};
@@ -18,7 +18,7 @@ impl Check<'_> {
         &mut self,
         header: Option<&Header>,
         clusters: &[Option<ClusterPlan>],
-        failures: &[Option<FailureLaw>],
+        failures: &[Option<FaultPlan>],
         sites: &[Option<SitePlan>],
     ) -> Vec<Option<JobPlan>> {
         let typed = self.typed;
@@ -78,7 +78,7 @@ impl Check<'_> {
         section: &TrainingSection,
         header: Option<&Header>,
         clusters: &[Option<ClusterPlan>],
-        failures: &[Option<FailureLaw>],
+        failures: &[Option<FaultPlan>],
     ) -> Option<JobPlan> {
         let at = |key| ["training", name, key];
         let cluster = self.section(&at("cluster"), "cluster", &section.cluster);
@@ -114,7 +114,7 @@ impl Check<'_> {
             gpus_per_node: plan.node.gpus,
             peak: plan.gpu.peak_16bit,
             power: NodePower::new(&plan.node, &plan.gpu),
-            failures: failures[index]?,
+            failures: failures[index].clone()?,
             tokens: section.tokens,
             progress,
             submit: section.submit,

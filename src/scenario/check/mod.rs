@@ -3,6 +3,7 @@
 
 mod comparison;
 mod devices;
+mod faults;
 mod header;
 mod jobs;
 mod market;
@@ -35,7 +36,7 @@ pub(super) fn check(typed: &Typed, inputs: Vec<Input>, complaints: &mut Complain
     let header = check.header();
     check.has_something_to_run();
     let clusters = check.clusters();
-    let failures = check.failures();
+    let failures = check.failures(&clusters);
     let sites = check.sites(header.as_ref(), &clusters);
     let jobs = check.jobs(header.as_ref(), &clusters, &failures, &sites);
     let services = check.services(header.as_ref(), &clusters, &failures);
