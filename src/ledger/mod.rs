@@ -3,6 +3,7 @@
 
 mod accounts;
 mod book;
+mod buckets;
 mod comparison;
 mod equivalents;
 mod facts;
@@ -18,6 +19,7 @@ mod timeline;
 pub use crate::facility::{Losses, Stage};
 pub use accounts::{Accounts, Boundary, ClusterBooks, Holding, Line, Part, SiteSum, Sum, Sums, close};
 pub use book::{Book, Count, Draw, Event, EventKind, Grid, Spent, Use};
+pub use buckets::Bucket;
 pub use comparison::{Axis, Comparison, Crossing, Row};
 pub use equivalents::{Equivalents, Side};
 pub use facts::{Facts, JobFacts, ServiceFacts, SitePlan, Tenant};
@@ -26,5 +28,5 @@ pub use latencies::{Histogram, Latencies};
 pub use requests::{End, Request, RequestLog};
 pub use sensitivity::{Factor, Shift, rerun};
 pub use settle::{Charge, Entry};
-pub use spread::{Paired, Replications, Sample, Spread, student_95};
+pub use spread::{Goal, HalfWidth, Paired, Replications, Sample, Spread, student_95};
 pub use timeline::Step;
