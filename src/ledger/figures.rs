@@ -288,8 +288,8 @@ fn costs(rows: &mut Rows<'_>, accounts: &Accounts, index: usize) {
         Facts::Job(facts) => {
             let millions = facts.kept.count() as f64 / 1e6;
             rows.bounded("cost_per_million_tokens", "USD", sums, |sum| over(sum.cost.as_f64(), millions));
-            let failed =
-                [Use::Recomputed, Use::Detect, Use::Localise, Use::SpareWait, Use::Restart, Use::Repair].as_slice();
+            let recovery = [Use::Detect, Use::Localise, Use::SpareWait, Use::Restart, Use::Reload];
+            let failed = &[&recovery[..], &[Use::Recomputed, Use::Repair]].concat();
             rows.metered("cost_of_failures", of(failed), "USD");
             rows.metered("cost_of_idle", of(&[Use::Spare, Use::Paused]), "USD");
         }

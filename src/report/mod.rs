@@ -140,7 +140,8 @@ fn fill(
     folder.csvs(timelines, |to| timelines::write(accounts, step, to))?;
     let fixed = [sheets::SUMMARY, sheets::COMPARISON, sheets::SENSITIVITY, sheets::ATTRIBUTION];
     let fixed = fixed.into_iter().chain([sheets::POWER, sheets::UTILISATION, sheets::COST, sheets::CARBON]);
-    let mut sheets: Vec<_> = fixed.chain([sheets::EVENTS, sheets::BUCKETS, jobs.sheet.clone(), services.sheet.clone()]).collect();
+    let mut sheets: Vec<_> =
+        fixed.chain([sheets::EVENTS, sheets::BUCKETS, jobs.sheet.clone(), services.sheet.clone()]).collect();
     if accounts.tenants().iter().any(|tenant| !tenant.book.requests().is_empty()) {
         folder.csv(sheets::REQUESTS.file, |to| tables::requests(accounts, to))?;
         sheets.push(sheets::REQUESTS);

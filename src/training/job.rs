@@ -429,7 +429,8 @@ impl Job {
             VecDeque::from([
                 Step { what: Use::Checkpoint, length: save },
                 Step { what: Use::Paused, length: length.saturating_sub(save) },
-                Step { what: Use::Restart, length: boot + self.clocks.restart + self.reload },
+                Step { what: Use::Restart, length: boot + self.clocks.restart },
+                Step { what: Use::Reload, length: self.reload },
             ]),
         );
     }
