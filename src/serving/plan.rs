@@ -1,6 +1,10 @@
 //! A service once checked: every name resolved, every number in range.
 
-use super::{Chat, Fidelity, Poisson, Router, ScalePolicy, ScaleSection, Slo, StepModel, TargetLoad};
+use super::ramp::RampPoint;
+use super::{
+    Bursts, Chat, Clients, ClosedLoop, Fidelity, FlashCrowd, MeasuredClients, Poisson, Ramp, Reasoning, Router,
+    ScalePolicy, ScaleSection, Sessions, Slo, StepModel, TargetLoad,
+};
 use crate::catalog::{DeviceSheet, ModelSheet};
 use crate::fault::FailureLaw;
 use crate::power::ServingPower;
@@ -90,17 +94,56 @@ pub enum ArrivalPlan {
     Chat(Chat),
     /// Constant rate and lengths.
     Poisson(Poisson),
+    /// Bursts and silences.
+    Bursts(Bursts),
+    /// A rate through given points.
+    Ramp(Ramp),
+    /// A crowd that comes at once.
+    FlashCrowd(FlashCrowd),
+    /// Many tenants.
+    Clients(Clients),
+    /// Tenants of a reasoning model.
+    Reasoning(Reasoning),
+    /// Conversations of several turns.
+    Sessions(Sessions),
+    /// Clients that wait for each answer.
+    ClosedLoop(ClosedLoop),
+    /// Measured clients.
+    Servegen(MeasuredClients),
     /// A loaded trace, times from its first event.
     Trace(RequestTrace),
 }
 
 impl ArrivalPlan {
-    /// `factor` times the requests: a higher rate; of a trace, each request as often as the factor says, evenly.
+    /// `factor` times the requests: a higher rate; more clients where each waits for its answer; of a trace,
+    /// each request as often as the factor says, evenly.
     fn times(&self, factor: Ratio) -> ArrivalPlan {
         let times = |rate: PerSecond| PerSecond::new(rate.as_f64() * factor.as_f64());
         match self {
-            ArrivalPlan::Chat(chat) => ArrivalPlan::Chat(Chat { rate: times(chat.rate), ..*chat }),
+            ArrivalPlan::Chat(chat) => ArrivalPlan::Chat(Chat { rate: times(chat.rate), ..chat.clone() }),
             ArrivalPlan::Poisson(poisson) => ArrivalPlan::Poisson(Poisson { rate: times(poisson.rate), ..*poisson }),
+            ArrivalPlan::Bursts(bursts) => ArrivalPlan::Bursts(Bursts { rate: times(bursts.rate), ..bursts.clone() }),
+            ArrivalPlan::Ramp(ramp) => {
+                let points = ramp.points.iter().map(|point| RampPoint { rate: times(point.rate), ..*point });
+                ArrivalPlan::Ramp(Ramp { points: points.collect(), ..ramp.clone() })
+            }
+            ArrivalPlan::FlashCrowd(crowd) => {
+                ArrivalPlan::FlashCrowd(FlashCrowd { rate: times(crowd.rate), ..crowd.clone() })
+            }
+            ArrivalPlan::Clients(clients) => {
+                ArrivalPlan::Clients(Clients { rate: times(clients.rate), ..clients.clone() })
+            }
+            ArrivalPlan::Reasoning(tenants) => {
+                ArrivalPlan::Reasoning(Reasoning { rate: times(tenants.rate), ..tenants.clone() })
+            }
+            ArrivalPlan::Sessions(sessions) => {
+                ArrivalPlan::Sessions(Sessions { rate: times(sessions.rate), ..sessions.clone() })
+            }
+            ArrivalPlan::ClosedLoop(closed) => {
+                let clients = (f64::from(closed.clients) * factor.as_f64()).round().max(1.0) as u32;
+                ArrivalPlan::ClosedLoop(ClosedLoop { clients, ..closed.clone() })
+            }
+            ArrivalPlan::Servegen(clients) => ArrivalPlan::Servegen(clients.times(factor)),
             ArrivalPlan::Trace(trace) => {
                 let due = |index: u64| (index as f64 * factor.as_f64()).floor() as usize;
                 let mut cursor = trace.cursor();
