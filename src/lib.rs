@@ -41,7 +41,8 @@ pub struct Outcome {
     pub stats: RunStats,
 }
 
-/// Runs `scenario` to its horizon. `progress` hears the simulated time as it moves.
+/// Runs `scenario` to its horizon. `progress` hears the simulated time as it moves. Where jobs may wait for cleaner or cheaper
+/// hours, the same run without waiting follows, under the same chance: what waiting saved is told against it.
 #[must_use]
 pub fn simulate(scenario: &Scenario, progress: impl FnMut(SimTime)) -> Outcome {
     simulate_replication(scenario, scenario.replication, progress)
@@ -50,6 +51,15 @@ pub fn simulate(scenario: &Scenario, progress: impl FnMut(SimTime)) -> Outcome {
 /// As [`simulate`], with the chance of `replication` instead of the scenario's own.
 #[must_use]
 pub fn simulate_replication(scenario: &Scenario, replication: u64, progress: impl FnMut(SimTime)) -> Outcome {
+    let mut outcome = run(scenario, replication, progress);
+    if scenario.shifts() {
+        outcome.accounts.compare_unshifted(&run(&scenario.unshifted(), replication, |_| ()).accounts);
+    }
+    outcome
+}
+
+/// One run.
+fn run(scenario: &Scenario, replication: u64, progress: impl FnMut(SimTime)) -> Outcome {
     let mut parts = scenario.parts();
     parts.seed.replication = replication;
     let (mut control, mut processes) = cluster::build(parts);
@@ -57,6 +67,17 @@ pub fn simulate_replication(scenario: &Scenario, replication: u64, progress: imp
     let tenants = control.close(processes);
     let accounts = ledger::close(scenario.start, scenario.grid(), &scenario.sites, &scenario.cluster_books(), tenants);
     Outcome { accounts, stats }
+}
+
+/// Runs `scenario` again, side by side, for each traffic and utilisation that its comparison asks for, and enters in `accounts`
+/// where the drives overtake the road there.
+pub fn rerun(scenario: &Scenario, accounts: &mut Accounts) {
+    let shifts = |&(factor, value): &(ledger::Factor, f64)| {
+        let outcome = simulate(&scenario.with(factor, value), |_| ());
+        ledger::rerun(factor, value, outcome.accounts.comparison()).collect::<Vec<_>>()
+    };
+    let shifts: Vec<_> = scenario.reruns.par_iter().map(shifts).collect();
+    accounts.enter_shifts(shifts.into_iter().flatten());
 }
 
 /// What several replications give.

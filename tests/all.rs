@@ -29,3 +29,4 @@ mod sweep;
 mod trace;
 mod training;
 mod workbook;
+mod worlds;

@@ -4,8 +4,8 @@ use proptest::prelude::*;
 use tollway::catalog::{CarbonSeries, ConstantGrid, GridSheet, PriceSeries, PriceUnit, TariffSheet, TimeOfUse};
 use tollway::facility::{Air, Constant, Design, Facility, Weather};
 use tollway::ledger::{
-    Accounts, Axis, Book, Boundary, ClusterBooks, Count, Draw, Event, EventKind, Facts, Grid, Holding, JobFacts, Part,
-    ServiceFacts, SitePlan, Sum, Tenant, Use, close,
+    Accounts, Axis, Book, Boundary, ClusterBooks, Count, Crossing, Draw, Event, EventKind, Factor, Facts, Grid,
+    Holding, JobFacts, Part, ServiceFacts, Shift, SitePlan, Sum, Tenant, Use, close,
 };
 use tollway::market::{Contracts, Given, Market, Matching};
 use tollway::units::{
@@ -71,6 +71,7 @@ fn job_facts(research_multiplier: f64) -> JobFacts {
         checkpoints: 3,
         checkpoint_every: Span::from_secs(1_800),
         research_multiplier: Ratio::new(research_multiplier),
+        paused: None,
         failure_clock: "serial",
     }
 }
@@ -114,7 +115,7 @@ fn chat() -> Tenant {
     book.latencies_mut().record_tpot(Span::from_nanos(25_000_000));
     book.latencies_mut().record_e2e(Span::from_nanos(700_000_000));
     book.log(Event { at: hour(2), kind: EventKind::Opened, nodes: "2".to_owned(), detail: String::new() });
-    let facts = ServiceFacts { opened: Some(hour(2)), in_flight: 1, fidelity: "requests", replica_failures: 0 };
+    let facts = ServiceFacts { opened: Some(hour(2)), in_flight: 1, fidelity: "requests", ..ServiceFacts::default() };
     Tenant { subject: "service.chat".to_owned(), cluster: Some(0), site: 0, book, facts: Facts::Service(facts) }
 }
 
@@ -391,6 +392,26 @@ fn the_market_ledger_stands_beside_the_location_ledger() {
     assert_eq!(small_world(1.0).figure("site.hall", "carbon_market", "B4"), None, "no contracts, no market ledger");
 }
 
+/// Marginal grams of hour n: 100 n. Training draws 13.92 kW at the meter in hours 1 and 2, chat 6 kW in 3 to 6 and 1.92 in 7 to 10.
+#[test]
+fn marginal_carbon_is_a_ledger_of_its_own() {
+    let start = "2026-01-01T00:00:00Z".parse().expect("an instant");
+    let grams: Vec<f64> = (1..=10).map(|n| f64::from(n) * 100.0).collect();
+    let site = SitePlan { market: market(100_000_000, 400, 50).with_marginal(&grams), ..hall() };
+    let accounts = close(start, ten_hours(), &[site], &[cluster(owned())], vec![pretrain(1.0), chat(), laptop()]);
+    expect_figures(
+        &accounts,
+        &[
+            ("training.pretrain", "carbon_marginal", "B1", 8.0 * 0.3),
+            ("training.pretrain", "carbon_marginal", "B4", 13.92 * 0.3),
+            ("training.pretrain", "carbon", "B4", 11.136),
+            ("service.chat", "carbon_marginal", "B4", 6.0 * 1.8 + 1.92 * 3.4),
+            ("device.laptop", "carbon_marginal", "B4", 0.025 * 0.4),
+        ],
+    );
+    assert_eq!(small_world(1.0).figure("service.chat", "carbon_marginal", "B4"), None);
+}
+
 #[test]
 fn rent_contains_energy_and_nobody_rents_what_nobody_holds() {
     let rent = Holding::Rented(DollarsPerHour::from_f64(2.0));
@@ -432,6 +453,48 @@ fn figures_of_a_job_and_a_service() {
     assert_eq!(accounts.figure("device.laptop", "tpot_mean", ""), None, "the mean of nothing");
 }
 
+/// The small world's money by what it went to, and its carbon by scope.
+#[test]
+fn what_failures_idleness_and_limits_cost() {
+    let facts = ServiceFacts { opened: Some(hour(2)), in_flight: 1, slo_share: Some(0.25), ..ServiceFacts::default() };
+    let chat = Tenant { facts: Facts::Service(facts), ..chat() };
+    // An hour of the 8 GPUs is lost work: 8 GPU-h and 10 of 23.2 kWh; the bill is $2.784.
+    let mut job = pretrain(1.0);
+    job.book = Book::new(ten_hours());
+    job.book.spend(Use::Productive, hour(0), hour(1), Draw::new(8, Watts::new(1_000), Watts::new(250)));
+    job.book.spend(Use::Recomputed, hour(1), hour(2), Draw::new(8, Watts::new(1_000), Watts::new(250)));
+    job.book.spend(Use::Spare, hour(0), hour(2), Draw::new(8, Watts::new(100), Watts::new(100)));
+    let warm = 32.0 * 1.5 + 3.168 * 6.4 / 26.4;
+    expect_figures(
+        &close_small(owned(), vec![job, chat, laptop()]),
+        &[
+            ("training.pretrain", "cost_of_failures", "B4", 8.0 * 1.5 + 2.784 * 10.0 / 23.2),
+            ("training.pretrain", "cost_of_idle", "B4", 16.0 * 1.5 + 2.784 * 3.2 / 23.2),
+            ("training.pretrain", "cost_per_gpu_hour", "B4", 1.5 + 2.784 / 32.0),
+            ("training.pretrain", "cost_per_million_tokens", "B4", 48.0 + 2.784),
+            ("service.chat", "cost_of_idle", "B4", warm),
+            ("service.chat", "cost_of_slo", "B4", (96.0 + 3.168) / 4.0),
+            ("service.chat", "cost_per_million_output_tokens", "B4", (96.0 + 3.168) / 0.008),
+            ("service.chat", "energy_per_1k_prompt_tokens", "B4", 31.68 / 200.0),
+            ("service.chat", "water_per_1k_output_tokens", "B4", 26.4 * 5.784 / 8.0),
+            ("training.pretrain", "carbon_scope1", "B4", 0.0),
+            ("training.pretrain", "carbon_scope2", "B4", 11.136),
+            ("training.pretrain", "carbon_scope3", "B4", 1.392 + 0.64),
+            ("site.hall", "carbon_scope2", "B4", 45.312),
+        ],
+    );
+    let rent = Holding::Rented(DollarsPerHour::from_f64(2.0));
+    expect_figures(
+        &close_small(rent, vec![pretrain(1.0)]),
+        &[
+            ("training.pretrain", "carbon_scope2", "B4", 0.0),
+            ("training.pretrain", "carbon_scope3", "B4", 11.136 + 1.392),
+            ("training.pretrain", "cost_of_failures", "B4", 0.0),
+            ("training.pretrain", "cost_of_idle", "B4", 32.0),
+        ],
+    );
+}
+
 #[test]
 fn crossings_come_from_the_cumulative_series() {
     let accounts = small_world(1.0);
@@ -460,6 +523,39 @@ fn research_moves_the_crossing_and_not_the_training_column() {
     assert_eq!(row(1.5).training, row(1.0).training);
     assert_eq!(row(1.5).crossing, None, "31.68 kWh never reach 41.76");
     assert_eq!(row(0.0).crossing, None, "there is nothing to overtake");
+}
+
+/// Two halls like [`hall`]: training in the first, chat in the second, whose grid emits `grams` a kilowatt-hour.
+fn two_halls(research_multiplier: f64, grams: u64) -> Accounts {
+    let start = "2026-01-01T00:00:00Z".parse().expect("an instant");
+    let far = SitePlan { name: "far".to_owned(), market: market(100_000_000, grams, 50), ..hall() };
+    let clusters = [cluster(owned()), ClusterBooks { name: "far".to_owned(), site: 1, ..cluster(owned()) }];
+    let chat = Tenant { cluster: Some(1), site: 1, ..chat() };
+    close(start, ten_hours(), &[hall(), far], &clusters, vec![pretrain(research_multiplier), chat])
+}
+
+/// What is re-scaled is what a run with other inputs gives.
+#[test]
+fn rescaled_crossings_are_those_of_other_inputs() {
+    let shifts = two_halls(1.0, 400).comparison().shifts().to_vec();
+    let others = |shift: &Shift| match shift.factor {
+        Factor::Research => two_halls(shift.value, 400),
+        Factor::Grid => two_halls(1.0, (400.0 * shift.value) as u64),
+        Factor::Traffic | Factor::Utilisation => panic!("nothing was run again"),
+    };
+    let mut crossed = 0;
+    for shift in &shifts {
+        let row = *others(shift).comparison().row(shift.boundary, shift.axis);
+        let day = |crossing: Option<Crossing>| crossing.map_or(-1.0, |crossing| crossing.day);
+        assert!((day(shift.crossing) - day(row.crossing)).abs() < 1e-9, "{shift:?}, not {row:?}");
+        crossed += usize::from(shift.crossing.is_some());
+    }
+    assert_eq!(shifts.len(), 4 * 5 * 4 + 4 * 2, "four multipliers on all axes, two grids on one, in four boundaries");
+    assert!(crossed >= 20, "{crossed} crossings are too few to say much");
+    // Carbon of training is 11.136 kg at B4; chat emits 2.4 kg an hour, and 4.8 on a grid of 800 g: 2 h + 11.136 / 4.8 h.
+    let carbon = |shift: &&Shift| (shift.axis, shift.factor, shift.value) == (Axis::Kgco2e, Factor::Grid, 2.0);
+    let shift = shifts.iter().filter(carbon).find(|shift| shift.boundary == Boundary::B4).expect("a row");
+    assert!((shift.crossing.expect("crossed").day * 24.0 - 4.32).abs() < 1e-6, "{shift:?}");
 }
 
 #[test]

@@ -62,13 +62,14 @@ fn number(row: &BTreeMap<String, String>, column: &str) -> f64 {
 fn headers() {
     with_results(|dir| {
         let mut headers = String::new();
-        for file in ["summary", "comparison", "power", "utilisation", "cost", "carbon", "events"] {
+        for file in ["summary", "comparison", "sensitivity", "power", "utilisation", "cost", "carbon", "events"] {
             let text = std::fs::read_to_string(dir.join(file).with_extension("csv")).expect("a file");
             headers += &format!("{file}: {}\n", text.lines().next().expect("a header"));
         }
         expect![[r#"
             summary: subject,metric,value,unit,boundary
-            comparison: boundary,axis,training,inference,ratio,per_request,per_1k_tokens,crossover_day,crossover_requests,crossover_tokens,crossover_days_open
+            comparison: boundary,axis,training,inference,ratio,per_request,per_1k_tokens,crossover_day,crossover_requests,crossover_tokens,crossover_days_open,research_multiplier,per_1k_prompt_tokens
+            sensitivity: factor,value,method,boundary,axis,crossover_day,crossover_requests,crossover_tokens,crossover_days_open
             power: time_s,time_utc,site,cluster,tenant,part,accelerator_kw,host_kw,facility_kw,losses_kw,cooling_kw,psu_kw,rectifier_kw,pdu_kw,ups_kw,transformer_kw,power_kw,energy_kwh,meter_kw
             utilisation: time_s,time_utc,site,cluster,tenant,part,gpus_count,gpus_fraction,arrived_count,completed_count,rejected_count,failed_count,prompt_tokens,output_tokens
             cost: time_s,time_utc,site,cluster,tenant,part,holding_usd,energy_usd,cost_usd
@@ -97,7 +98,11 @@ fn the_first_rows_of_the_power_timeline() {
 
 #[test]
 fn columns_are_unique_and_end_in_a_known_unit() {
-    const PLAIN: [&str; 26] = [
+    const PLAIN: [&str; 30] = [
+        "category",
+        "factor",
+        "method",
+        "per_1k_prompt_tokens",
         "bucket",
         "ml_goodput",
         "subject",
@@ -249,7 +254,7 @@ fn the_data_package_describes_every_column() {
         let text = std::fs::read_to_string(dir.join("datapackage.json")).expect("a file");
         let package: serde_json::Value = serde_json::from_str(&text).expect("JSON");
         let resources = package["resources"].as_array().expect("resources");
-        assert_eq!(resources.len(), 10);
+        assert_eq!(resources.len(), 12);
         for resource in resources {
             let file = resource["path"].as_str().expect("a path");
             let mut reader = csv::Reader::from_path(dir.join(file)).expect("a file");
@@ -272,8 +277,39 @@ fn the_same_inputs_give_the_same_bytes() {
                 assert_eq!(read(one), read(two), "{}", name.display());
                 files += 1;
             }
-            assert_eq!(files, 13);
+            assert_eq!(files, 15);
         });
+    });
+}
+
+/// Both ways of adding up: rows with the overhead apart, and rows with their shares of it.
+#[test]
+fn everything_belongs_to_exactly_one_row() {
+    with_results(|dir| {
+        let rows = rows(dir, "attribution.csv");
+        let of = |category: &str, column: &str| -> f64 {
+            rows.iter().filter(|row| row["category"] == category).map(|row| number(row, column)).sum()
+        };
+        let placed = ["job", "service", "spare", "repair", "idle"];
+        for (own, share, metered) in [
+            ("energy_kwh", "share_kwh", 113.28),
+            ("energy_usd", "share_usd", 11.328),
+            ("carbon_kgco2e", "share_kgco2e", 45.312),
+            ("upstream_kgco2e", "share_upstream_kgco2e", 5.664),
+            ("water_offsite_l", "share_offsite_l", 113.28 * 4.52),
+        ] {
+            let held: f64 = placed.iter().map(|category| of(category, own)).sum();
+            let shares: f64 = placed.iter().map(|category| of(category, share)).sum();
+            assert!((held + of("overhead", own) - metered).abs() < 1e-9, "{own}");
+            assert!((held + shares - metered).abs() < 1e-9, "{share}");
+        }
+        assert_eq!(
+            [of("job", "energy_kwh"), of("service", "energy_kwh"), of("spare", "energy_kwh")],
+            [20.0, 26.4, 3.2]
+        );
+        assert_eq!([of("device", "energy_kwh"), of("device", "energy_usd")], [0.025, 0.0025]);
+        let boundaries: Vec<&str> = rows.iter().map(|row| row["boundary"].as_str()).collect();
+        assert_eq!(boundaries, ["B2", "B3", "B2", "B3", "", "B4", "B2"]);
     });
 }
 
@@ -302,7 +338,7 @@ fn the_printed_table() {
     ];
     let models = models.map(|(subject, model)| (subject.to_owned(), model.to_owned()));
     let table = report::table(&small_world(1.0), &models);
-    assert!(table.lines().count() <= 35 && table.lines().all(|line| line.len() <= 100), "{table}");
+    assert!(table.lines().count() <= 50 && table.lines().all(|line| line.len() <= 100), "{table}");
     expect![[r#"
         The road:   pretrain (llama-3.1-405b), 8 GPUs for 2.00 hours, interrupted 1 time
         The drives: chat (llama-3.1-405b), 400 requests answered in 8.00 hours on 8 GPUs
@@ -328,11 +364,25 @@ fn the_printed_table() {
           CO2e                        day 0.333, 0.250 days after opening, after 400 requests
           water                       day 0.333, 0.250 days after opening, after 400 requests
 
-        The same prompt on your own: laptop (llama-3.1-8b) - another model, other answers
-          0.278 Wh, 0.00278 cents of electricity, first word after 2.00 s, all after 40.0 s
+        On which day, if one thing were otherwise?
+                                               GPU time electricity       money        CO2e       water
+          research: road x 1.00                   0.250       0.333       0.251       0.333       0.333
+          research: road x 1.50                   0.333       never       0.338       never       never
+          research: road x 2.00                   0.417       never       never       never       never
+          research: road x 3.00                   never       never       never       never       never
+          drives' grid: carbon x 0.500                                                never
+          drives' grid: carbon x 2.00                                                 0.180
 
-        The road emitted as much as 0.128 car trips from New York to Boston
-        and used as much electricity as 0.00260 US homes in a year.
+        The same prompt on your own: laptop (llama-3.1-8b) - another model, other answers
+          0.278 Wh, 0.00278 cents of electricity, 0.111 g CO2e
+          first word after 2.00 s, all after 40.0 s
+
+        The road emitted as much as 0.128 car trips from New York to Boston (87 kg each, EPA 2023)
+        and used as much electricity as 0.00260 US homes in a year (10,715 kWh each, EIA 2020).
+
+        The drives emitted as much as 0.146 car trips from New York to Boston (87 kg each, EPA 2023)
+        and used as much electricity as 0.00296 US homes in a year (10,715 kWh each, EIA 2020).
+        One such car trip is 2,746 drives.
     "#]]
     .assert_eq(&table);
 }

@@ -70,7 +70,8 @@ fn the_same_bytes_on_any_number_of_threads() {
     let on = |threads: &str| {
         let folder = results();
         let out = folder.path().join("out");
-        run(&[SHORT_CUT, &["--threads", threads, "--out", out.to_str().expect("UTF-8")]].concat());
+        let record = "--set=service.chat.record=0.5";
+        run(&[SHORT_CUT, &[record, "--threads", threads, "--out", out.to_str().expect("UTF-8")]].concat());
         contents(&out)
     };
     let one = on("1");
@@ -81,6 +82,73 @@ fn the_same_bytes_on_any_number_of_threads() {
             assert!(many[name] == *bytes, "{name} differs on {threads} threads");
         }
     }
+}
+
+/// A run again with as much traffic and as full replicas is the same run; with ten times the traffic the drives overtake sooner.
+#[test]
+fn what_cannot_be_rescaled_is_run_again() {
+    let folder = results();
+    let out = folder.path().join("out");
+    let sets = [
+        "--set=comparison.traffic=[1, 10]",
+        "--set=comparison.utilisation=[1.0]",
+        "--set=training.pretrain.tokens=2e6",
+        "--set=training.pretrain.nodes=4",
+        "--set=training.pretrain.spares={ hot = 0, cold = 0 }",
+        "--set=service.chat.arrivals={ poisson = { rate = \"0.2 /s\", prompt = 500, output = 100 } }",
+        "--set=service.chat.scale={ min = 1, max = 2 }",
+        "--set=service.chat.fidelity={ requests = {} }",
+        "--out",
+        out.to_str().expect("UTF-8"),
+    ];
+    run(&[SHORT_CUT, &sets].concat());
+    let comparison = rows(&out.join("comparison.csv"));
+    let rows = rows(&out.join("sensitivity.csv"));
+    let day = |factor: &str, value: &str, row: &BTreeMap<String, String>| {
+        let same = |other: &&BTreeMap<String, String>| {
+            (other["factor"].as_str(), other["value"].as_str()) == (factor, value)
+                && (&other["boundary"], &other["axis"]) == (&row["boundary"], &row["axis"])
+        };
+        rows.iter().find(same).expect("a row")["crossover_day"].clone()
+    };
+    let mut crossed = 0;
+    for row in &comparison {
+        assert_eq!(
+            [day("traffic", "1", row), day("utilisation", "1", row)],
+            [(); 2].map(|()| row["crossover_day"].clone())
+        );
+        let Ok(sooner) = day("traffic", "10", row).parse::<f64>() else { continue };
+        crossed += 1;
+        assert!(row["crossover_day"].parse::<f64>().map_or(true, |day| sooner <= day), "{row:?}");
+    }
+    assert!(crossed >= 10, "{crossed} of {} rows cross", comparison.len());
+}
+
+/// All requests, or a sample of them: each row is one that the summary counts, and a sample holds rows of the whole.
+#[test]
+fn requests_are_written_one_by_one() {
+    let folder = results();
+    let recorded = |share: &str| {
+        let out = folder.path().join(share);
+        let record = format!("--set=service.chat.record={share}");
+        run(&[SHORT_CUT, &[&record, "--out", out.to_str().expect("UTF-8")]].concat());
+        let rows = rows(&out.join("requests.csv"));
+        (out, rows)
+    };
+    let (out, all) = recorded("1.0");
+    let outcome = |what: &str| all.iter().filter(|row| row["outcome"] == what).count() as f64;
+    assert_eq!(outcome("completed"), figure(&out, "service.chat", "completed"));
+    assert_eq!(outcome("rejected"), figure(&out, "service.chat", "rejected"));
+    let sum = |column: &str| all.iter().filter_map(|row| row[column].parse::<f64>().ok()).sum::<f64>();
+    let mean = sum("e2e_ms") / outcome("completed");
+    assert!((mean / figure(&out, "service.chat", "e2e_mean") - 1.0).abs() < 1e-6, "{mean} ms end to end");
+    let within = all.iter().filter(|row| row["within_slo"] == "true").count() as f64 / all.len() as f64;
+    assert!((within - figure(&out, "service.chat", "slo_attainment")).abs() < 1e-9, "{within} within the SLO");
+    let (_, some) = recorded("0.1");
+    let part = some.len() as f64 / all.len() as f64;
+    assert!((0.08..0.12).contains(&part), "{part} of all");
+    assert!(some.iter().take(50).all(|row| all.contains(row)), "a sample is made of the whole");
+    assert!(!folder.path().join("none").exists());
 }
 
 /// Prints of each shipped scenario, compared with `tests/golden/NAME.txt`.

@@ -123,8 +123,37 @@ fn a_set_value_replaces_the_choice_that_stood_there() {
     assert!(manifest(&["duration=1 d"]).contains("duration = \"1 d\"\n"));
     assert!(manifest(&["training.pretrain.tokens=1e9"]).contains("training.pretrain.tokens = 1000000000.0\n"));
     assert!(manifest(&["start=2026-03-01T00:00:00Z"]).contains("start = \"2026-03-01T00:00:00Z\"\n"));
+    for (kind, old) in [
+        ("tariff.time_of_use={zone=\"America/Chicago\",base=\"$0.10/kWh\"}", "tariff.flat"),
+        ("grid=\"bpat\"", "erco"),
+        ("grid.flat=\"50 gCO2e/kWh\"", "erco"),
+    ] {
+        let text = manifest(&[&format!("site.home.{kind}")]);
+        assert!(text.contains(kind.split(['=', '{']).next().unwrap()) && !text.contains(old), "{text}");
+    }
     let speed = manifest(&["training.pretrain.ideal=20 d"]);
     assert!(speed.contains("pretrain.ideal") && !speed.contains("pretrain.mfu"), "{speed}");
+}
+
+/// A scenario that extends another may change the kind of its tariff and of its grid.
+#[test]
+fn a_scenario_may_change_the_kind_of_a_market_below_it() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::copy("tests/bad/base/good.toml", folder.path().join("good.toml")).unwrap();
+    let above = folder.path().join("above.toml");
+    let text = "extends = \"good.toml\"\n[site.home]\ngrid = { flat = \"50 gCO2e/kWh\" }\n\
+        tariff = { time_of_use = { zone = \"UTC\", base = \"$0.10/kWh\" } }\n";
+    std::fs::write(&above, text).unwrap();
+    let top = folder.path().join("top.toml");
+    let text = "extends = \"above.toml\"\n[site.home]\ngrid = { constant = { direct = \"40 gCO2e/kWh\" } }\n\
+        tariff = { flat = \"$0.20/kWh\" }\n";
+    std::fs::write(&top, text).unwrap();
+    let manifest = scenario::load(&top, &[]).unwrap_or_else(|complaints| panic!("{complaints}")).manifest;
+    assert!(manifest.contains("site.home.grid.constant.direct") && !manifest.contains("grid.flat"), "{manifest}");
+    assert!(
+        manifest.contains("site.home.tariff.flat = \"$0.20/kWh\"") && !manifest.contains("time_of_use"),
+        "{manifest}"
+    );
 }
 
 /// Prints what it read, and reads what it printed, to the nine digits that are printed.

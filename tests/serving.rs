@@ -49,6 +49,7 @@ fn plan(step: StepModel, max_batch: u32, requests: Vec<Request>) -> ServicePlan 
         slo: None,
         queue: 1_000_000,
         failures: FailureLaw::None,
+        record: None,
         start_hour_of_week: 0,
     }
 }

@@ -6,10 +6,6 @@ use tollway::engine::{self, Control, Process, Seed};
 use tollway::fault::{FailureLaw, FaultPlan, InitialAge};
 use tollway::ledger::{Book, EventKind, Grid, JobFacts, Use};
 use tollway::power::NodePower;
-use tollway::training::{
-    Checkpoint, CheckpointError, Every, FailureClock, Job, JobPlan, Phase, Planned, Progress, Recovery, Schedule,
-    Spares, StepTime,
-};
 use tollway::units::{Bytes, BytesPerSecond, PerSecond, Ratio, Share, SimTime, Span, Tokens};
 use tollway::world::{Domain, NodeSet};
 
@@ -51,6 +47,7 @@ pub(crate) fn plan(nodes: u32, ideal: Span) -> JobPlan {
         recovery: Recovery { repair: Span::ZERO, localise: Span::ZERO, ..Recovery::default() },
         checkpoint: Vec::new(),
         planned: Planned::default(),
+        shift: None,
         research_multiplier: Ratio::new(1.0),
     }
 }
@@ -141,6 +138,33 @@ pub(crate) fn run(plan: JobPlan, seed: u64, horizon: Span) -> Outcome {
     let [job] = jobs;
     let (book, facts) = job.close(horizon);
     Outcome { book, facts, starter }
+}
+
+/// Three hours of work, of which every second hour from the second on is dear, and a restart of ten minutes: 60 + 50 + 50 minutes
+/// run between three pauses, and 20 after them. With 90 minutes of pause at most, the second is cut short and no third follows.
+#[test]
+fn a_job_waits_out_dear_hours_at_a_checkpoint() {
+    let signal = [1.0, 5.0, 3.0, 5.0].repeat(6);
+    let waiting = |at_most, power_down| {
+        let shift = Shift { pause: Share::new(0.5), window: Span::HOUR * 4, at_most, power_down };
+        let recovery = stalling(minutes(10.0), FailureClock::Wall);
+        let plan = JobPlan { shift: Some(ShiftPlan::new(&shift, &signal)), recovery, ..plan(1, minutes(180.0)) };
+        run(plan, 1, Span::DAY)
+    };
+    for (at_most, power_down, pauses, paused, finish) in
+        [(None, false, 3, 180.0, 390.0), (None, true, 3, 180.0, 390.0), (Some(minutes(90.0)), false, 2, 90.0, 290.0)]
+    {
+        let outcome = waiting(at_most, power_down);
+        assert_eq!(outcome.facts.finished, Some(SimTime::ZERO + minutes(finish)), "{at_most:?}");
+        assert_eq!((outcome.rows(EventKind::Paused), outcome.facts.paused), (pauses, Some(minutes(paused))));
+        let gpu_minutes = |what| outcome.gpu_nanos(what) as f64 / 60e9 / 8.0;
+        assert_eq!([Use::Productive, Use::Paused].map(gpu_minutes), [180.0, paused]);
+        assert_eq!(gpu_minutes(Use::Restart), 10.0 * pauses as f64);
+        // 8 GPUs at 72 W and a host at 1.3 kW, or nothing.
+        let kwh = outcome.book.spent(Use::Paused).node().kwh();
+        let idle = if power_down { 0.0 } else { (0.576 + 1.3) * paused / 60.0 };
+        assert!((kwh - idle).abs() < 1e-9, "{kwh} kWh, not {idle}");
+    }
 }
 
 /// Mean and standard error of the ETTR over `seeds` runs that never finish.

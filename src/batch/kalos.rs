@@ -12,10 +12,10 @@ use crate::engine::{Entity, Seed, Stream};
 use crate::trace::{JobEnd, TraceJob};
 use crate::units::{PerSecond, Ratio, SimTime, Span};
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// `kalos = { rate = "180 /d" }`
-#[derive(Debug, Clone, Copy, PartialEq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Kalos {
     /// Jobs submitted, on average over a week.

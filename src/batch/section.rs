@@ -3,10 +3,10 @@
 use super::Kalos;
 use crate::units::{Ratio, Span};
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// Many jobs on one cluster.
-#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct WorkloadSection {
     /// The cluster they run on.
@@ -47,7 +47,7 @@ fn repair() -> Span {
 }
 
 /// `jobs = …`: where the jobs come from.
-#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum JobsSection {
     /// A mix like that of the Acme cluster Kalos: most jobs tiny, most GPU time in a few large ones.
@@ -57,7 +57,7 @@ pub enum JobsSection {
 }
 
 /// `trace = …`: the format of a job trace.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum JobTraceSection {
     /// Acme: one row a job with its submission, start and end.
@@ -73,7 +73,7 @@ pub enum JobTraceSection {
 }
 
 /// Which jobs `queue.csv` lists.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Listing {
     /// Every one.

@@ -10,7 +10,7 @@ use tollway::engine::RunStats;
 use tollway::ledger::{Accounts, Count, Goal, Replications};
 use tollway::report::{self, InputFile, Manifest, Note, RunRecord};
 use tollway::scenario::{self, Scenario};
-use tollway::{Outcome, Replicated, Stopping, replicate_until, simulate};
+use tollway::{Outcome, Replicated, Stopping, replicate_until, rerun, simulate};
 
 /// What to run and where to.
 #[derive(Debug, Args)]
@@ -163,7 +163,8 @@ fn timed(scenario: &Scenario) -> (Outcome, RunRecord) {
     let style = ProgressStyle::with_template("{msg} {wide_bar} {percent} %, {eta} left").expect("the template is ours");
     bar.set_style(style);
     bar.set_message(scenario.name.clone());
-    let outcome = simulate(scenario, |now| bar.set_position(now.nanos()));
+    let mut outcome = simulate(scenario, |now| bar.set_position(now.nanos()));
+    rerun(scenario, &mut outcome.accounts);
     bar.finish_and_clear();
     let record = record(began.elapsed(), outcome.stats, requests(&outcome.accounts));
     (outcome, record)
@@ -179,7 +180,8 @@ fn timed_replications(scenario: &Scenario, stopping: &Stopping) -> Result<(Repli
     bar.set_message(scenario.name.clone());
     let outcome = replicate_until(scenario, stopping, || bar.inc(1));
     bar.finish_and_clear();
-    let outcome = outcome?;
+    let mut outcome = outcome?;
+    rerun(scenario, &mut outcome.accounts);
     let record = record(began.elapsed(), outcome.stats, requests_of_all(&outcome.replications));
     Ok((outcome, record))
 }

@@ -2,7 +2,7 @@
 
 use super::Lp;
 use crate::ledger::{Book, Event, EventKind, ServiceFacts};
-use crate::serving::{Autoscaler, Fidelity, ServicePlan, Telemetry, cells};
+use crate::serving::{Autoscaler, Fidelity, ServicePlan, Telemetry, cells, slo_share};
 use crate::units::SimTime;
 use crate::world::{Hall, NodeSet};
 use std::ops::Range;
@@ -148,6 +148,7 @@ impl Service {
         if let Doors::Open(since) = self.doors {
             facts.opened = Some(since);
         }
+        facts.slo_share = slo_share(&self.plan);
         for event in self.events {
             book.log(event);
         }

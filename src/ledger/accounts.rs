@@ -4,7 +4,7 @@
 use super::buckets::{Bucket, Weighing};
 use super::figures::{self, Figure};
 use super::settle::{Charge, Entry, Settled};
-use super::{Book, Comparison, Count, Draw, Facts, Grid, SitePlan, Tenant, Use};
+use super::{Book, Comparison, Count, Draw, Facts, Grid, Shift, SitePlan, Tenant, Use};
 use crate::units::{Dollars, DollarsPerHour, GpuTime, GramsCo2e, Joules, Litres, Watts, Weights};
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -74,6 +74,8 @@ pub enum Part {
     Repair,
     /// A replica that waits for requests.
     WarmIdle,
+    /// A job that waits for cleaner or cheaper hours.
+    Paused,
     /// Held by nobody.
     Unallocated,
     /// A site's conversion losses and cooling.
@@ -82,7 +84,7 @@ pub enum Part {
 
 impl Part {
     /// The parts that a tenant can hold.
-    const HELD: [Part; 4] = [Part::Active, Part::Spare, Part::Repair, Part::WarmIdle];
+    const HELD: [Part; 5] = [Part::Active, Part::Spare, Part::Repair, Part::WarmIdle, Part::Paused];
 
     /// Name in the outputs.
     #[must_use]
@@ -92,8 +94,20 @@ impl Part {
             Part::Spare => "spare",
             Part::Repair => "repair",
             Part::WarmIdle => "warm_idle",
+            Part::Paused => "paused",
             Part::Unallocated => "unallocated",
             Part::LossesAndCooling => "losses_and_cooling",
+        }
+    }
+
+    /// The narrowest boundary that holds it; B1 holds the accelerators of active GPUs alone. None of what nobody held.
+    #[must_use]
+    pub const fn boundary(self) -> Option<Boundary> {
+        match self {
+            Part::Active => Some(Boundary::B2),
+            Part::Spare | Part::Repair | Part::WarmIdle | Part::Paused => Some(Boundary::B3),
+            Part::LossesAndCooling => Some(Boundary::B4),
+            Part::Unallocated => None,
         }
     }
 
@@ -103,6 +117,7 @@ impl Part {
             Use::Spare => Part::Spare,
             Use::Repair => Part::Repair,
             Use::WarmIdle => Part::WarmIdle,
+            Use::Paused => Part::Paused,
             Use::Unallocated => Part::Unallocated,
             _ => Part::Active,
         }
@@ -272,6 +287,7 @@ pub struct Accounts {
     pub(super) demand: BTreeMap<(usize, usize), Dollars>,
     /// Market-based carbon of each bin, by site; none of sites without contracts.
     pub(super) market_based: BTreeMap<usize, Vec<GramsCo2e>>,
+    line_sums: Vec<Entry>,
     pub(super) tenant_sums: Vec<Sums>,
     /// The time of each tenant by use.
     pub(super) buckets: Vec<Vec<Bucket>>,
@@ -297,6 +313,7 @@ pub fn close(
         grid,
         sites: sites.to_vec(),
         clusters: clusters.to_vec(),
+        line_sums: Vec::new(),
         tenant_sums: vec![Sums::default(); tenants.len()],
         buckets: vec![Vec::new(); tenants.len()],
         idle_sums: vec![Sum::default(); clusters.len()],
@@ -344,6 +361,76 @@ impl Accounts {
     #[must_use]
     pub fn comparison(&self) -> &Comparison {
         &self.comparison
+    }
+
+    /// What the `index`-th tenant's energy inside each boundary makes its grid emit at the margin, hour by hour; none where its
+    /// site has no marginal intensities. A ledger of its own: it says what moving the load would change, not whose carbon it is.
+    #[must_use]
+    pub fn marginal(&self, index: usize) -> Option<[GramsCo2e; 4]> {
+        let market = &self.sites[self.tenants[index].site].market;
+        market.marginal(0)?;
+        let mut carbon = [GramsCo2e::ZERO; 4];
+        for bin in 0..self.grid.bins() {
+            let (entries, mut sums) = (self.settle(bin), Sums::default());
+            let mine = self.lines.iter().zip(&entries).filter(|(line, _)| line.tenant == Some(index));
+            mine.for_each(|(line, entry)| {
+                sums.add(line.part, entry, Charge { energy: entry.spent.accelerator, ..Charge::default() });
+            });
+            let intensity = market.marginal(self.grid.hour(bin)).expect("every hour has one where the first has");
+            carbon.iter_mut().zip(Boundary::ALL).for_each(|(sum, boundary)| {
+                *sum += intensity * sums.within(boundary).energy;
+            });
+        }
+        Some(carbon)
+    }
+
+    /// Enters more figures of `subject` behind those that it has.
+    pub(super) fn enter_figures(&mut self, subject: &str, rows: Vec<Figure>) {
+        let behind =
+            self.figures.iter().rposition(|row| row.subject == subject).map_or(self.figures.len(), |last| last + 1);
+        self.figures.splice(behind..behind, rows);
+    }
+
+    /// What an hour of one GPU costs the `index`-th tenant, energy apart where it is billed on top; none for a device.
+    #[must_use]
+    pub fn price(&self, index: usize) -> Option<DollarsPerHour> {
+        let (Holding::Rented(price) | Holding::Owned(price)) = self.clusters[self.tenants[index].cluster?].holding;
+        Some(price)
+    }
+
+    /// Whether the `index`-th tenant rents what it holds, so that somebody else buys its energy.
+    #[must_use]
+    pub fn rents(&self, index: usize) -> bool {
+        let cluster = self.tenants[index].cluster.map(|cluster| &self.clusters[cluster]);
+        cluster.is_some_and(|cluster| matches!(cluster.holding, Holding::Rented(_)))
+    }
+
+    /// To which of `job`, `service`, `device`, `spare`, `repair`, `idle` and `overhead` a line belongs. A replica that waits for
+    /// requests belongs to its service; what nobody holds is idle.
+    #[must_use]
+    pub fn category(&self, line: &Line) -> &'static str {
+        match (line.part, line.tenant.map(|tenant| &self.tenants[tenant].facts)) {
+            (Part::LossesAndCooling, _) => "overhead",
+            (Part::Spare, _) => "spare",
+            (Part::Repair, _) => "repair",
+            (Part::Active | Part::WarmIdle | Part::Paused | Part::Unallocated, holder) => match holder {
+                Some(Facts::Job(_) | Facts::Workload(_)) => "job",
+                Some(Facts::Service(_)) => "service",
+                Some(Facts::Device(_)) => "device",
+                None => "idle",
+            },
+        }
+    }
+
+    /// What each line added up to over the whole run, in the order of [`lines`](Accounts::lines).
+    #[must_use]
+    pub fn line_sums(&self) -> &[Entry] {
+        &self.line_sums
+    }
+
+    /// Enters where the drives overtake the road in runs of their own.
+    pub fn enter_shifts(&mut self, shifts: impl IntoIterator<Item = Shift>) {
+        self.comparison.enter(shifts);
     }
 
     /// The first instant of the run.
@@ -443,6 +530,7 @@ impl Accounts {
                 self.buckets[tenant].extend(weighing.close(line, &self.tenants[tenant].book, total));
             }
         }
+        self.line_sums = totals.into_iter().map(|(entry, _)| entry).collect();
         self.assert_sums_add_up();
         self.assert_buckets_add_up();
         curve

@@ -1,7 +1,7 @@
 //! The book that a process carries: energy and accelerator time by use, counts, events. Integers, binned exactly, so that
 //! how a stretch of time is cut changes no total.
 
-use super::Latencies;
+use super::{Latencies, RequestLog};
 use crate::units::{GpuTime, Joules, SimTime, Span, Watts};
 
 /// What a GPU's time and energy went to. Each GPU-nanosecond lies in exactly one use.
@@ -38,13 +38,15 @@ pub enum Use {
     WarmIdle,
     /// A replica loading its model.
     Loading,
+    /// A job waits for cleaner or cheaper hours.
+    Paused,
     /// Held by nobody.
     Unallocated,
 }
 
 impl Use {
     /// Every use, in the order of its discriminant.
-    pub const ALL: [Use; 16] = [
+    pub const ALL: [Use; 17] = [
         Use::Productive,
         Use::Recomputed,
         Use::Checkpoint,
@@ -60,6 +62,7 @@ impl Use {
         Use::Serving,
         Use::WarmIdle,
         Use::Loading,
+        Use::Paused,
         Use::Unallocated,
     ];
 
@@ -82,6 +85,7 @@ impl Use {
             Use::Serving => "serving",
             Use::WarmIdle => "warm_idle",
             Use::Loading => "loading",
+            Use::Paused => "paused",
             Use::Unallocated => "unallocated",
         }
     }
@@ -112,7 +116,7 @@ impl Use {
     /// True where GPUs stand reserved and do nothing: what boundary B3 adds to B2.
     #[must_use]
     pub const fn is_reserve(self) -> bool {
-        matches!(self, Use::Spare | Use::Repair | Use::WarmIdle)
+        matches!(self, Use::Spare | Use::Repair | Use::WarmIdle | Use::Paused)
     }
 }
 
@@ -289,6 +293,8 @@ pub enum EventKind {
     ReplicaFailure,
     /// A planned interruption.
     Maintenance,
+    /// A job waits for cleaner or cheaper hours.
+    Paused,
     /// A job gave its nodes to one of higher priority and waits again.
     Preempted,
     /// The job runs again.
@@ -311,6 +317,7 @@ impl EventKind {
             EventKind::Detected => "detected",
             EventKind::ReplicaFailure => "replica_failure",
             EventKind::Maintenance => "maintenance",
+            EventKind::Paused => "paused",
             EventKind::Preempted => "preempted",
             EventKind::Restarted => "restarted",
             EventKind::Opened => "opened",
@@ -345,6 +352,7 @@ pub struct Book {
     counts: Vec<[u64; Count::ALL.len()]>,
     events: Vec<Event>,
     latencies: Latencies,
+    requests: Vec<RequestLog>,
 }
 
 impl Book {
@@ -361,6 +369,7 @@ impl Book {
             counts: Vec::new(),
             events: Vec::new(),
             latencies: Latencies::default(),
+            requests: Vec::new(),
         }
     }
 
@@ -411,6 +420,18 @@ impl Book {
         });
         self.events.extend(other.events);
         self.latencies.merge(&other.latencies);
+        self.requests.extend(other.requests);
+    }
+
+    /// Keeps the log of a cell's requests.
+    pub fn keep(&mut self, log: RequestLog) {
+        self.requests.push(log);
+    }
+
+    /// The requests recorded, cell by cell; none where nobody asked.
+    #[must_use]
+    pub fn requests(&self) -> &[RequestLog] {
+        &self.requests
     }
 
     /// The bins.

@@ -3,6 +3,7 @@
 //! did, inside the same boundary. The crossing is read from the cumulative series, linear inside a bin.
 
 use super::accounts::{Accounts, Boundary, Sum, Sums};
+use super::sensitivity::{self, Shift};
 use super::{Count, Facts};
 use crate::units::SimTime;
 
@@ -35,6 +36,18 @@ impl Axis {
             Axis::Usd => "usd",
             Axis::Kgco2e => "kgco2e",
             Axis::Litres => "l",
+        }
+    }
+
+    /// Its unit in the outputs.
+    #[must_use]
+    pub const fn unit(self) -> &'static str {
+        match self {
+            Axis::GpuHours => "GPU-h",
+            Axis::Kwh => "kWh",
+            Axis::Usd => "USD",
+            Axis::Kgco2e => "kgCO2e",
+            Axis::Litres => "L",
         }
     }
 
@@ -85,13 +98,15 @@ pub struct Row {
     pub per_request: Option<f64>,
     /// Inference for 1,000 output tokens.
     pub per_1k_tokens: Option<f64>,
+    /// Inference for 1,000 prompt tokens: all of it, as for output tokens, so that the two never add up.
+    pub per_1k_prompt_tokens: Option<f64>,
     /// When inference overtook training; none where it never did within the horizon.
     pub crossing: Option<Crossing>,
 }
 
 impl Row {
     /// Names of the columns of `comparison.csv`.
-    pub const COLUMNS: [&'static str; 11] = [
+    pub const COLUMNS: [&'static str; 13] = [
         "boundary",
         "axis",
         "training",
@@ -103,11 +118,13 @@ impl Row {
         "crossover_requests",
         "crossover_tokens",
         "crossover_days_open",
+        "research_multiplier",
+        "per_1k_prompt_tokens",
     ];
 
     /// Its figures, in the order of the columns after the first two.
     #[must_use]
-    pub fn values(&self) -> [Option<f64>; 9] {
+    pub fn values(&self) -> [Option<f64>; 11] {
         let crossing = |part: fn(Crossing) -> f64| self.crossing.map(part);
         [
             Some(self.training),
@@ -119,23 +136,40 @@ impl Row {
             crossing(|crossing| crossing.requests),
             crossing(|crossing| crossing.tokens),
             crossing(|crossing| crossing.days_open),
+            self.research_multiplier(),
+            self.per_1k_prompt_tokens,
         ]
+    }
+
+    /// Training with the research behind it over training: the jobs' multipliers, weighted by what each took.
+    #[must_use]
+    pub fn research_multiplier(&self) -> Option<f64> {
+        (self.training > 0.0).then(|| self.threshold / self.training)
     }
 }
 
-/// The comparison inside each boundary and on each axis.
+/// The comparison inside each boundary and on each axis, and what would shift its crossings.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Comparison {
     rows: Vec<Row>,
+    shifts: Vec<Shift>,
 }
 
 impl Comparison {
     /// Compares closed accounts; `curve` holds what the services took in each bin.
     pub(super) fn new(accounts: &Accounts, curve: &[Sums]) -> Comparison {
         let traffic = Traffic::of(accounts);
-        let pairs = Boundary::ALL.into_iter().flat_map(|boundary| Axis::ALL.map(|axis| (boundary, axis)));
-        let rows = pairs.map(|(boundary, axis)| compare(accounts, curve, &traffic, boundary, axis)).collect();
-        Comparison { rows }
+        let mut comparison = Comparison::default();
+        for (boundary, axis) in Boundary::ALL.into_iter().flat_map(|boundary| Axis::ALL.map(|axis| (boundary, axis))) {
+            let mut row = totals(accounts, &traffic, boundary, axis);
+            if row.threshold > 0.0 && traffic.is_served {
+                let series = Series { accounts, traffic: &traffic, sums: cumulative(curve, boundary, axis) };
+                row.crossing = series.reaches(row.threshold);
+                comparison.shifts.extend(sensitivity::rescaled(&row, |threshold| series.reaches(threshold)));
+            }
+            comparison.rows.push(row);
+        }
+        comparison
     }
 
     /// Its rows: boundaries outside, axes inside.
@@ -148,6 +182,17 @@ impl Comparison {
     #[must_use]
     pub fn row(&self, boundary: Boundary, axis: Axis) -> &Row {
         &self.rows[boundary as usize * Axis::ALL.len() + axis as usize]
+    }
+
+    /// Where the crossings would be if something were otherwise: boundaries and axes as the rows have them.
+    #[must_use]
+    pub fn shifts(&self) -> &[Shift] {
+        &self.shifts
+    }
+
+    /// Enters where the crossings lay in runs of their own.
+    pub fn enter(&mut self, shifts: impl IntoIterator<Item = Shift>) {
+        self.shifts.extend(shifts);
     }
 
     /// The figure of an axis and a column, such as `kwh_ratio`, inside the boundary of that name.
@@ -165,8 +210,8 @@ struct Traffic {
     opened: SimTime,
     /// Whether there is a service at all: without one nothing ever overtakes the road.
     is_served: bool,
-    /// Completed requests and output tokens of each bin.
-    bins: Vec<[u64; 2]>,
+    /// Completed requests, output tokens and prompt tokens of each bin.
+    bins: Vec<[u64; 3]>,
 }
 
 impl Traffic {
@@ -183,7 +228,7 @@ impl Traffic {
             opened: services().filter_map(|(_, facts)| facts.opened).min().unwrap_or(SimTime::ZERO),
             is_served,
             bins: (0..if is_served { accounts.grid().bins() } else { 0 })
-                .map(|bin| [counted(Count::Completed, bin), counted(Count::OutputTokens, bin)])
+                .map(|bin| [Count::Completed, Count::OutputTokens, Count::PromptTokens].map(|what| counted(what, bin)))
                 .collect(),
         }
     }
@@ -193,7 +238,8 @@ impl Traffic {
     }
 }
 
-fn compare(accounts: &Accounts, curve: &[Sums], traffic: &Traffic, boundary: Boundary, axis: Axis) -> Row {
+/// Both sides over the whole run; the crossing is still to be found.
+fn totals(accounts: &Accounts, traffic: &Traffic, boundary: Boundary, axis: Axis) -> Row {
     let (mut training, mut threshold, mut services) = (0.0, 0.0, Sum::default());
     for (index, tenant) in accounts.tenants().iter().enumerate() {
         let sum = accounts.tenant(index).within(boundary);
@@ -217,43 +263,46 @@ fn compare(accounts: &Accounts, curve: &[Sums], traffic: &Traffic, boundary: Bou
         ratio: per(training),
         per_request: per(traffic.total(0) as f64),
         per_1k_tokens: per(traffic.total(1) as f64 / 1e3),
-        crossing: if threshold > 0.0 && traffic.is_served {
-            crossing(accounts, curve, traffic, threshold, (boundary, axis))
-        } else {
-            None
-        },
+        per_1k_prompt_tokens: per(traffic.total(2) as f64 / 1e3),
+        crossing: None,
     }
 }
 
-/// The first moment at which the cumulative series reaches `threshold`.
-fn crossing(
-    accounts: &Accounts,
-    curve: &[Sums],
-    traffic: &Traffic,
-    threshold: f64,
-    (boundary, axis): (Boundary, Axis),
-) -> Option<Crossing> {
+/// What the services took up to the end of each bin, inside `boundary` and on `axis`.
+fn cumulative(curve: &[Sums], boundary: Boundary, axis: Axis) -> Vec<f64> {
     let mut sum = Sum::default();
-    let mut answered = [0_u64; 2];
-    for (bin, (taken, counts)) in curve.iter().zip(&traffic.bins).enumerate() {
-        let before = axis.of(&sum);
+    let end = |taken: &Sums| {
         sum += *taken.within(boundary);
-        let after = axis.of(&sum);
-        if after >= threshold {
-            let fraction = (threshold - before) / (after - before);
-            let grid = accounts.grid();
-            let at = grid.start(bin) + grid.span(bin).scale(fraction);
-            let by_then = |index: usize| answered[index] as f64 + fraction * counts[index] as f64;
-            return Some(Crossing {
-                at,
-                day: at.since(SimTime::ZERO).days(),
-                days_open: at.since(traffic.opened.min(at)).days(),
-                requests: by_then(0),
-                tokens: by_then(1),
-            });
-        }
-        answered[0] += counts[0];
-        answered[1] += counts[1];
+        axis.of(&sum)
+    };
+    curve.iter().map(end).collect()
+}
+
+/// Cumulative inference on one axis, bin by bin.
+struct Series<'a> {
+    accounts: &'a Accounts,
+    traffic: &'a Traffic,
+    sums: Vec<f64>,
+}
+
+impl Series<'_> {
+    /// The first moment at which the series reaches `threshold`, which is above zero.
+    fn reaches(&self, threshold: f64) -> Option<Crossing> {
+        let bin = self.sums.iter().position(|&sum| sum >= threshold)?;
+        let before = if bin > 0 { self.sums[bin - 1] } else { 0.0 };
+        let fraction = (threshold - before) / (self.sums[bin] - before);
+        let grid = self.accounts.grid();
+        let at = grid.start(bin) + grid.span(bin).scale(fraction);
+        let by_then = |index: usize| {
+            let before: u64 = self.traffic.bins[..bin].iter().map(|counts| counts[index]).sum();
+            before as f64 + fraction * self.traffic.bins[bin][index] as f64
+        };
+        Some(Crossing {
+            at,
+            day: at.since(SimTime::ZERO).days(),
+            days_open: at.since(self.traffic.opened.min(at)).days(),
+            requests: by_then(0),
+            tokens: by_then(1),
+        })
     }
-    None
 }

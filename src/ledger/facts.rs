@@ -81,6 +81,8 @@ pub struct JobFacts {
     pub checkpoint_every: Span,
     /// Development over the final run.
     pub research_multiplier: Ratio,
+    /// Time that it waited for cleaner or cheaper hours; none of a job that may not wait.
+    pub paused: Option<Span>,
     /// Which moments counted towards the time between failures: `serial`, `wall` or `uptime`.
     pub failure_clock: &'static str,
 }
@@ -96,4 +98,6 @@ pub struct ServiceFacts {
     pub fidelity: &'static str,
     /// Replica failures.
     pub replica_failures: u64,
+    /// Part of its replicas that only the limit on time per output token asks for; none without limit or autoscaler.
+    pub slo_share: Option<f64>,
 }

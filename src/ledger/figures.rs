@@ -3,8 +3,8 @@
 
 use super::accounts::{Accounts, Boundary, Sum, Sums};
 use super::comparison::{Axis, Row};
-use super::{Book, Count, Facts, Histogram, JobFacts, ServiceFacts, Tenant, Use};
-use crate::units::{Dollars, GpuTime, SimTime, Span};
+use super::{Book, Count, Equivalents, Facts, Histogram, JobFacts, ServiceFacts, Spent, Tenant, Use};
+use crate::units::{Dollars, DollarsPerHour, GpuTime, SimTime, Span};
 
 /// One row of `summary.csv`.
 #[derive(Debug, Clone, PartialEq)]
@@ -47,10 +47,13 @@ pub(super) fn all(accounts: &Accounts) -> Vec<Figure> {
             }
             Facts::Device(facts) => service(&mut rows, tenant, facts, sums),
         }
+        rows.scopes(sums, accounts.rents(index));
+        costs(&mut rows, accounts, index);
         if tenant.cluster.is_some() && accounts.keeps_market_ledger(tenant.site) {
             rows.bounded("carbon_market", "kgCO2e", sums, |sum| Some(sum.market.kg()));
         }
     }
+    (0..accounts.tenants().len()).for_each(|index| marginal(&mut figures, accounts, index));
     (0..accounts.clusters().len()).for_each(|index| cluster(&mut figures, accounts, index));
     (0..accounts.sites().len()).for_each(|index| site(&mut figures, accounts, index));
     total(&mut figures, accounts);
@@ -109,6 +112,32 @@ impl Rows<'_> {
         self.bounded("water_offsite", "L", sums, |sum| Some(sum.water_offsite.as_f64()));
     }
 
+    /// Carbon by the scopes of the GHG Protocol, location-based. Of scope 1, generators on site, there are none; 2 is the stack CO2 of
+    /// the energy that the subject buys; 3 is fuel upstream and making the hardware. Who rents buys no energy: what the host
+    /// buys for it is in its scope 3.
+    fn scopes(&mut self, sums: &Sums, rents: bool) {
+        self.bounded("carbon_scope1", "kgCO2e", sums, |_| Some(0.0));
+        self.bounded("carbon_scope2", "kgCO2e", sums, |sum| Some(if rents { 0.0 } else { sum.carbon.kg() }));
+        self.bounded("carbon_scope3", "kgCO2e", sums, |sum| {
+            let bought = if rents { sum.carbon.kg() } else { 0.0 };
+            Some(bought + sum.upstream.kg() + sum.embodied.kg())
+        });
+    }
+
+    /// What `metrics`, each with its unit, say for each of `number`.
+    fn each(&mut self, metrics: [(&'static str, Axis); 4], sums: &Sums, number: f64) {
+        for (metric, axis) in metrics {
+            self.bounded(metric, axis.unit(), sums, |sum| over(axis.of(sum), number));
+        }
+    }
+
+    /// Everything in things that a person knows.
+    fn equivalents(&mut self, sums: &Sums) {
+        let all = Equivalents::of(sums.within(Boundary::B4), 0);
+        self.metered("car_trips_new_york_boston", all.car_trips, "count");
+        self.metered("us_home_years", all.home_years, "count");
+    }
+
     /// Energy, money, gas and water of everything behind a meter.
     fn meter(&mut self, sum: &Sum) {
         self.metered("energy", sum.energy.kwh(), "kWh");
@@ -116,6 +145,9 @@ impl Rows<'_> {
         self.metered("carbon", sum.carbon.kg(), "kgCO2e");
         self.metered("carbon_upstream", sum.upstream.kg(), "kgCO2e");
         self.metered("carbon_embodied", sum.embodied.kg(), "kgCO2e");
+        self.metered("carbon_scope1", 0.0, "kgCO2e");
+        self.metered("carbon_scope2", sum.carbon.kg(), "kgCO2e");
+        self.metered("carbon_scope3", sum.upstream.kg() + sum.embodied.kg(), "kgCO2e");
         self.metered("water", sum.water.as_f64(), "L");
         self.metered("water_offsite", sum.water_offsite.as_f64(), "L");
     }
@@ -169,8 +201,18 @@ fn job(rows: &mut Rows<'_>, tenant: &Tenant, facts: &JobFacts, horizon: SimTime,
     rows.gpu_hours("planned_gpu_hours", time_of(book, &[Use::Planned]));
     rows.gpu_hours("spare_gpu_hours", time_of(book, &[Use::Spare]));
     rows.gpu_hours("repair_gpu_hours", time_of(book, &[Use::Repair]));
+    if let Some(paused) = facts.paused {
+        rows.put("paused", paused.as_secs_f64(), "s");
+        rows.gpu_hours("paused_gpu_hours", time_of(book, &[Use::Paused]));
+    }
     rows.put("research_multiplier", facts.research_multiplier.as_f64(), "ratio");
     rows.sums(sums);
+    rows.equivalents(sums);
+}
+
+/// The axes of four metrics: energy, cost, carbon and water.
+fn on_axes([energy, cost, carbon, water]: [&'static str; 4]) -> [(&'static str, Axis); 4] {
+    [(energy, Axis::Kwh), (cost, Axis::Usd), (carbon, Axis::Kgco2e), (water, Axis::Litres)]
 }
 
 /// The steps of a recovery.
@@ -188,7 +230,8 @@ fn lost(rows: &mut Rows<'_>, facts: &JobFacts, lost: &Sum) {
 }
 
 /// A service or device. `slo_attainment` is the part of all requests that ended (completed, rejected or failed) which met every
-/// limit.
+/// limit. Everything for a request, for 1,000 prompt tokens or for 1,000 output tokens is all that the service took over their
+/// number: three ways to say the same, which do not add up. Water is on site and off site together.
 fn service(rows: &mut Rows<'_>, tenant: &Tenant, facts: &ServiceFacts, sums: &Sums) {
     let counted = |what| tenant.book.counted(what);
     let completed = counted(Count::Completed);
@@ -204,10 +247,68 @@ fn service(rows: &mut Rows<'_>, tenant: &Tenant, facts: &ServiceFacts, sums: &Su
     latencies(rows, &tenant.book);
     rows.put("slo_attainment", over(counted(Count::WithinSlo) as f64, ended as f64), "fraction");
     rows.sums(sums);
-    rows.bounded("energy_per_request", "kWh", sums, |sum| over(sum.energy.kwh(), completed as f64));
     rows.bounded("energy_per_output_token", "kWh", sums, |sum| over(sum.energy.kwh(), tokens as f64));
-    rows.bounded("cost_per_request", "USD", sums, |sum| over(sum.cost.as_f64(), completed as f64));
-    rows.bounded("carbon_per_request", "kgCO2e", sums, |sum| over(sum.carbon.kg(), completed as f64));
+    let per_request = ["energy_per_request", "cost_per_request", "carbon_per_request", "water_per_request"];
+    rows.each(on_axes(per_request), sums, completed as f64);
+    let per_prompt = [
+        "energy_per_1k_prompt_tokens",
+        "cost_per_1k_prompt_tokens",
+        "carbon_per_1k_prompt_tokens",
+        "water_per_1k_prompt_tokens",
+    ];
+    rows.each(on_axes(per_prompt), sums, counted(Count::PromptTokens) as f64 / 1e3);
+    let per_output = [
+        "energy_per_1k_output_tokens",
+        "cost_per_1k_output_tokens",
+        "carbon_per_1k_output_tokens",
+        "water_per_1k_output_tokens",
+    ];
+    rows.each(on_axes(per_output), sums, tokens as f64 / 1e3);
+    rows.bounded("cost_per_million_output_tokens", "USD", sums, |sum| over(sum.cost.as_f64(), tokens as f64 / 1e6));
+    rows.equivalents(sums);
+}
+
+/// What a tenant makes its grid emit at the margin, where its site knows.
+fn marginal(figures: &mut Vec<Figure>, accounts: &Accounts, index: usize) {
+    let Some(carbon) = accounts.marginal(index) else { return };
+    let mut rows = Rows { subject: accounts.tenants()[index].subject.clone(), figures };
+    for (boundary, carbon) in Boundary::ALL.into_iter().zip(carbon) {
+        rows.push("carbon_marginal", Some(carbon.kg()), "kgCO2e", Some(boundary));
+    }
+}
+
+/// What a tenant's money went to, inside B4. `cost_of_failures`: work done again, detecting, localising, waiting for nodes,
+/// restarting, and nodes in repair. `cost_of_idle`: spares, pauses, and replicas without a request. `cost_of_slo`: replicas that only the
+/// limit on time per output token asks for ([`ServiceFacts::slo_share`]). Of a use that is its GPU-hours at the cluster's price
+/// and its node energy at the tenant's own mean price of energy, losses and cooling included.
+fn costs(rows: &mut Rows<'_>, accounts: &Accounts, index: usize) {
+    let (tenant, sums) = (&accounts.tenants()[index], accounts.tenant(index));
+    let Some(price) = accounts.price(index).map(DollarsPerHour::as_f64) else { return };
+    let everything = sums.within(Boundary::B4);
+    let bill = everything.cost.as_f64() - price * everything.time.gpu_hours();
+    let of = |uses: &[Use]| {
+        let spent: Spent = uses.iter().map(|&what| tenant.book.spent(what)).sum();
+        let energy = over(spent.node().kwh(), sums.within(Boundary::B3).energy.kwh()).unwrap_or(0.0);
+        price * spent.time.gpu_hours() + bill * energy
+    };
+    rows.metered("energy_cost", bill, "USD");
+    rows.bounded("cost_per_gpu_hour", "USD", sums, |sum| over(sum.cost.as_f64(), sum.time.gpu_hours()));
+    let failed = [Use::Detect, Use::Localise, Use::SpareWait, Use::Restart, Use::Reload, Use::Recomputed, Use::Repair];
+    match &tenant.facts {
+        Facts::Workload(_) => rows.metered("cost_of_failures", of(&failed), "USD"),
+        Facts::Job(facts) => {
+            let millions = facts.kept.count() as f64 / 1e6;
+            rows.bounded("cost_per_million_tokens", "USD", sums, |sum| over(sum.cost.as_f64(), millions));
+            rows.metered("cost_of_failures", of(&failed), "USD");
+            rows.metered("cost_of_idle", of(&[Use::Spare, Use::Paused]), "USD");
+        }
+        Facts::Service(facts) => {
+            rows.metered("cost_of_idle", of(&[Use::WarmIdle]), "USD");
+            let slo = facts.slo_share.map(|share| share * everything.cost.as_f64());
+            rows.push("cost_of_slo", slo, "USD", Some(Boundary::B4));
+        }
+        Facts::Device(_) => {}
+    }
 }
 
 /// Mean and quantiles, in milliseconds.

@@ -5,6 +5,8 @@ use crate::catalog::{GridSheet, Profile};
 use crate::units::GramsPerKwh;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 /// Direct and upstream intensity of each hour.
 pub(super) fn compile(
@@ -43,6 +45,17 @@ pub fn implausible_carbon(direct: &[f64], lca: &[f64]) -> Option<String> {
         .then(|| format!("has a mean of {mean:.3} g/kWh, outside the 1 to 2000 that grids have: {why}"))
 }
 
+/// Marginal intensities of a site from a file: what one kilowatt-hour more in that hour makes the grid emit, by month, class of
+/// day and hour (UTC). For questions of the kind "what if this load moved"; attribution counts with the grid's mean.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct MarginalSeries {
+    /// Comma-separated hourly file, first column `utc`; the path starts from the scenario's folder.
+    pub path: String,
+    /// Column of the marginal intensity, in g/kWh.
+    pub column: String,
+}
+
 /// Direct and upstream intensity of each hour from `start`.
 fn by_hour(start: Timestamp, hours: usize, profile: &Profile) -> (Vec<GramsPerKwh>, Vec<GramsPerKwh>) {
     let intensity = |hour: usize| {
@@ -59,7 +72,7 @@ pub(super) fn grams(grams: u16) -> GramsPerKwh {
     GramsPerKwh::from_micro(u64::from(grams) * 1_000_000)
 }
 
-fn intensity(grams: f64) -> GramsPerKwh {
+pub(super) fn intensity(grams: f64) -> GramsPerKwh {
     GramsPerKwh::from_micro((grams * 1e6).round() as u64)
 }
 

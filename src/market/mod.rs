@@ -7,7 +7,7 @@ mod carbon;
 mod contract;
 mod tariff;
 
-pub use carbon::implausible_carbon;
+pub use carbon::{MarginalSeries, implausible_carbon};
 pub use contract::{ContractSection, Contracts, ContractsSection, Matching, SupplySection, SupplySeries};
 pub use tariff::{Billing, implausible_prices};
 
@@ -50,6 +50,8 @@ pub struct Market {
     water: LitresPerKwh,
     /// What the market-based ledger counts with.
     contracts: Option<Contracts>,
+    /// Marginal intensity of each hour of the run, of which the last holds on; empty where nobody gave it.
+    marginal: Vec<GramsPerKwh>,
 }
 
 impl Market {
@@ -63,6 +65,7 @@ impl Market {
             upstream: vec![GramsPerKwh::default()],
             water: US_WATER,
             contracts: None,
+            marginal: Vec::new(),
         }
     }
 
@@ -72,13 +75,25 @@ impl Market {
     pub fn compile(start: Timestamp, hours: usize, tariff: &TariffSheet, grid: &GridSheet, given: &Given) -> Market {
         let (price, billing) = tariff::compile(start, hours, tariff, given);
         let (direct, upstream) = carbon::compile(start, hours, grid, given);
-        Market { price, billing, direct, upstream, water: grid.water(), contracts: None }
+        Market { price, billing, direct, upstream, water: grid.water(), contracts: None, marginal: Vec::new() }
     }
 
     /// The same market with contracts.
     #[must_use]
     pub fn with_contracts(self, contracts: Option<Contracts>) -> Market {
         Market { contracts, ..self }
+    }
+
+    /// The same market with marginal intensities of the run's hours, in g/kWh; none where `grams` is empty.
+    #[must_use]
+    pub fn with_marginal(self, grams: &[f64]) -> Market {
+        Market { marginal: grams.iter().map(|&grams| carbon::intensity(grams)).collect(), ..self }
+    }
+
+    /// Marginal intensity in the `hour`-th hour of the run, where the site has a series of it.
+    #[must_use]
+    pub fn marginal(&self, hour: usize) -> Option<GramsPerKwh> {
+        (!self.marginal.is_empty()).then(|| at(&self.marginal, hour))
     }
 
     /// Contracts of the market-based ledger, which needs them: without, only the location-based one is known.

@@ -1,16 +1,17 @@
 //! The summary and the comparison as one JSON object, for `run --json`.
 
 use super::number::figure;
-use crate::ledger::{Accounts, Figure, Row};
+use crate::ledger::{Accounts, Figure, Row, Shift};
 use serde_json::{Map, Value, json};
 
-/// `{ "summary": [{ subject, metric, value, unit, boundary }, …], "comparison": [{ boundary, axis, training, … }, …] }`, with
-/// the numbers of the CSV files; missing is `null`.
+/// `{ "summary": [{ subject, metric, value, unit, boundary }, …], "comparison": [{ boundary, axis, training, … }, …],
+/// "sensitivity": [{ factor, value, method, … }, …] }`, with the numbers of the CSV files; missing is `null`.
 #[must_use]
 pub fn json(accounts: &Accounts) -> String {
     let summary: Vec<Value> = accounts.figures().iter().map(summary_row).collect();
     let comparison: Vec<Value> = accounts.comparison().rows().iter().map(comparison_row).collect();
-    json!({ "summary": summary, "comparison": comparison }).to_string()
+    let sensitivity: Vec<Value> = accounts.comparison().shifts().iter().map(sensitivity_row).collect();
+    json!({ "summary": summary, "comparison": comparison, "sensitivity": sensitivity }).to_string()
 }
 
 fn summary_row(row: &Figure) -> Value {
@@ -28,6 +29,13 @@ fn comparison_row(row: &Row) -> Value {
     let values = row.values().map(number);
     let columns = Row::COLUMNS.into_iter().map(str::to_owned);
     Value::Object(columns.zip(names.into_iter().chain(values)).collect::<Map<_, _>>())
+}
+
+fn sensitivity_row(shift: &Shift) -> Value {
+    let [factor, method, boundary, axis] = shift.names().map(Value::from);
+    let cells = [factor, number(Some(shift.value)), method, boundary, axis];
+    let columns = Shift::COLUMNS.into_iter().map(str::to_owned);
+    Value::Object(columns.zip(cells.into_iter().chain(shift.values().map(number))).collect::<Map<_, _>>())
 }
 
 /// The number that the CSV files print.

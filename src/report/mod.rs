@@ -138,20 +138,25 @@ fn fill(
     let (jobs, services) = (tables::jobs(accounts), tables::services(accounts));
     folder.csv("summary.csv", |to| tables::summary(accounts, to))?;
     folder.csv("comparison.csv", |to| tables::comparison(accounts, to))?;
+    folder.csv("sensitivity.csv", |to| tables::sensitivity(accounts, to))?;
+    folder.csv("attribution.csv", |to| tables::attribution(accounts, to))?;
     folder.csv("events.csv", |to| tables::events(accounts, to))?;
     folder.csv("buckets.csv", |to| tables::buckets(accounts, to))?;
     folder.csv("jobs.csv", |to| jobs.write(to))?;
     folder.csv("services.csv", |to| services.write(to))?;
     let timelines = ["power.csv", "utilisation.csv", "cost.csv", "carbon.csv"];
     folder.csvs(timelines, |to| timelines::write(accounts, step, to))?;
-    let fixed = [sheets::SUMMARY, sheets::COMPARISON, sheets::POWER, sheets::UTILISATION, sheets::COST, sheets::CARBON];
-    let mut sheets: Vec<_> = fixed
-        .into_iter()
-        .chain([sheets::EVENTS, sheets::BUCKETS, jobs.sheet.clone(), services.sheet.clone()])
-        .collect();
+    let fixed = [sheets::SUMMARY, sheets::COMPARISON, sheets::SENSITIVITY, sheets::ATTRIBUTION];
+    let fixed = fixed.into_iter().chain([sheets::POWER, sheets::UTILISATION, sheets::COST, sheets::CARBON]);
+    let mut sheets: Vec<_> =
+        fixed.chain([sheets::EVENTS, sheets::BUCKETS, jobs.sheet.clone(), services.sheet.clone()]).collect();
     if tables::listed(accounts).next().is_some() {
         folder.csv(sheets::QUEUE.file, |to| tables::queue(accounts, to))?;
         sheets.push(sheets::QUEUE);
+    }
+    if accounts.tenants().iter().any(|tenant| !tenant.book.requests().is_empty()) {
+        folder.csv(sheets::REQUESTS.file, |to| tables::requests(accounts, to))?;
+        sheets.push(sheets::REQUESTS);
     }
     if let Some(replications) = replications {
         folder.csv(sheets::REPLICATIONS.file, |to| tables::replications(replications, to))?;

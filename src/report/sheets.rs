@@ -158,7 +158,7 @@ const TENANT: Column = column(
     "who: a tenant's subject, `idle` for what nobody held, `facility` for losses and cooling",
 );
 const PART: Column =
-    column("part", "string", "", "active, spare, repair, warm_idle, unallocated or losses_and_cooling");
+    column("part", "string", "", "active, spare, repair, warm_idle, paused, unallocated or losses_and_cooling");
 
 /// Every headline figure.
 pub(super) const SUMMARY: Sheet = Sheet {
@@ -290,6 +290,78 @@ pub(super) const COMPARISON: Sheet = Sheet {
         column("crossover_requests", "number", "count", "requests completed by then"),
         column("crossover_tokens", "number", "tokens", "output tokens by then"),
         column("crossover_days_open", "number", "d", "days by then since the first service opened"),
+        column(
+            "research_multiplier",
+            "number",
+            "",
+            "training with the research behind it, over training: what inference has to reach",
+        ),
+        column("per_1k_prompt_tokens", "number", "", "all inference for 1,000 prompt tokens; not beside per_1k_tokens"),
+    ]),
+};
+
+/// What would shift the crossings.
+pub(super) const SENSITIVITY: Sheet = Sheet {
+    file: "sensitivity.csv",
+    about: "When inference would have overtaken training if one thing were otherwise.",
+    columns: Cow::Borrowed(&[
+        column(
+            "factor",
+            "string",
+            "",
+            "research_multiplier (of all jobs), inference_grid (carbon of the services' electricity), traffic (requests) \
+             or utilisation (how full replicas run)",
+        ),
+        column("value", "number", "", "the research multiplier itself; else times what the scenario has"),
+        column(
+            "method",
+            "string",
+            "",
+            "rescaled: exact, from the run at hand; rerun: a run of its own with that value, under the same chance",
+        ),
+        column("boundary", "string", "", "B1, B2, B3 or B4, the same on both sides"),
+        column("axis", "string", "", "gpu_hours, kwh, usd, kgco2e or l; those that the factor moves"),
+        column("crossover_day", "number", "d", "as in comparison.csv; empty = never within horizon"),
+        column("crossover_requests", "number", "count", "requests completed by then"),
+        column("crossover_tokens", "number", "tokens", "output tokens by then"),
+        column("crossover_days_open", "number", "d", "days by then since the first service opened"),
+    ]),
+};
+
+/// Everything to somebody.
+pub(super) const ATTRIBUTION: Sheet = Sheet {
+    file: "attribution.csv",
+    about: "Every joule, dollar, gram and litre of the run to exactly one row: the rows of a site add up to its meter. Or leave its \
+            overhead row out and add the share_ columns, which say whose overhead it is.",
+    columns: Cow::Borrowed(&[
+        SITE,
+        CLUSTER,
+        TENANT,
+        PART,
+        column("category", "string", "", "job, service, device, spare, repair, idle or overhead"),
+        column(
+            "boundary",
+            "string",
+            "",
+            "the narrowest boundary that holds the row: B2 for work (B1 is its accelerators), B3 for what stands reserved, B4 for \
+             overhead; the share_ columns are B4; empty for what nobody held, which no boundary holds",
+        ),
+        column("held_gpu_h", "number", "GPU-h", "accelerator time"),
+        column("accelerator_kwh", "number", "kWh", "accelerators"),
+        column("host_kwh", "number", "kWh", "the hosts' share"),
+        column("energy_kwh", "number", "kWh", "accelerators and hosts, or conversion losses and cooling"),
+        column("holding_usd", "number", "USD", "rent, or cost of ownership without energy"),
+        column("energy_usd", "number", "USD", "energy bill, peaks included; zero where the rent contains it"),
+        column("carbon_kgco2e", "number", "kgCO2e", "stack CO2 of the energy, location-based, hourly (scope 2)"),
+        column("upstream_kgco2e", "number", "kgCO2e", "fuel upstream of the power plants (scope 3)"),
+        column("embodied_kgco2e", "number", "kgCO2e", "making the hardware (scope 3)"),
+        column("water_l", "number", "L", "water that the site evaporates"),
+        column("water_offsite_l", "number", "L", "water that power plants evaporate for the energy"),
+        column("share_kwh", "number", "kWh", "its share of the overhead row's energy, by node energy, bin by bin"),
+        column("share_usd", "number", "USD", "its share of the overhead row's bill"),
+        column("share_kgco2e", "number", "kgCO2e", "its share of the overhead row's stack CO2"),
+        column("share_upstream_kgco2e", "number", "kgCO2e", "its share of the overhead row's fuel upstream"),
+        column("share_offsite_l", "number", "L", "its share of the overhead row's water at power plants"),
     ]),
 };
 
@@ -304,9 +376,14 @@ pub(super) const POWER: Sheet = Sheet {
         CLUSTER,
         TENANT,
         PART,
-        column("accelerator_kw", "number", "kW", "accelerators"),
+        column(
+            "accelerator_kw",
+            "number",
+            "kW",
+            "accelerators (B1 on active rows; with the hosts B2; reserved rows B3)",
+        ),
         column("host_kw", "number", "kW", "the hosts' share: processors, memory, network, fans"),
-        column("facility_kw", "number", "kW", "conversion losses and cooling"),
+        column("facility_kw", "number", "kW", "conversion losses and cooling (what B4 adds)"),
         column(
             "losses_kw",
             "number",
@@ -467,6 +544,25 @@ pub(super) const QUEUE: Sheet = Sheet {
             "",
             "waiting or running at the horizon; or how it ended: completed, cancelled, failed, timed_out or node_failed",
         ),
+    ]),
+};
+
+/// Requests one by one.
+pub(super) const REQUESTS: Sheet = Sheet {
+    file: "requests.csv",
+    about: "Requests one by one, or a seeded sample of them, service by service and cell by cell, in the order in which they ended. \
+            Requests still inside at the horizon are not here.",
+    columns: Cow::Borrowed(&[
+        column("subject", "string", "", "whose request"),
+        column("cell", "integer", "", "which of the service's cells, from 0"),
+        column("arrived_s", "number", "s", "when it arrived, since the start of the run"),
+        column("prompt_tokens", "integer", "tokens", "prompt tokens"),
+        column("output_tokens", "integer", "tokens", "output tokens"),
+        column("ttft_ms", "number", "ms", "time to first token; empty where it was turned away"),
+        column("tpot_ms", "number", "ms", "time for each output token after the first; empty where there is none"),
+        column("e2e_ms", "number", "ms", "time to last token; empty where it was turned away"),
+        column("outcome", "string", "", "completed or rejected"),
+        column("within_slo", "boolean", "", "whether it met every limit of the SLO"),
     ]),
 };
 

@@ -1,7 +1,9 @@
 //! The printed table: the road against the drives, in words that need no background. At most 100 columns wide.
 
 use super::number::{people, whole};
-use crate::ledger::{Accounts, Axis, Boundary, Comparison, Count, Facts, JobFacts, Row, Tenant, WorkloadFacts};
+use crate::ledger::{
+    Accounts, Axis, Boundary, Comparison, Count, Factor, Facts, JobFacts, Row, Shift, Side, Tenant, WorkloadFacts,
+};
 use crate::units::{SimTime, Span};
 use std::fmt::Write;
 
@@ -58,11 +60,6 @@ const PRINTED: [Printed; 5] = [
     },
 ];
 
-/// CO2 of a car from New York to Boston: 215 miles at 22 miles a gallon and 8,887 g a gallon (EPA 2023; models/energy.md 8).
-const CAR_TRIP_KG: f64 = 87.0;
-/// Electricity of a US home in a year, in kWh (EIA FAQ 97, 2020; models/energy.md section 8).
-const HOME_YEAR_KWH: f64 = 10_715.0;
-
 /// The table of a run. `models` names the model that a subject (`training.pretrain`, `device.laptop`) runs, where known.
 #[must_use]
 pub fn table(accounts: &Accounts, models: &[(String, String)]) -> String {
@@ -79,11 +76,11 @@ pub fn table(accounts: &Accounts, models: &[(String, String)]) -> String {
     }
     if trains && serves {
         crossings(&mut text, accounts);
+        shifts(&mut text, accounts.comparison());
     }
+    waiting(&mut text, accounts, models);
     devices(&mut text, accounts, models);
-    if trains {
-        equivalents(&mut text, accounts.comparison());
-    }
+    equivalents(&mut text, accounts);
     text
 }
 
@@ -217,11 +214,77 @@ fn crossings(text: &mut String, accounts: &Accounts) {
     }
 }
 
+/// What would shift the day of the crossing, everything included.
+fn shifts(text: &mut String, comparison: &Comparison) {
+    line!(text, "");
+    let title = "On which day, if one thing were otherwise?";
+    let cells = |cells: [String; 5]| cells.map(|cell| format!("{cell:>12}")).concat();
+    line!(text, "{title}");
+    line!(text, "{:<35}{}", "", cells(PRINTED.each_ref().map(|printed| printed.name.to_owned())));
+    let shifts: Vec<&Shift> = comparison.shifts().iter().filter(|shift| shift.boundary == Boundary::B4).collect();
+    let mut seen: Vec<(Factor, f64)> = shifts.iter().map(|shift| (shift.factor, shift.value)).collect();
+    seen.sort_by(|one, other| one.0.cmp(&other.0).then(one.1.total_cmp(&other.1)));
+    seen.dedup();
+    for (factor, value) in seen {
+        let day = |axis: Axis| {
+            let mut mine = shifts.iter().filter(|shift| (shift.factor, shift.value) == (factor, value));
+            match mine.find(|shift| shift.axis == axis).map(|shift| shift.crossing) {
+                Some(Some(crossing)) => people(crossing.day),
+                Some(None) => "never".to_owned(),
+                None => String::new(),
+            }
+        };
+        let row = format!("  {}", otherwise(factor, value));
+        line!(
+            text,
+            "{}",
+            format!("{row:<35}{}", cells(PRINTED.each_ref().map(|printed| day(printed.axis)))).trim_end()
+        );
+    }
+}
+
+/// What is otherwise, in words.
+fn otherwise(factor: Factor, value: f64) -> String {
+    let value = people(value);
+    match factor {
+        Factor::Research => format!("research: road x {value}"),
+        Factor::Grid => format!("drives' grid: carbon x {value}"),
+        Factor::Traffic => format!("traffic x {value} (run again)"),
+        Factor::Utilisation => format!("utilisation x {value} (run again)"),
+    }
+}
+
 /// The factor that stands for development, weighted by GPU time where jobs differ.
 fn research(comparison: &Comparison) -> String {
     let row = row(comparison, Axis::GpuHours);
     let factor = if row.training > 0.0 { row.threshold / row.training } else { 1.0 };
     if factor == 1.0 { String::new() } else { format!(" and the research behind it (road x {})", people(factor)) }
+}
+
+/// What each job that may wait saved against the same run in which nobody waits.
+fn waiting(text: &mut String, accounts: &Accounts, models: &[(String, String)]) {
+    for tenant in accounts.tenants() {
+        let figure = |metric: &str, boundary: &str| accounts.figure(&tenant.subject, metric, boundary);
+        let Some(paused) = figure("paused", "") else { continue };
+        line!(text, "");
+        let name = labelled(tenant, models);
+        let Some(delay) = figure("shift_delay", "") else {
+            line!(text, "Waiting: {name} paused for {}; one of the two runs did not finish", lasting(paused));
+            continue;
+        };
+        let percent = |metric: &str| {
+            let part = figure(metric, "B4").unwrap_or(0.0) * 100.0;
+            format!("{} % {}", people(part.abs()), if part < 0.0 { "more" } else { "less" })
+        };
+        line!(text, "Waiting: {name} paused for {} and finished {} later than", lasting(paused), lasting(delay));
+        line!(text, "  the same run without waiting: {} CO2e,", percent("shift_saved_carbon_fraction"));
+        line!(
+            text,
+            "  {} for energy, {} money in all",
+            percent("shift_saved_energy_cost_fraction"),
+            percent("shift_saved_cost_fraction")
+        );
+    }
 }
 
 /// The same prompt on each device.
@@ -236,7 +299,11 @@ fn devices(text: &mut String, accounts: &Accounts, models: &[(String, String)]) 
         let (first, all) = (of("ttft_mean", "", 1e-3), of("e2e_mean", "", 1e-3));
         line!(text, "");
         line!(text, "The same prompt on your own: {}{}", labelled(tenant, models), stranger(accounts, tenant, models));
-        line!(text, "  {energy} Wh, {cost} cents of electricity, first word after {first} s, all after {all} s");
+        let carbon = of("carbon_per_request", "B4", 1e3);
+        let speed = accounts.figure(&tenant.subject, "tpot_mean", "").filter(|&ms| ms > 0.0);
+        let speed = speed.map_or(String::new(), |ms| format!("{} tokens a second, ", people(1e3 / ms)));
+        line!(text, "  {energy} Wh, {cost} cents of electricity, {carbon} g CO2e");
+        line!(text, "  {speed}first word after {first} s, all after {all} s");
     }
 }
 
@@ -247,13 +314,19 @@ fn stranger(accounts: &Accounts, device: &Tenant, models: &[(String, String)]) -
     if services.any(|service| model(service, models) == mine) { "" } else { " - another model, other answers" }
 }
 
-/// Training in things that a person knows.
-fn equivalents(text: &mut String, comparison: &Comparison) {
-    let trips = people(row(comparison, Axis::Kgco2e).training / CAR_TRIP_KG);
-    let homes = people(row(comparison, Axis::Kwh).training / HOME_YEAR_KWH);
-    line!(text, "");
-    line!(text, "The road emitted as much as {trips} car trips from New York to Boston");
-    line!(text, "and used as much electricity as {homes} US homes in a year.");
+/// Training, serving and one drive in things that a person knows.
+fn equivalents(text: &mut String, accounts: &Accounts) {
+    let (road, drives) = (accounts.equivalents(Side::Training), accounts.equivalents(Side::Inference));
+    let told = [("The road emitted", road), ("The drives emitted", drives)];
+    for (who, all) in told.into_iter().filter_map(|(who, all)| Some((who, all?))) {
+        let (trips, homes) = (people(all.car_trips), people(all.home_years));
+        line!(text, "");
+        line!(text, "{who} as much as {trips} car trips from New York to Boston (87 kg each, EPA 2023)");
+        line!(text, "and used as much electricity as {homes} US homes in a year (10,715 kWh each, EIA 2020).");
+    }
+    if let Some(trip) = accounts.equivalents(Side::Inference).and_then(|all| all.requests_per_trip) {
+        line!(text, "One such car trip is {} drives.", whole(trip));
+    }
 }
 
 /// The row that the table prints: everything, the facility included.

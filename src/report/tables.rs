@@ -2,9 +2,10 @@
 
 use super::number::{decimals, figure};
 use super::sheets::{self, Column, Sheet};
-use super::timelines::utc;
+use super::timelines::{names, utc};
 use crate::ledger::{
-    Accounts, Boundary, Bucket, Event, Facts, Figure, Replications, Row, Spent, Spread, Sum, Tenant, Use, WorkloadFacts,
+    Accounts, Boundary, Bucket, End, Event, Facts, Figure, Replications, Row, Shift, Spent, Spread, Sum, Tenant, Use,
+    WorkloadFacts,
 };
 use crate::units::{GpuTime, SimTime, Span};
 use std::borrow::Cow;
@@ -56,6 +57,86 @@ pub(super) fn comparison(accounts: &Accounts, to: impl Write) -> csv::Result<()>
     for row in accounts.comparison().rows() {
         let names = [row.boundary.name().to_owned(), row.axis.name().to_owned()];
         csv.write_record(names.into_iter().chain(row.values().map(figure)))?;
+    }
+    Ok(csv.flush()?)
+}
+
+/// Writes `sensitivity.csv`.
+pub(super) fn sensitivity(accounts: &Accounts, to: impl Write) -> csv::Result<()> {
+    let mut csv = csv::Writer::from_writer(to);
+    csv.write_record(Shift::COLUMNS)?;
+    for shift in accounts.comparison().shifts() {
+        let [factor, method, boundary, axis] = shift.names().map(str::to_owned);
+        let names = [factor, figure(Some(shift.value)), method, boundary, axis];
+        csv.write_record(names.into_iter().chain(shift.values().map(figure)))?;
+    }
+    Ok(csv.flush()?)
+}
+
+/// Writes `attribution.csv`.
+pub(super) fn attribution(accounts: &Accounts, to: impl Write) -> csv::Result<()> {
+    let mut csv = csv::Writer::from_writer(to);
+    csv.write_record(sheets::ATTRIBUTION.header())?;
+    let lines = accounts.lines().iter().zip(accounts.line_sums()).filter(|(line, _)| line.is_shown());
+    for (line, sum) in lines {
+        let boundary = line.part.boundary().map_or("", |boundary| boundary.name());
+        let words = [accounts.category(line).to_owned(), boundary.to_owned()];
+        let numbers = [
+            sum.spent.time.gpu_hours(),
+            sum.spent.accelerator.kwh(),
+            sum.spent.host.kwh(),
+            sum.own.energy.kwh(),
+            sum.holding.as_f64(),
+            sum.own.bill.as_f64(),
+            sum.own.carbon.kg(),
+            sum.own.upstream.kg(),
+            sum.embodied.kg(),
+            sum.own.water.as_f64(),
+            sum.own.water_offsite.as_f64(),
+            sum.share.energy.kwh(),
+            sum.share.bill.as_f64(),
+            sum.share.carbon.kg(),
+            sum.share.upstream.kg(),
+            sum.share.water_offsite.as_f64(),
+        ];
+        let cells = numbers.map(|number| figure(Some(number)));
+        csv.write_record(names(accounts, line).into_iter().chain(words).chain(cells))?;
+    }
+    Ok(csv.flush()?)
+}
+
+/// Writes `requests.csv`.
+pub(super) fn requests(accounts: &Accounts, to: impl Write) -> csv::Result<()> {
+    let mut csv = csv::Writer::from_writer(to);
+    csv.write_record(sheets::REQUESTS.header())?;
+    let mut texts: [String; 4] = Default::default();
+    for tenant in accounts.tenants() {
+        for (cell, log) in tenant.book.requests().iter().enumerate() {
+            let cell = cell.to_string();
+            log.for_each(|request| -> csv::Result<()> {
+                let (prompt, output) = (request.prompt.to_string(), request.output.to_string());
+                let is_complete = request.end != End::Rejected;
+                let tpot = (is_complete && request.output > 1).then(|| {
+                    let decoding = request.e2e.saturating_sub(request.ttft).as_secs_f64();
+                    decoding * 1e3 / f64::from(request.output - 1)
+                });
+                let [arrived, ttft, tpot_text, e2e] = &mut texts;
+                let ms = |span: Span| is_complete.then(|| span.as_secs_f64() * 1e3);
+                let within_slo = if request.end == End::WithinSlo { "true" } else { "false" };
+                csv.write_record([
+                    tenant.subject.as_str(),
+                    &cell,
+                    decimals(arrived, request.arrived.as_secs_f64(), 9),
+                    &prompt,
+                    &output,
+                    ms(request.ttft).map_or("", |value| decimals(ttft, value, 6)),
+                    tpot.map_or("", |value| decimals(tpot_text, value, 6)),
+                    ms(request.e2e).map_or("", |value| decimals(e2e, value, 6)),
+                    request.end.name(),
+                    within_slo,
+                ])
+            })?;
+        }
     }
     Ok(csv.flush()?)
 }

@@ -41,7 +41,7 @@ pub(super) fn write<W: Write>(accounts: &Accounts, step: Span, to: [W; 4]) -> cs
 }
 
 /// Site, cluster, tenant and part of a line.
-fn names(accounts: &Accounts, line: &Line) -> [String; 4] {
+pub(super) fn names(accounts: &Accounts, line: &Line) -> [String; 4] {
     let tenant = match (line.tenant, line.part) {
         (Some(tenant), _) => accounts.tenants()[tenant].subject.as_str(),
         (None, Part::LossesAndCooling) => "facility",

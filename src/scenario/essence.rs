@@ -18,6 +18,8 @@ impl Scenario {
             inputs: _,
             data: _,
             notes: _,
+            // Runs of their own, which move no figure of this one.
+            reruns: _,
             seed,
             start,
             horizon,

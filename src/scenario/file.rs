@@ -4,11 +4,11 @@ use crate::batch::WorkloadSection;
 use crate::catalog::{Named, NodeSheet};
 use crate::facility::FacilitySection;
 use crate::fault::{BurstsSection, FailureSection};
-use crate::market::{ContractsSection, GridSection, TariffSection};
+use crate::market::{ContractsSection, GridSection, MarginalSeries, TariffSection};
 use crate::scheduler::Scheduler;
 use crate::serving::{DeviceSection, ServiceSection};
 use crate::training::TrainingSection;
-use crate::units::{DollarsPerHour, Span, Watts};
+use crate::units::{DollarsPerHour, Ratio, Span, Watts};
 use crate::world::{ClusterPower, Domains, Ownership};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -52,6 +52,9 @@ pub(super) struct ScenarioFile {
     /// Devices that only do inference.
     #[serde(default)]
     pub device: BTreeMap<String, DeviceSection>,
+    /// What else the comparison of training against inference should look at.
+    #[serde(default)]
+    pub comparison: ComparisonSection,
     /// Published figures that this scenario reproduces (`tollway validate`).
     #[serde(default)]
     pub published: BTreeMap<String, PublishedSection>,
@@ -75,6 +78,17 @@ impl Default for TimelineSection {
     }
 }
 
+/// `comparison = { traffic = [0.5, 2], utilisation = [0.5, 1.3] }`: where the crossover would be then. Each value is a run of its
+/// own.
+#[derive(Debug, Clone, PartialEq, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct ComparisonSection {
+    /// So many times the requests of every service.
+    pub traffic: Vec<Ratio>,
+    /// Replicas so many times as full: times the autoscaler's target load; a fixed number of replicas is divided by it.
+    pub utilisation: Vec<Ratio>,
+}
+
 /// `[site.<name>]`
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -85,6 +99,8 @@ pub(super) struct SiteSection {
     pub tariff: TariffSection,
     /// What the market-based carbon ledger counts with; without contracts it is not kept.
     pub contracts: Option<ContractsSection>,
+    /// What one kilowatt-hour more makes the grid emit, by the hour; a ledger of its own beside the grid's mean.
+    pub marginal: Option<MarginalSeries>,
     /// Losses and cooling.
     #[serde(default)]
     pub facility: FacilitySection,

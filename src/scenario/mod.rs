@@ -26,7 +26,7 @@ pub use read::{Change, DataFile, Input};
 pub use schema::schema;
 
 use crate::batch::WorkloadPlan;
-use crate::ledger::SitePlan;
+use crate::ledger::{Factor, SitePlan};
 use crate::scheduler::Scheduler;
 use crate::serving::{DevicePlan, ServicePlan};
 use crate::training::JobPlan;
@@ -67,6 +67,8 @@ pub struct Scenario {
     pub devices: Vec<DevicePlan>,
     /// Published figures that it should give.
     pub published: Vec<Published>,
+    /// What the comparison is to be run again for, and at which value.
+    pub reruns: Vec<(Factor, f64)>,
     /// The resolved scenario: one TOML assignment a line, sorted, without comments or absolute paths.
     pub manifest: String,
     /// Its sections, every default filled in.

@@ -3,10 +3,13 @@
 use super::Scenario;
 use crate::cluster::Parts;
 use crate::engine::Seed;
-use crate::ledger::{ClusterBooks, Draw, Grid, Holding};
+use crate::ledger::{ClusterBooks, Draw, Factor, Grid, Holding};
 use crate::power::{NodePower, State};
-use crate::units::Span;
+use crate::serving::ServicePlan;
+use crate::training::JobPlan;
+use crate::units::{Ratio, Span};
 use crate::world::{Cost, Unheld};
+use std::sync::Arc;
 
 impl Scenario {
     /// What stands and runs.
@@ -22,6 +25,33 @@ impl Scenario {
             seed: Seed { seed: self.seed, replication: self.replication },
             grid: self.grid(),
         }
+    }
+
+    /// Whether a job may wait for cleaner or cheaper hours.
+    #[must_use]
+    pub fn shifts(&self) -> bool {
+        self.jobs.iter().any(|job| job.shift.is_some())
+    }
+
+    /// The same scenario with jobs that never wait.
+    #[must_use]
+    pub fn unshifted(&self) -> Scenario {
+        let jobs = self.jobs.iter().map(|job| JobPlan { shift: None, ..job.clone() });
+        let services = self.services.iter().map(|plan| Arc::new(ServicePlan { record: None, ..(**plan).clone() }));
+        Scenario { jobs: jobs.collect(), services: services.collect(), reruns: Vec::new(), ..self.clone() }
+    }
+
+    /// The same scenario with `factor` at `value` in every service: a factor that needs a run of its own.
+    #[must_use]
+    pub fn with(&self, factor: Factor, value: f64) -> Scenario {
+        let change = |plan: &ServicePlan| match factor {
+            Factor::Traffic => plan.with_traffic(Ratio::new(value)),
+            Factor::Utilisation => plan.with_utilisation(Ratio::new(value)),
+            Factor::Research | Factor::Grid => unreachable!("what can be re-scaled is not run again"),
+        };
+        let change = |plan: &ServicePlan| ServicePlan { record: None, ..change(plan) };
+        let services = self.services.iter().map(|plan| Arc::new(change(plan))).collect();
+        Scenario { services, reruns: Vec::new(), ..self.clone() }
     }
 
     /// The bins of all books: an hour, or the timeline's step where that is finer.

@@ -21,6 +21,7 @@ impl Typed {
     pub(super) fn read(mut tree: Node, complaints: &mut Complaints) -> Typed {
         let mut pruned: Vec<Vec<String>> = Vec::new();
         settle_speeds(&mut tree, &complaints.sources);
+        settle_markets(&mut tree, &complaints.sources);
         loop {
             let read = ScenarioFile::deserialize(Reader { node: &tree, sources: &complaints.sources });
             let mut error = match read {
@@ -67,6 +68,21 @@ fn settle_speeds(tree: &mut Node, sources: &[Source]) {
         let layer = |entry: &Entry| sources[entry.key_at.source].layer;
         let top = SPEEDS.iter().filter_map(|key| keys.get(*key)).map(layer).max();
         keys.retain(|key, entry| !SPEEDS.contains(&key.as_str()) || Some(layer(entry)) == top);
+    }
+}
+
+/// Drops the kind of grid or tariff that another kind from a higher layer replaces. They may also be catalog names, so that they are
+/// not read as plain choices.
+fn settle_markets(tree: &mut Node, sources: &[Source]) {
+    let Some(sites) = tree.entries_mut().and_then(|entries| entries.get_mut("site")) else { return };
+    for site in sites.node.entries_mut().into_iter().flat_map(|sites| sites.values_mut()) {
+        for key in ["grid", "tariff"] {
+            let kind = site.node.entries_mut().and_then(|site| site.get_mut(key));
+            let Some(kinds) = kind.and_then(|kind| kind.node.entries_mut()) else { continue };
+            let layer = |entry: &Entry| sources[entry.key_at.source].layer;
+            let top = kinds.values().map(layer).max();
+            kinds.retain(|_, entry| Some(layer(entry)) == top);
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::replica::{Done, Job, Stretch};
 use super::{ServicePlan, Slo};
-use crate::ledger::{Book, Count, Draw, Grid, Use};
+use crate::ledger::{Book, Count, Draw, End, Grid, Request, RequestLog, Use};
 use crate::power::PerGpu;
 use crate::units::{SimTime, Span, Watts};
 
@@ -49,6 +49,8 @@ pub(crate) struct Account {
     pub(crate) arrived: Tally,
     pub(crate) rejected: Tally,
     pub(crate) completed: Tally,
+    /// Each request, where somebody asked for them.
+    pub(crate) log: Option<RequestLog>,
 }
 
 impl Account {
@@ -66,6 +68,7 @@ impl Account {
             arrived: Tally::default(),
             rejected: Tally::default(),
             completed: Tally::default(),
+            log: None,
         }
     }
 
@@ -113,6 +116,7 @@ impl Account {
     pub(crate) fn reject(&mut self, job: &Job) {
         self.rejected.add(job);
         self.book.count(Count::Rejected, job.arrived, 1);
+        self.record(job, Span::ZERO, Span::ZERO, End::Rejected);
     }
 
     /// Counts a completed request and records its latencies.
@@ -136,5 +140,15 @@ impl Account {
         self.book.count(Count::WithinSlo, *at, u64::from(within));
         self.book.count(Count::PromptTokens, *at, u64::from(job.prompt));
         self.book.count(Count::OutputTokens, *at, u64::from(job.output));
+        let end = if within { End::WithinSlo } else { End::Late };
+        self.record(job, ttft, at.since(job.arrived) + self.api, end);
+    }
+
+    #[inline]
+    fn record(&mut self, job: &Job, ttft: Span, e2e: Span, end: End) {
+        if let Some(log) = &mut self.log {
+            let Job { arrived, prompt, output, .. } = *job;
+            log.enter(&Request { arrived, ttft, e2e, prompt, output, end });
+        }
     }
 }

@@ -86,6 +86,19 @@ impl Autoscaler {
     }
 }
 
+/// Part of a service's replicas that only its limit on time per output token asks for: with the limit one replica carries
+/// fewer requests a second, at the target load, than at the batch that memory and engine allow. By the step model, without
+/// queues, bursts or the limit on the first token. None without a limit, and where the number of replicas is given.
+#[must_use]
+pub fn slo_share(plan: &ServicePlan) -> Option<f64> {
+    let ScalePolicy::TargetLoad(policy) = plan.scale.policy else { return None };
+    plan.slo?;
+    let pace = Pace::new(plan);
+    let carries = |plan: &ServicePlan| pace.throughput(target_outstanding(plan, policy));
+    let free = ServicePlan { slo: None, ..plan.clone() };
+    Some((1.0 - carries(plan) / carries(&free)).max(0.0))
+}
+
 /// `load` x the batch at which TPOT meets the SLO; without an SLO, the largest batch that memory and engine allow.
 fn target_outstanding(plan: &ServicePlan, policy: TargetLoad) -> f64 {
     let limits = BatchLimits { max_batch: plan.max_batch, kv_tokens: plan.kv_tokens };

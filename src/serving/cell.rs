@@ -16,7 +16,7 @@ use super::router::{CLOSED, Routing};
 use super::step::Pace;
 use super::{ServicePlan, Source, Telemetry};
 use crate::engine::{Entity, Process, Seed};
-use crate::ledger::{Book, Event, EventKind, Grid, ServiceFacts, Use};
+use crate::ledger::{Book, Event, EventKind, Grid, RequestLog, ServiceFacts, Use};
 use crate::trace::Request;
 use crate::units::{SimTime, Span, Tokens};
 use crate::world::NodeSet;
@@ -107,6 +107,11 @@ impl Cell {
     /// A cell whose requests come from `source`, each of which spends `api` outside the replicas.
     pub(super) fn fed(plan: Arc<ServicePlan>, index: u32, seed: Seed, grid: Grid, source: Source, api: Span) -> Cell {
         let entity = Entity::named(&format!("service.{}", plan.name)).part(index);
+        let mut account = Account::new(&plan, grid, api);
+        account.log = plan.record.map(|share| {
+            let key = seed.stream(entity, "record").uniform().to_bits();
+            RequestLog::new(share, key)
+        });
         Cell {
             rules: rules(&plan),
             nexts: Vec::new(),
@@ -119,7 +124,7 @@ impl Cell {
             source,
             arriving: None,
             ahead: Vec::new(),
-            account: Account::new(&plan, grid, api),
+            account,
             done: Vec::new(),
             rare: SimTime::NEVER,
             hazard: Hazard::new(plan.failures, plan.nodes, seed.stream(entity, "failure")),
@@ -230,6 +235,9 @@ impl Cell {
             "arrived = completed + rejected + in flight, in requests and tokens"
         );
         self.facts.in_flight = inside.requests;
+        if let Some(log) = self.account.log {
+            self.account.book.keep(log);
+        }
         (self.account.book, self.facts)
     }
 

@@ -80,6 +80,7 @@ impl DevicePlan {
             fidelity: Fidelity::default(),
             slo: None,
             queue: u32::MAX,
+            record: None,
             failures: FailureLaw::None,
             start_hour_of_week: service.start_hour_of_week,
             name,

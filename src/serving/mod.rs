@@ -29,8 +29,8 @@ mod sessions;
 mod step;
 
 pub use arrivals::{CELL_REPLICAS, Source, cells};
-pub use autoscaler::Autoscaler;
 pub(crate) use autoscaler::mean_lengths;
+pub use autoscaler::{Autoscaler, slo_share};
 pub use cell::Cell;
 pub use chat::weekly;
 pub use curve::RateCurve;
@@ -89,6 +89,7 @@ mod tests {
             slo: Some(Slo { ttft: Span::from_secs(2), tpot: Span::from_nanos(30_000_000) }),
             queue: 512,
             failures: FailureLaw::None,
+            record: None,
             start_hour_of_week: 0,
         }
     }

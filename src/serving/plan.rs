@@ -1,14 +1,15 @@
 //! A service once checked: every name resolved, every number in range.
 
+use super::ramp::RampPoint;
 use super::{
     Bursts, Chat, Clients, ClosedLoop, Fidelity, FlashCrowd, MeasuredClients, Poisson, Ramp, Reasoning, Router,
-    ScaleSection, Sessions, Slo, StepModel,
+    ScalePolicy, ScaleSection, Sessions, Slo, StepModel, TargetLoad,
 };
 use crate::catalog::{DeviceSheet, ModelSheet};
 use crate::fault::FailureLaw;
 use crate::power::ServingPower;
 use crate::trace::RequestTrace;
-use crate::units::{Span, Tokens};
+use crate::units::{PerSecond, Ratio, Share, Span, Tokens};
 
 /// A checked service.
 #[derive(Debug, Clone)]
@@ -53,10 +54,37 @@ pub struct ServicePlan {
     pub slo: Option<Slo>,
     /// Requests that may wait in a cell for each ready replica.
     pub queue: u32,
+    /// Part of its requests that is recorded one by one, if any.
+    pub record: Option<Share>,
     /// How the nodes under its replicas fail.
     pub failures: FailureLaw,
     /// Weekday and hour of the scenario's start: hours since Sunday 00:00 UTC, for the weekly profile.
     pub start_hour_of_week: u32,
+}
+
+impl ServicePlan {
+    /// The same service with `factor` times the requests.
+    #[must_use]
+    pub fn with_traffic(&self, factor: Ratio) -> ServicePlan {
+        ServicePlan { arrivals: self.arrivals.times(factor), ..self.clone() }
+    }
+
+    /// The same service with replicas `factor` times as full: the autoscaler's target load, at most 1, is that of the
+    /// scenario times the factor, and where the number of replicas is given it is divided by it.
+    #[must_use]
+    pub fn with_utilisation(&self, factor: Ratio) -> ServicePlan {
+        let fewer = |replicas: u32| (f64::from(replicas) / factor.as_f64()).ceil().max(1.0) as u32;
+        let min = fewer(self.scale.min);
+        let scale = match self.scale.policy {
+            ScalePolicy::Fixed {} => ScaleSection { min, max: fewer(self.scale.max), ..self.scale },
+            ScalePolicy::TargetLoad(target) => {
+                let load = Share::new((target.load.as_f64() * factor.as_f64()).min(1.0));
+                let policy = ScalePolicy::TargetLoad(TargetLoad { load, ..target });
+                ScaleSection { min, max: self.scale.max.max(min), policy }
+            }
+        };
+        ServicePlan { scale, ..self.clone() }
+    }
 }
 
 /// Who asks, when and how much.
@@ -84,6 +112,49 @@ pub enum ArrivalPlan {
     Servegen(MeasuredClients),
     /// A loaded trace, times from its first event.
     Trace(RequestTrace),
+}
+
+impl ArrivalPlan {
+    /// `factor` times the requests: a higher rate; more clients where each waits for its answer; of a trace,
+    /// each request as often as the factor says, evenly.
+    fn times(&self, factor: Ratio) -> ArrivalPlan {
+        let times = |rate: PerSecond| PerSecond::new(rate.as_f64() * factor.as_f64());
+        match self {
+            ArrivalPlan::Chat(chat) => ArrivalPlan::Chat(Chat { rate: times(chat.rate), ..chat.clone() }),
+            ArrivalPlan::Poisson(poisson) => ArrivalPlan::Poisson(Poisson { rate: times(poisson.rate), ..*poisson }),
+            ArrivalPlan::Bursts(bursts) => ArrivalPlan::Bursts(Bursts { rate: times(bursts.rate), ..bursts.clone() }),
+            ArrivalPlan::Ramp(ramp) => {
+                let points = ramp.points.iter().map(|point| RampPoint { rate: times(point.rate), ..*point });
+                ArrivalPlan::Ramp(Ramp { points: points.collect(), ..ramp.clone() })
+            }
+            ArrivalPlan::FlashCrowd(crowd) => {
+                ArrivalPlan::FlashCrowd(FlashCrowd { rate: times(crowd.rate), ..crowd.clone() })
+            }
+            ArrivalPlan::Clients(clients) => {
+                ArrivalPlan::Clients(Clients { rate: times(clients.rate), ..clients.clone() })
+            }
+            ArrivalPlan::Reasoning(tenants) => {
+                ArrivalPlan::Reasoning(Reasoning { rate: times(tenants.rate), ..tenants.clone() })
+            }
+            ArrivalPlan::Sessions(sessions) => {
+                ArrivalPlan::Sessions(Sessions { rate: times(sessions.rate), ..sessions.clone() })
+            }
+            ArrivalPlan::ClosedLoop(closed) => {
+                let clients = (f64::from(closed.clients) * factor.as_f64()).round().max(1.0) as u32;
+                ArrivalPlan::ClosedLoop(ClosedLoop { clients, ..closed.clone() })
+            }
+            ArrivalPlan::Servegen(clients) => ArrivalPlan::Servegen(clients.times(factor)),
+            ArrivalPlan::Trace(trace) => {
+                let due = |index: u64| (index as f64 * factor.as_f64()).floor() as usize;
+                let mut cursor = trace.cursor();
+                let requests = (0..trace.kept).flat_map(|index| {
+                    let request = cursor.get(index).expect("a trace has as many requests as it kept");
+                    std::iter::repeat_n(request, due(index + 1) - due(index))
+                });
+                ArrivalPlan::Trace(requests.collect::<Vec<_>>().into())
+            }
+        }
+    }
 }
 
 /// A checked device.
@@ -118,4 +189,25 @@ pub struct Telemetry {
     pub queued: u64,
     /// Output tokens so far.
     pub output: Tokens,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::trace::Request;
+    use crate::units::SimTime;
+
+    #[test]
+    fn a_trace_is_thinned_or_repeated_evenly() {
+        let request = |index: u64| Request { at: SimTime::from_nanos(index), prompt: 1, output: 1 };
+        let trace = ArrivalPlan::Trace((0..6).map(request).collect::<Vec<_>>().into());
+        for (factor, expected) in
+            [(0.5, &[1, 3, 5][..]), (1.0, &[0, 1, 2, 3, 4, 5]), (1.5, &[0, 1, 1, 2, 3, 3, 4, 5, 5])]
+        {
+            let ArrivalPlan::Trace(scaled) = trace.times(Ratio::new(factor)) else { panic!("a trace stays one") };
+            let mut cursor = scaled.cursor();
+            let kept: Vec<u64> = (0..).map_while(|index| cursor.get(index)).map(|row| row.at.nanos()).collect();
+            assert_eq!(kept, expected, "{factor}");
+        }
+    }
 }

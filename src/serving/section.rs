@@ -46,6 +46,8 @@ pub struct ServiceSection {
     /// Requests that may wait in a cell for each ready replica before others are turned away.
     #[serde(default = "default_queue")]
     pub queue: u32,
+    /// Part of its requests to write to `requests.csv` one by one: 1 for all, less for a seeded sample; unset, none.
+    pub record: Option<Share>,
 }
 
 fn default_queue() -> u32 {
@@ -286,4 +288,6 @@ pub struct DeviceSection {
     pub prompts_per_day: Ratio,
     /// Service whose prompts it answers; needed only with several services.
     pub service: Option<String>,
+    /// Site whose grid and tariff its owner has, such as a home; unset, the service's. Its facility counts for nothing.
+    pub site: Option<String>,
 }

@@ -10,7 +10,7 @@ use super::clients::Law;
 use super::lengths::{Lengths, PERCENT, Quantiles};
 use crate::engine::{Entity, Seed, Stream};
 use crate::trace::{MeasuredClient, RateWindow, Request, ServeGen};
-use crate::units::{PerSecond, SimTime, Span};
+use crate::units::{PerSecond, Ratio, SimTime, Span};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::cmp::Reverse;
@@ -59,6 +59,11 @@ impl MeasuredClients {
         all.lengths = Arc::new(laws(&all.clients, first));
         all.factor = section.rate.map_or(1.0, |rate| rate.as_f64() / measured);
         Some(all)
+    }
+
+    /// The same clients, each `factor` times as fast.
+    pub(crate) fn times(&self, factor: Ratio) -> MeasuredClients {
+        MeasuredClients { factor: self.factor * factor.as_f64(), ..self.clone() }
     }
 
     /// Mean requests a second of all clients together.

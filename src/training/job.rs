@@ -6,7 +6,7 @@ use super::schedule::Origin;
 use super::{FailureClock, JobPlan, Schedule};
 use crate::engine::{Entity, Process, Seed, Stream};
 use crate::fault::{Fault, FaultQueue};
-use crate::ledger::{Book, Event, EventKind, Grid, JobFacts, Use};
+use crate::ledger::{Book, Draw, Event, EventKind, Grid, JobFacts, Use};
 use crate::power::State;
 use crate::units::{PerSecond, SimTime, Span};
 use crate::world::{Domain, NodeSet};
@@ -43,6 +43,7 @@ pub struct Job {
     per_node: PerNode,
     faults: FaultQueue,
     maintenance: Maintenance,
+    pauses: Pauses,
     roster: Option<Roster>,
     phase: Phase,
     tally: Tally,
@@ -121,6 +122,15 @@ struct Maintenance {
     next: SimTime,
 }
 
+/// Waiting for cleaner or cheaper hours.
+#[derive(Debug)]
+struct Pauses {
+    /// When the next dear hour begins.
+    next: SimTime,
+    /// Time paused so far.
+    taken: Span,
+}
+
 /// What happens next; on the same instant in this order, so that a step that ends counts as ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Happening {
@@ -130,6 +140,8 @@ enum Happening {
     Repaired,
     /// A planned stop is due.
     Planned,
+    /// A dear hour begins, through which the job waits.
+    Pause,
     /// A computing node fails.
     Failure,
 }
@@ -162,6 +174,7 @@ impl Job {
             per_node: PerNode::new(&plan),
             faults: FaultQueue::new(&plan.failures, seed, &cluster_of(&plan), grid.horizon),
             maintenance: Maintenance { stream, rate: plan.planned.rate, next: SimTime::NEVER },
+            pauses: Pauses { next: SimTime::NEVER, taken: Span::ZERO },
             roster: None,
             phase: Phase::Queued,
             tally: Tally::default(),
@@ -195,7 +208,7 @@ impl Job {
         self.roster = Some(roster);
         self.maintenance.plan_next(at);
         if self.tally.preempted.is_none() {
-            self.phase = Phase::Running(at);
+            self.run_or_pause(at);
         } else {
             let restart = Step { what: Use::Restart, length: self.clocks.restart };
             let reload = Step { what: Use::Reload, length: self.reload };
@@ -298,6 +311,7 @@ impl Process for Job {
                 Happening::Done => self.done(at),
                 Happening::Repaired => self.repaired(at),
                 Happening::Planned => self.planned(at),
+                Happening::Pause => self.pause(at),
                 Happening::Failure => self.failure(at),
             }
             handled += 1;
@@ -314,7 +328,7 @@ impl Job {
             Phase::Stalled(stall) if self.is_waiting(stall) => SimTime::NEVER,
             Phase::Stalled(stall) => self.step_end(stall),
         };
-        let planned = (self.maintenance.next, Happening::Planned);
+        let planned = (self.maintenance.next, Happening::Planned).min(self.next_pause());
         let repaired = (self.roster().next_repaired(), Happening::Repaired);
         (done, Happening::Done).min(repaired).min(planned).min((self.next_failure(), Happening::Failure))
     }
@@ -378,6 +392,48 @@ impl Job {
             Phase::Stalled(stall) => stall.steps.push_back(stop),
             Phase::Queued | Phase::Finished(_) => unreachable!("only a running job is stopped"),
         }
+    }
+
+    /// Saves, as before a planned stop, and waits.
+    fn pause(&mut self, at: SimTime) {
+        let Phase::Running(since) = self.phase else { unreachable!("only a running job is paused") };
+        self.end_stretch(since, at, Fate::Kept);
+        self.drain(at);
+        self.wait_out(at, self.schedule.blocking());
+    }
+
+    /// Runs from `at` on, or waits where its hour is dear.
+    fn run_or_pause(&mut self, at: SimTime) {
+        let Some(shift) = &self.plan.shift else {
+            self.phase = Phase::Running(at);
+            return;
+        };
+        let may_wait = self.pauses.taken < shift.at_most;
+        if may_wait && shift.clear_at(at).is_some() {
+            return self.wait_out(at, Span::ZERO);
+        }
+        self.pauses.next = if may_wait { shift.next_dear(at) } else { SimTime::NEVER };
+        self.phase = Phase::Running(at);
+    }
+
+    /// Waits from `at` until the dear hours end, `save` at first, then restarts.
+    fn wait_out(&mut self, at: SimTime, save: Span) {
+        let shift = self.plan.shift.as_ref().expect("a job that waits has a plan for it");
+        let clear = shift.clear_at(at).expect("a job waits in dear hours").since(at);
+        let length = clear.min(shift.at_most.saturating_sub(self.pauses.taken));
+        let boot = if shift.power_down { self.plan.recovery.attach_cold } else { Span::ZERO };
+        self.pauses.taken += length;
+        self.log(at, EventKind::Paused, String::new(), format!("{} h", length.as_secs_f64() / 3_600.0));
+        let save = save.min(length);
+        self.stop(
+            at,
+            VecDeque::from([
+                Step { what: Use::Checkpoint, length: save },
+                Step { what: Use::Paused, length: length.saturating_sub(save) },
+                Step { what: Use::Restart, length: boot + self.clocks.restart },
+                Step { what: Use::Reload, length: self.reload },
+            ]),
+        );
     }
 
     fn failure(&mut self, at: SimTime) {
@@ -491,8 +547,8 @@ impl Job {
         let began = self.stall().began;
         self.tally.stalled += at.since(began);
         self.origin = self.schedule.origin(self.tally.position);
-        self.phase = Phase::Running(at);
         self.log(at, EventKind::Restarted, String::new(), String::new());
+        self.run_or_pause(at);
     }
 }
 
@@ -524,6 +580,11 @@ impl Job {
         }
         let running = if let Phase::Stalled(stall) = &self.phase { stall.began } else { at };
         SimTime::from_nanos(running.since(SimTime::ZERO + self.tally.stalled).nanos())
+    }
+
+    fn next_pause(&self) -> (SimTime, Happening) {
+        let running = matches!(self.phase, Phase::Running(_)) && self.plan.shift.is_some();
+        (if running { self.pauses.next } else { SimTime::NEVER }, Happening::Pause)
     }
 
     fn next_failure(&self) -> SimTime {
@@ -562,6 +623,7 @@ impl Job {
             checkpoints: self.tally.checkpoints,
             checkpoint_every: self.schedule.every(),
             research_multiplier: self.plan.research_multiplier,
+            paused: self.plan.shift.as_ref().map(|_| self.pauses.taken),
             failure_clock: self.plan.recovery.failure_clock.name(),
         }
     }
@@ -648,9 +710,17 @@ impl Job {
 
     /// Books the computing nodes of the stall until `at`. Called before the step or their number changes.
     fn book_stall(&mut self, at: SimTime) {
-        let draw = self.per_node.draw(self.roster().computing(), State::Resident);
+        let nodes = self.roster().computing();
+        let step = *self.stall().steps.front().expect("a stall has a step");
+        let draw = match step.what {
+            Use::Paused if self.plan.shift.as_ref().is_some_and(|shift| shift.power_down) => {
+                Draw { gpus: nodes * self.plan.gpus_per_node, ..Draw::default() }
+            }
+            Use::Paused => self.per_node.draw(nodes, State::Idle),
+            Use::Checkpoint => self.per_node.draw(nodes, State::Checkpoint),
+            _ => self.per_node.draw(nodes, State::Resident),
+        };
         let stall = self.stall();
-        let step = *stall.steps.front().expect("a stall has a step");
         let from = std::mem::replace(&mut stall.booked, at);
         self.book.spend(step.what, from, at, draw);
     }
@@ -705,12 +775,12 @@ impl Stall {
         self.steps.front().is_some_and(|step| step.what == Use::SpareWait)
     }
 
-    /// Drops what recovery is left, at `at`; what is left of planned stops stays.
+    /// Drops what recovery is left, at `at`; what is left of planned stops and of pauses stays.
     fn interrupt(&mut self, at: SimTime) {
         if let Some(step) = self.steps.front_mut() {
             step.length = step.length.saturating_sub(at.since(self.since));
         }
-        self.steps.retain(|step| step.what == Use::Planned);
+        self.steps.retain(|step| matches!(step.what, Use::Planned | Use::Paused));
     }
 }
 

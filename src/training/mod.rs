@@ -6,6 +6,7 @@ mod plan;
 mod roster;
 mod schedule;
 mod section;
+mod shift;
 mod step;
 
 pub use job::Job;
@@ -15,4 +16,5 @@ pub use section::{
     Checkpoint, Every, FailureClock, Phase, PhaseSection, Planned, Progress, Recovery, Spares, StepTime,
     TrainingSection,
 };
+pub use shift::{Shift, ShiftPlan, ShiftSection};
 pub use step::{MeasuredStep, ScaleLoss, StepModel};

@@ -1,6 +1,6 @@
 //! A training job once checked: every name resolved, every number in range.
 
-use super::{Checkpoint, Planned, Progress, Recovery, Spares};
+use super::{Checkpoint, Planned, Progress, Recovery, ShiftPlan, Spares};
 use crate::catalog::ModelSheet;
 use crate::fault::FaultPlan;
 use crate::power::NodePower;
@@ -43,6 +43,8 @@ pub struct JobPlan {
     pub checkpoint: Vec<(String, Checkpoint)>,
     /// Planned interruptions.
     pub planned: Planned,
+    /// When it waits for cleaner or cheaper hours, if it may wait.
+    pub shift: Option<ShiftPlan>,
     /// Development over the final run, in the comparison only.
     pub research_multiplier: Ratio,
 }

@@ -56,6 +56,8 @@ pub struct TrainingSection {
     /// Planned interruptions.
     #[serde(default)]
     pub planned: Planned,
+    /// May wait for cleaner or cheaper hours; unset, it never waits.
+    pub shift: Option<super::ShiftSection>,
     /// All energy, money and time of developing the model, over that of this run; counts in the comparison only.
     #[serde(default = "default_research_multiplier")]
     pub research_multiplier: Ratio,
@@ -77,7 +79,7 @@ pub struct StepTime {
 }
 
 /// `phases = [{ tokens = 20e9, mfu = 0.2 }]`: exactly one speed for each.
-#[derive(Debug, Clone, Copy, PartialEq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PhaseSection {
     /// Tokens of the phase.

@@ -3,11 +3,11 @@
 
 use crate::units::{FlopsPerSecond, Share, Span, Tokens};
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// `scale_loss = { gpus = 8192 }`: utilisation `MFU (G / G0)^-g`. 0.43 at 8,192 GPUs is 0.4577 at 1,024 with g = 0.03, between the
 /// 0.045 of MegaScale and 0.027 of Megatron from 3,072 to 6,144 GPUs (arXiv:2402.15627 table 2, own fit).
-#[derive(Debug, Clone, Copy, PartialEq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ScaleLoss {
     /// GPUs at which the utilisation was measured.
@@ -41,7 +41,7 @@ fn scaled(gpus: u32, measured: u32, exponent: f64) -> f64 {
 /// with B tokens a step on G GPUs, P pipeline stages, V virtual stages on each and m micro-batches a replica (interleaved bubble,
 /// arXiv:2407.21783 section 3.3.2). The efficiency e follows from the measured step; at other scales it is e (G / G0)^-loss.
 /// Published models of this kind err by 4 to 15 %, so stay near what was measured. P 16, V 1, m 16: a bubble of 1.9375.
-#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct StepModel {
     /// Tokens of one step, the global batch.
@@ -71,7 +71,7 @@ fn default_virtual_stages() -> u32 {
 }
 
 /// A measured step, of the same model on the same GPUs.
-#[derive(Debug, Clone, Copy, PartialEq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct MeasuredStep {
     /// What it took.

@@ -23,6 +23,10 @@ impl Check<'_> {
         let sheet = self.sheet(&at("preset"), &section.preset, DEVICES, "devices");
         let model = self.model(&at("model"), &section.model);
         let service = self.device_service(name, section);
+        let site = match &section.site {
+            Some(site) => self.section(&at("site"), "site", site),
+            None => service.and_then(|service| self.site_of_service(service, clusters)),
+        };
         let fine = [
             self.is_plain_name(&["device", name], name),
             section.prompts_per_day.as_f64() > 0.0 || self.no(&at("prompts_per_day"), "must be above zero"),
@@ -47,7 +51,7 @@ impl Check<'_> {
             model_name: sheet_name(&section.model).to_owned(),
             prompts_per_day: section.prompts_per_day.as_f64(),
             service,
-            site: self.site_of_service(service, clusters)?,
+            site: site?,
         })
     }
 

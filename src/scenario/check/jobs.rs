@@ -6,8 +6,9 @@ use super::header::Header;
 use super::names::sheet_name;
 use crate::catalog::{MODELS, ModelSheet, Named};
 use crate::fault::FaultPlan;
+use crate::ledger::SitePlan;
 use crate::power::NodePower;
-use crate::training::{Every, JobPlan, Schedule, TrainingSection};
+use crate::training::{Every, JobPlan, Schedule, ShiftPlan, ShiftSection, TrainingSection};
 use crate::units::{Bytes, Ratio, Span, Tokens};
 use crate::world::ClusterPlan;
 
@@ -18,10 +19,57 @@ impl Check<'_> {
         header: Option<&Header>,
         clusters: &[Option<ClusterPlan>],
         failures: &[Option<FaultPlan>],
+        sites: &[Option<SitePlan>],
     ) -> Vec<Option<JobPlan>> {
         let typed = self.typed;
         let jobs = typed.file.training.iter();
-        jobs.map(|(name, section)| self.job(name, section, header, clusters, failures)).collect()
+        let planned = jobs.map(|(name, section)| {
+            let job = self.job(name, section, header, clusters, failures)?;
+            let shift = match &section.shift {
+                None => None,
+                Some(shift) => {
+                    let site = sites[clusters[job.cluster].as_ref()?.site].as_ref()?;
+                    Some(self.shift(name, shift, site, header?)?)
+                }
+            };
+            Some(JobPlan { shift, ..job })
+        });
+        planned.collect()
+    }
+
+    /// When a job waits at `site`.
+    fn shift(&mut self, name: &str, section: &ShiftSection, site: &SitePlan, header: &Header) -> Option<ShiftPlan> {
+        let hours = 0..header.hours();
+        let (policy, shift, signal): (_, _, Vec<f64>) = match section {
+            ShiftSection::Carbon(shift) => {
+                ("carbon", shift, hours.map(|hour| site.market.direct(hour).as_f64()).collect())
+            }
+            ShiftSection::Marginal(shift) => {
+                let signal = hours.map(|hour| site.market.marginal(hour).map_or(0.0, |grams| grams.as_f64()));
+                ("marginal", shift, signal.collect())
+            }
+            ShiftSection::Price(shift) => {
+                ("price", shift, hours.map(|hour| site.market.price(hour).as_f64()).collect())
+            }
+        };
+        let at = |key| ["training", name, "shift", policy, key];
+        if shift.window < Span::HOUR || !shift.window.nanos().is_multiple_of(Span::HOUR.nanos()) {
+            self.no(&at("window"), "must be a whole number of hours");
+            return None;
+        }
+        if signal.windows(2).all(|pair| pair[0] == pair[1]) {
+            let why =
+                format!("waits for hours of another {policy}, but at site {:?} every hour has the same", site.name);
+            let help = match section {
+                ShiftSection::Carbon(_) => "give the site a grid that changes by the hour, such as \"ciso\"",
+                ShiftSection::Marginal(_) => "give the site marginal = { path = …, column = … }",
+                ShiftSection::Price(_) => "give the site a tariff that changes by the hour: `time_of_use` or `series`",
+            };
+            let help = help.to_owned();
+            self.refuse(&at("")[..4], why, help);
+            return None;
+        }
+        Some(ShiftPlan::new(shift, &signal))
     }
 
     fn job(
@@ -73,6 +121,7 @@ impl Check<'_> {
             recovery: section.recovery.clone(),
             checkpoint: section.checkpoint.clone().into_iter().collect(),
             planned: section.planned,
+            shift: None,
             research_multiplier: section.research_multiplier,
         };
         self.checkpoints_fit(name, &job).then_some(job)

@@ -4,7 +4,7 @@ use super::Check;
 use super::header::Header;
 use crate::catalog::{CarbonSeries, GRIDS, GridSheet, PriceSeries, TARIFFS, TariffSheet, TimeOfUse};
 use crate::market::{
-    Contracts, ContractsSection, Given, Market, SupplySection, implausible_carbon, implausible_prices,
+    Contracts, ContractsSection, Given, MarginalSeries, Market, SupplySection, implausible_carbon, implausible_prices,
 };
 use crate::scenario::file::SiteSection;
 use crate::units::Watts;
@@ -24,9 +24,14 @@ impl Check<'_> {
             Some(contracts) => Some(self.contracts(site, contracts, header)?),
             None => None,
         };
+        let marginal = match &section.marginal {
+            Some(marginal) => self.marginal(site, marginal, header)?,
+            None => Vec::new(),
+        };
         let sound = [self.tariff(site, &tariff, header, &mut given), self.grid(site, &grid, header, &mut given)];
         let compile =
             || Market::compile(header.start, header.hours(), &tariff, &grid, &given).with_contracts(contracts);
+        let compile = || compile().with_marginal(&marginal);
         sound.iter().all(Option::is_some).then(compile)
     }
 
@@ -94,6 +99,17 @@ impl Check<'_> {
             list.push((supply, contract.intensity));
         }
         Some(Contracts::new(section.matching, section.residual, list))
+    }
+
+    /// Marginal intensities of the run's hours.
+    fn marginal(&mut self, site: &str, file: &MarginalSeries, header: &Header) -> Option<Vec<f64>> {
+        let at = ["site", site, "marginal"];
+        let series = self.column(&at, &file.path, "column", &file.column)?;
+        if let Some(why) = implausible_carbon(series.values(), &[]) {
+            self.refuse(&at, why, None);
+            return None;
+        }
+        self.covers(&at, series.by_class_of_day(header.start, header.hours()))
     }
 
     fn grid(&mut self, site: &str, grid: &GridSheet, header: &Header, given: &mut Given) -> Option<()> {

@@ -2,6 +2,7 @@
 //! becomes `None`, so that its neighbours are still checked.
 
 mod arrivals;
+mod comparison;
 mod devices;
 mod faults;
 mod header;
@@ -41,12 +42,13 @@ pub(super) fn check(typed: &Typed, inputs: Vec<Input>, complaints: &mut Complain
     let clusters = check.clusters();
     let failures = check.failures(&clusters);
     let sites = check.sites(header.as_ref(), &clusters);
-    let jobs = check.jobs(header.as_ref(), &clusters, &failures);
+    let jobs = check.jobs(header.as_ref(), &clusters, &failures, &sites);
     let workloads = check.workloads(header.as_ref(), &clusters, &failures);
     let services = check.services(header.as_ref(), &clusters, &failures);
     check.tenants_fit(&clusters);
     let devices = check.devices(&clusters);
     let published = check.published();
+    let reruns = check.reruns();
     let (header, inputs, data, notes) = (header?, check.inputs, check.data, check.notes);
     Some(Scenario {
         name: header.name,
@@ -63,6 +65,7 @@ pub(super) fn check(typed: &Typed, inputs: Vec<Input>, complaints: &mut Complain
         services: all(services)?.into_iter().map(Arc::new).collect(),
         devices: all(devices)?,
         published: all(published)?,
+        reruns,
         manifest: typed.tree.canonical(),
         sections: Sections(Arc::new(typed.file.clone())),
         inputs,

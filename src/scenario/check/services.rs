@@ -52,8 +52,9 @@ impl Check<'_> {
             (Some(cluster), Some(nodes)) => self.replicas_fit(name, section, nodes, cluster),
             _ => false,
         };
+        let recorded = self.record_is_sound(name, section);
         let arrivals = self.arrivals(name, &section.arrivals);
-        if !sound || !fits || !self.typed.sound(&["service", name]) {
+        if !sound || !recorded || !fits || !self.typed.sound(&["service", name]) {
             return None;
         }
         let (index, cluster, nodes, model, header, arrivals) = (index?, cluster?, nodes?, model?, header?, arrivals?);
@@ -99,9 +100,25 @@ impl Check<'_> {
             fidelity: section.fidelity,
             slo: section.slo,
             queue: section.queue,
+            record: section.record,
             failures: failures[index].as_ref()?.of_one_node(),
             start_hour_of_week: hour_of_week(header.start),
         })
+    }
+
+    /// True where the requests that are to be recorded exist; else complains.
+    fn record_is_sound(&mut self, name: &str, section: &ServiceSection) -> bool {
+        let at = ["service", name, "record"];
+        let Some(share) = section.record else { return true };
+        if share.as_f64() <= 0.0 {
+            return self.no(&at, "must be above zero: 1 records every request, 0.01 one in a hundred");
+        }
+        if matches!(section.fidelity, Fidelity::Fluid {}) {
+            let help = "use fidelity = { requests = {} }, over a shorter duration".to_owned();
+            self.refuse(&at, "asks for single requests, which a fluid service does not have", help);
+            return false;
+        }
+        true
     }
 
     /// What the section's arrivals become; a trace is read here, once.
