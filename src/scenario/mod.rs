@@ -29,6 +29,7 @@ use crate::serving::{DevicePlan, ServicePlan};
 use crate::training::JobPlan;
 use crate::units::{SimTime, Span};
 use crate::world::ClusterPlan;
+use std::num::NonZeroU64;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -99,6 +100,8 @@ pub struct Published {
     pub unit: String,
     /// Half-width of the pass band, in percent of the value.
     pub band_pct: f64,
+    /// Replications whose mean has to lie in the band.
+    pub replications: NonZeroU64,
     /// Where it was published.
     pub source: String,
     /// What agreement shows.
