@@ -97,7 +97,7 @@ fn the_first_rows_of_the_power_timeline() {
 
 #[test]
 fn columns_are_unique_and_end_in_a_known_unit() {
-    const PLAIN: [&str; 24] = [
+    const PLAIN: [&str; 32] = [
         "subject",
         "metric",
         "value",
@@ -126,6 +126,10 @@ fn columns_are_unique_and_end_in_a_known_unit() {
         "class",
         "domain",
         "planned",
+        "failure_gap_cv",
+        "failure_dispersion_hour",
+        "failure_dispersion_day",
+        "failure_dispersion_week",
     ];
     const UNITS: [&str; 16] = [
         "_s",
