@@ -19,6 +19,7 @@ mod run;
 mod scenario;
 mod scheduler;
 mod serving;
+mod shards;
 mod sweep;
 mod trace;
 mod training;

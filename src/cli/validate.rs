@@ -2,7 +2,8 @@
 
 use super::{BAD_INPUT, DONE, OUTSIDE, print};
 use tollway::evidence::{self, CASES, Case, Finding, Standing};
-use tollway::{scenario, simulate};
+use tollway::ledger::Spread;
+use tollway::scenario;
 
 /// Replays the named cases, or all, and prints published, simulated, difference, band and source.
 pub(crate) fn validate(names: &[String]) -> u8 {
@@ -30,7 +31,7 @@ pub(crate) fn validate(names: &[String]) -> u8 {
 fn replay(case: &'static Case) -> impl Iterator<Item = (&'static str, Finding)> {
     let scenario =
         scenario::parse(case.name, case.text).unwrap_or_else(|complaints| panic!("{}: {complaints}", case.name));
-    evidence::compare(&scenario, &simulate(&scenario, |_| ()).accounts).into_iter().map(|finding| (case.name, finding))
+    evidence::replay(&scenario).into_iter().map(|finding| (case.name, finding))
 }
 
 fn table(findings: &[(&str, Finding)]) -> String {
@@ -53,10 +54,21 @@ fn table(findings: &[(&str, Finding)]) -> String {
             &finding.difference_pct().map_or(String::new(), |difference| format!("{difference:+.2} %")),
             &format!("{} %", published.band_pct),
             finding.kind(),
-            &format!("{}{}", if finding.passes() { "" } else { "OUTSIDE ITS BAND: " }, published.source),
+            &format!(
+                "{}{}{}",
+                if finding.passes() { "" } else { "OUTSIDE ITS BAND: " },
+                finding.spread.as_ref().map_or(String::new(), spread),
+                published.source
+            ),
         ]));
     }
     text
+}
+
+/// What a mean over replications is made of.
+fn spread(spread: &Spread) -> String {
+    let sd = spread.sd.map_or(String::new(), |sd| format!(", standard deviation {}", figure(sd)));
+    format!("mean of {} replications{sd}; ", spread.n)
 }
 
 /// Six significant digits, plain.

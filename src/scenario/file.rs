@@ -158,6 +158,8 @@ pub(super) struct PublishedSection {
     pub unit: String,
     /// Half-width of the pass band, in percent of the value.
     pub band_pct: f64,
+    /// Replications whose mean has to lie in the band; unset, the scenario's own run.
+    pub replications: Option<std::num::NonZeroU64>,
     /// Where it was published.
     pub source: String,
     /// Whether the figure was reproduced from mechanism, or follows from the inputs by arithmetic.

@@ -236,8 +236,9 @@ impl Job {
         if self.tally.preempted.is_none() {
             self.phase = Phase::Running(at);
         } else {
-            let restart = Step { what: Use::Restart, length: self.clocks.restart + self.reload };
-            self.stop(at, VecDeque::from([restart]));
+            let restart = Step { what: Use::Restart, length: self.clocks.restart };
+            let reload = Step { what: Use::Reload, length: self.reload };
+            self.stop(at, VecDeque::from([restart, reload]));
         }
     }
 
@@ -848,12 +849,13 @@ impl Clocks {
         }
     }
 
-    fn recovery(&self, detect: Span, reload: Span) -> [Step; 4] {
+    fn recovery(&self, detect: Span, reload: Span) -> [Step; 5] {
         [
             Step { what: Use::Detect, length: detect },
             Step { what: Use::Localise, length: self.localise },
             Step { what: Use::SpareWait, length: Span::ZERO },
-            Step { what: Use::Restart, length: self.restart + reload },
+            Step { what: Use::Restart, length: self.restart },
+            Step { what: Use::Reload, length: reload },
         ]
     }
 }
