@@ -2,12 +2,14 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod arrivals;
 mod catalog;
 mod cli;
 mod engine;
 mod evidence;
 mod faults;
 mod fluid;
+mod inspect;
 mod layers;
 mod ledger;
 mod power;
@@ -18,6 +20,7 @@ mod requests;
 mod run;
 mod scenario;
 mod scheduler;
+mod servegen;
 mod serving;
 mod shards;
 mod sweep;

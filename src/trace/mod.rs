@@ -6,14 +6,18 @@ mod error;
 mod faults;
 mod lines;
 mod requests;
+mod reuse;
 mod series;
+mod servegen;
 mod store;
 
 pub use align::Uncovered;
 pub use error::TraceError;
 pub use faults::{FaultRow, FaultTrace};
 pub use requests::{ColumnMap, Dropped, FORMATS, Layout, RequestFormat, RequestReader, Row};
+pub use reuse::PrefixCache;
 pub use series::HourlySeries;
+pub use servegen::{LengthWindow, MeasuredClient, RateWindow, ServeGen, Shares};
 pub use store::{Cursor, RequestTrace, TraceBuilder};
 
 use crate::units::SimTime;
