@@ -199,7 +199,7 @@ fn a_run_that_panics_fails_alone() {
         records.iter().map(|record| record.outcome.as_ref().map(|told| told.figures().len())).collect();
     assert!(matches!(outcomes[..], [Ok(_), Err(_), Ok(_)]), "{outcomes:?}");
     let words = outcomes[1].as_ref().unwrap_err();
-    assert_eq!(**words, "index out of bounds: the len is 1 but the index is 7");
+    assert!(words.starts_with("index out of bounds"), "{words}");
 }
 
 #[test]

@@ -50,9 +50,9 @@ impl Accounts {
         let (mut sum, mut requests, mut any) = (Sum::default(), 0, false);
         for (index, tenant) in self.tenants().iter().enumerate() {
             let mine = match &tenant.facts {
-                Facts::Job(_) | Facts::Workload(_) => side == Side::Training,
+                Facts::Job(_) => side == Side::Training,
                 Facts::Service(_) => side == Side::Inference,
-                Facts::Device(_) => false,
+                Facts::Workload(_) | Facts::Device(_) => false,
             };
             if mine {
                 sum += *self.tenant(index).within(Boundary::B4);

@@ -141,6 +141,7 @@ fn fill(
     folder.csv("sensitivity.csv", |to| tables::sensitivity(accounts, to))?;
     folder.csv("attribution.csv", |to| tables::attribution(accounts, to))?;
     folder.csv("events.csv", |to| tables::events(accounts, to))?;
+    folder.csv("faults.csv", |to| tables::faults(accounts, to))?;
     folder.csv("buckets.csv", |to| tables::buckets(accounts, to))?;
     folder.csv("jobs.csv", |to| jobs.write(to))?;
     folder.csv("services.csv", |to| services.write(to))?;
@@ -148,8 +149,9 @@ fn fill(
     folder.csvs(timelines, |to| timelines::write(accounts, step, to))?;
     let fixed = [sheets::SUMMARY, sheets::COMPARISON, sheets::SENSITIVITY, sheets::ATTRIBUTION];
     let fixed = fixed.into_iter().chain([sheets::POWER, sheets::UTILISATION, sheets::COST, sheets::CARBON]);
-    let mut sheets: Vec<_> =
-        fixed.chain([sheets::EVENTS, sheets::BUCKETS, jobs.sheet.clone(), services.sheet.clone()]).collect();
+    let mut sheets: Vec<_> = fixed
+        .chain([sheets::EVENTS, sheets::FAULTS, sheets::BUCKETS, jobs.sheet.clone(), services.sheet.clone()])
+        .collect();
     if tables::listed(accounts).next().is_some() {
         folder.csv(sheets::QUEUE.file, |to| tables::queue(accounts, to))?;
         sheets.push(sheets::QUEUE);

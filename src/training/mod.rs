@@ -2,6 +2,7 @@
 
 mod copies;
 mod job;
+mod pace;
 mod plan;
 mod roster;
 mod schedule;
@@ -13,7 +14,7 @@ pub use job::Job;
 pub use plan::JobPlan;
 pub use schedule::{CheckpointError, Schedule, daly};
 pub use section::{
-    Checkpoint, Every, FailureClock, Phase, PhaseSection, Planned, Progress, Recovery, Spares, StepTime,
+    Checkpoint, Every, FailureClock, Phase, PhaseSection, Planned, Progress, Recovery, Retire, Short, Spares, StepTime,
     TrainingSection,
 };
 pub use shift::{Shift, ShiftPlan, ShiftSection};
