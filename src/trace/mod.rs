@@ -3,6 +3,7 @@
 
 mod align;
 mod error;
+mod faults;
 mod jobs;
 mod jobs_acme;
 mod jobs_philly;
@@ -15,6 +16,7 @@ mod store;
 
 pub use align::Uncovered;
 pub use error::TraceError;
+pub use faults::{FaultRow, FaultTrace};
 pub use jobs::{DroppedJobs, JobEnd, LoadedJobs, TraceJob};
 pub use jobs_acme::acme;
 pub use jobs_philly::philly;
