@@ -3,10 +3,10 @@
 use super::floor::Floor;
 use crate::batch::{Cut, Jobs, WorkloadPlan};
 use crate::engine::{Entity, Seed};
-use crate::fault::{Fault, FaultQueue, RepairShop};
+use crate::fault::{Fault, FaultQueue, RepairPolicy, RepairShop, Returned};
 use crate::ledger::{Book, Grid, WorkloadFacts};
 use crate::scheduler::{Gang, Waiting};
-use crate::units::{SimTime, Span};
+use crate::units::{Share, SimTime, Span};
 use crate::world::{ClusterPlan, NodeSet};
 use std::sync::Arc;
 
@@ -61,7 +61,7 @@ impl Batch {
     pub(super) fn new(plans: &[Arc<WorkloadPlan>], clusters: &[ClusterPlan], seed: Seed, grid: Grid) -> Batch {
         let workload = |plan: &Arc<WorkloadPlan>| Workload {
             jobs: Jobs::new(Arc::clone(plan), seed, grid),
-            shop: RepairShop::new(plan.repair, seed, Entity::named(&cluster_of(plan))),
+            shop: RepairShop::new(policy(plan), seed, Entity::named(&cluster_of(plan))),
         };
         let breakdowns = |(index, cluster): (usize, &ClusterPlan)| {
             let plan = plans.iter().find(|plan| plan.cluster == index)?;
@@ -141,7 +141,8 @@ impl Batch {
     fn take_back_repaired(&mut self, index: usize, now: SimTime, floor: &mut Floor) {
         let Workload { jobs, shop } = &mut self.workloads[index];
         while shop.next_time() <= now {
-            let (at, node) = shop.pop().expect("a repair is due");
+            let at = shop.next_time();
+            let Some(Returned { node, .. }) = shop.pop() else { continue };
             jobs.end_repair(node, at);
             floor.hall.restore(node);
             self.breakdowns[jobs.plan().cluster].as_mut().expect("a workload runs here").renew(node, at);
@@ -236,6 +237,11 @@ impl Breakdowns {
     fn hold(&mut self, nodes: &NodeSet, holder: Option<Gang>) {
         nodes.iter().for_each(|node| self.holders[node as usize] = holder);
     }
+}
+
+/// Repairs of an exponential time that fix the node, all at once.
+fn policy(plan: &WorkloadPlan) -> RepairPolicy {
+    RepairPolicy { mean: plan.repair, shape: 1.0, crews: None, unfixed: Share::new(0.0), requalify: Span::ZERO }
 }
 
 /// Whose streams the failures and repairs of the nodes are.
