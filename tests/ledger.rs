@@ -494,7 +494,7 @@ fn steps_add_up_whatever_their_width() {
 type Stretch = (usize, u64, u32, u64, u64);
 
 fn stretches() -> impl Strategy<Value = Vec<Stretch>> {
-    prop::collection::vec((0_usize..13, 1_u64..9_000_000_000_000, 0_u32..=10, 0_u64..1_000_000, 0_u64..400_000), 0..12)
+    prop::collection::vec((0_usize..15, 1_u64..9_000_000_000_000, 0_u32..=10, 0_u64..1_000_000, 0_u64..400_000), 0..12)
 }
 
 /// A tenant that spends one stretch after the other.

@@ -7,8 +7,8 @@ use tollway::fault::{FailureLaw, FaultPlan, InitialAge};
 use tollway::ledger::{Book, EventKind, Grid, JobFacts, Use};
 use tollway::power::NodePower;
 use tollway::training::{
-    Checkpoint, CheckpointError, Every, FailureClock, Job, JobPlan, Planned, Progress, Recovery, Schedule, Spares,
-    StepTime,
+    Checkpoint, CheckpointError, Every, FailureClock, Job, JobPlan, Phase, Planned, Progress, Recovery, Schedule,
+    Spares, StepTime,
 };
 use tollway::units::{Bytes, BytesPerSecond, PerSecond, Ratio, Share, SimTime, Span, Tokens};
 use tollway::world::{Domain, NodeSet};
@@ -163,7 +163,9 @@ fn ideal_times_are_the_published_ones() {
         (128, 1e12, Progress::TokensPerSecond(PerSecond::new(1e6)), 1e6, 1e-9),
         (128, 1e12, Progress::Ideal(Span::DAY), 86_400.0, 1e-9),
     ] {
-        let ideal = JobPlan { tokens: Tokens::new(tokens as u64), progress, ..plan(nodes, Span::DAY) }.ideal();
+        let ideal =
+            JobPlan { tokens: Tokens::new(tokens as u64), progress: progress.clone(), ..plan(nodes, Span::DAY) }
+                .ideal();
         assert!((ideal.as_secs_f64() - seconds).abs() < tolerance, "{progress:?}: {} s", ideal.as_secs_f64());
     }
 }
@@ -617,4 +619,69 @@ fn too_few_spares_are_a_cliff_for_a_job_that_waits() {
         let (mean, error) = mean_ettr(&plan, 10, days(1_000.0));
         assert!((mean - expected).abs() < 0.03, "{hot} spares: {mean} +- {error}, not {expected}");
     }
+}
+
+/// One phase after the other at tokens a second, and what is left of the speed.
+fn phased(rate: f64, phases: &[(u64, f64)]) -> Progress {
+    let phase = |&(tokens, speed): &(u64, f64)| Phase {
+        tokens: Tokens::new(tokens),
+        progress: Progress::TokensPerSecond(PerSecond::new(speed)),
+    };
+    Progress::Phased { phases: phases.iter().map(phase).collect(), rate }
+}
+
+#[test]
+fn a_phase_trains_at_its_own_speed() {
+    // 1e12 tokens at 1e6 a second, then as many at 2e6: 1e6 s and 5e5 s.
+    let progress = phased(1.0, &[(1_000_000_000_000, 1e6), (1_000_000_000_000, 2e6)]);
+    let plan = JobPlan { tokens: Tokens::new(2_000_000_000_000), progress, ..plan(4, Span::DAY) };
+    for (seconds, tokens) in [(500_000, 0.5e12), (1_000_000, 1e12), (1_250_000, 1.5e12), (1_600_000, 2e12)] {
+        let facts = run(plan.clone(), 1, Span::from_secs(seconds)).facts;
+        assert_eq!(facts.kept, Tokens::new(tokens as u64), "after {seconds} s");
+        assert_eq!(facts.ideal, Span::from_secs(seconds.min(1_500_000)), "after {seconds} s");
+        assert_eq!(facts.finished.is_some(), seconds > 1_500_000);
+    }
+    let bloom = |global_batch: f64| StepTime {
+        // 105.5 s at a batch of 2,048; a step of 192 at 73 of 149 TFLOP/s (bigscience-workshop/bigscience tr11-176B-ml/README.md).
+        time: Span::from_secs_f64(
+            105.5 * global_batch / 2_048.0 * if global_batch < 2_048.0 { 149.0 / 73.0 } else { 1.0 },
+        ),
+        tokens: Tokens::new((global_batch * 2_048.0) as u64),
+    };
+    let phase =
+        |tokens: f64, batch| Phase { tokens: Tokens::new(tokens as u64), progress: Progress::Step(bloom(batch)) };
+    let phases = vec![phase(20e9, 192.0), phase(346e9, 2_048.0)];
+    let ramped =
+        JobPlan { tokens: Tokens::new(366_000_000_000), progress: Progress::Phased { phases, rate: 1.0 }, ..plan };
+    // 106.55 d at the full batch, of which the first 20 of 366 G tokens take 149 / 73 as long if the whole ramp ran as it began.
+    let expected = 106.55 * (346.0 + 20.0 * 149.0 / 73.0) / 366.0;
+    assert!((ramped.ideal().days() - expected).abs() < 0.01, "{} d, expected {expected}", ramped.ideal().days());
+}
+
+#[test]
+fn what_slows_a_job_has_a_bucket_of_its_own() {
+    let tokens = Tokens::new(9_000_000_000_000);
+    let slowed = |checkpoint| JobPlan {
+        tokens,
+        progress: Progress::Phased { phases: vec![Phase { tokens, progress: Progress::Ideal(days(9.0)) }], rate: 0.9 },
+        checkpoint,
+        ..plan(4, Span::DAY)
+    };
+    let outcome = run(slowed(Vec::new()), 1, days(20.0));
+    assert_eq!(outcome.facts.finished, Some(SimTime::ZERO + days(10.0)));
+    assert_eq!((outcome.facts.ideal, outcome.facts.kept), (days(9.0), tokens));
+    let gpu_days = |what| outcome.gpu_nanos(what) as f64 / (32.0 * days(1.0).nanos() as f64);
+    assert!((gpu_days(Use::Productive) - 9.0).abs() < 1e-9, "{} d", gpu_days(Use::Productive));
+    assert!((gpu_days(Use::Slow) - 1.0).abs() < 1e-9, "{} d", gpu_days(Use::Slow));
+
+    // Failures and saves beside it: closing asserts that each GPU-nanosecond lies in one bucket. Kept work takes 10/9 of full speed.
+    let checkpoint = saving(minutes(30.0), minutes(1.0), Span::ZERO);
+    let failures = failing_every(days(0.5), 4);
+    let recovery = stalling(minutes(10.0), FailureClock::Wall);
+    let outcome = run(JobPlan { failures, recovery, ..slowed(checkpoint) }, 1, days(8.0));
+    assert!(outcome.facts.interruptions > 5);
+    let (kept, slow) = (outcome.gpu_nanos(Use::Productive) as f64, outcome.gpu_nanos(Use::Slow) as f64);
+    assert!((slow / (kept + slow) - 0.1).abs() < 1e-6, "{}", slow / (kept + slow));
+    let ideal = outcome.facts.ideal.nanos() as f64 * 32.0;
+    assert!((kept / ideal - 1.0).abs() < 1e-6, "productive time is what the kept tokens take at full speed");
 }

@@ -14,6 +14,8 @@ pub enum Use {
     Recomputed,
     /// Waiting for a blocking checkpoint.
     Checkpoint,
+    /// What kept progress took longer than at full speed: heat, a power cap, a straggler, interference.
+    Slow,
     /// A failure happened and nobody knows yet.
     Detect,
     /// Looking for the broken node.
@@ -42,10 +44,11 @@ pub enum Use {
 
 impl Use {
     /// Every use, in the order of its discriminant.
-    pub const ALL: [Use; 15] = [
+    pub const ALL: [Use; 16] = [
         Use::Productive,
         Use::Recomputed,
         Use::Checkpoint,
+        Use::Slow,
         Use::Detect,
         Use::Localise,
         Use::SpareWait,
@@ -67,6 +70,7 @@ impl Use {
             Use::Productive => "productive",
             Use::Recomputed => "recomputed",
             Use::Checkpoint => "checkpoint",
+            Use::Slow => "slow",
             Use::Detect => "detect",
             Use::Localise => "localise",
             Use::SpareWait => "spare_wait",
@@ -100,7 +104,7 @@ impl Use {
             Use::Detect | Use::Localise | Use::SpareWait => "INFRASTRUCTURE_RECOVERY_FROM_DISRUPTION",
             Use::Restart => "PROGRAM_STARTUP",
             Use::Reload => "UNPRODUCTIVE_CHECKPOINT_RESTORE_TIME",
-            Use::Planned => "OTHER",
+            Use::Slow | Use::Planned => "OTHER",
             _ => return None,
         })
     }
@@ -560,7 +564,7 @@ mod tests {
         }
 
         #[test]
-        fn order_and_merging_change_nothing(stretches in prop::collection::vec((0_usize..15, 0_u64..1_100, 0_u64..300, 0_u32..9), 0..20)) {
+        fn order_and_merging_change_nothing(stretches in prop::collection::vec((0_usize..16, 0_u64..1_100, 0_u64..300, 0_u32..9), 0..20)) {
             let (mut forward, mut backward, mut even, mut odd) = (Book::new(GRID), Book::new(GRID), Book::new(GRID), Book::new(GRID));
             let spend = |book: &mut Book, &(what, from, length, gpus): &(usize, u64, u64, u32)| {
                 book.spend(Use::ALL[what], at(from), at(from + length), draw(gpus));

@@ -123,7 +123,7 @@ fn time_of(book: &Book, uses: &[Use]) -> GpuTime {
     uses.iter().map(|&what| book.spent(what).time).sum()
 }
 
-/// A training job. `ettr` is the time that the kept tokens take without interruption over the time from start to finish (or
+/// A training job. `ettr` is the time that the kept tokens take without interruption and at full speed over the time from start to finish (or
 /// horizon); `goodput` counts waiting for nodes, too, from submission; `mfu` is 6ND over peak while it progressed,
 /// `whole_run_mfu` from start to finish. `gpu_hours` are the computing GPUs from start to finish; spares and repairs apart.
 fn job(rows: &mut Rows<'_>, tenant: &Tenant, facts: &JobFacts, horizon: SimTime, sums: &Sums) {
@@ -155,6 +155,7 @@ fn job(rows: &mut Rows<'_>, tenant: &Tenant, facts: &JobFacts, horizon: SimTime,
     rows.gpu_hours("held_gpu_hours", time_of(book, &Use::ALL));
     rows.gpu_hours("productive_gpu_hours", time_of(book, &[Use::Productive]));
     rows.gpu_hours("recomputed_gpu_hours", time_of(book, &[Use::Recomputed]));
+    rows.gpu_hours("slow_gpu_hours", time_of(book, &[Use::Slow]));
     rows.gpu_hours("checkpoint_gpu_hours", time_of(book, &[Use::Checkpoint]));
     rows.gpu_hours("recovery_gpu_hours", time_of(book, &RECOVERY));
     rows.gpu_hours("planned_gpu_hours", time_of(book, &[Use::Planned]));

@@ -8,7 +8,7 @@ use crate::engine::{Entity, Process, Seed, Stream};
 use crate::fault::{Fault, FaultQueue};
 use crate::ledger::{Book, Event, EventKind, Grid, JobFacts, Use};
 use crate::power::State;
-use crate::units::{PerSecond, SimTime, Span, Tokens};
+use crate::units::{PerSecond, SimTime, Span};
 use crate::world::{Domain, NodeSet};
 use std::collections::VecDeque;
 
@@ -35,6 +35,7 @@ pub struct Job {
     clocks: Clocks,
     /// What reading the copy takes that the job would restart from.
     reload: Span,
+    /// Time of all the work, undisturbed.
     ideal: Span,
     seed: Seed,
     grid: Grid,
@@ -154,7 +155,7 @@ impl Job {
             origin: Origin::default(),
             schedule,
             reload: Span::ZERO,
-            ideal: plan.ideal(),
+            ideal: plan.running(),
             seed,
             grid,
             book: Book::new(grid),
@@ -543,16 +544,15 @@ impl Job {
     }
 
     fn facts(&self) -> JobFacts {
-        let kept = u128::from(self.plan.tokens.count()) * u128::from(self.tally.position.nanos())
-            / u128::from(self.ideal.nanos());
+        let (kept, ideal) = self.plan.done_after(self.tally.position);
         JobFacts {
             gpus: self.plan.gpus(),
             submitted: SimTime::ZERO + self.plan.submit,
             started: self.tally.started,
             finished: self.finished(),
             asked: self.plan.tokens,
-            kept: Tokens::new(kept as u64),
-            ideal: self.tally.position,
+            kept,
+            ideal,
             flops_per_token: self.plan.flops_per_token(),
             peak: self.plan.peak,
             interruptions: self.tally.interruptions,
@@ -615,10 +615,12 @@ impl Job {
     }
 
     /// Books a part of the stretch that began at `since`: its useful time as `what`, its saves as checkpoints. Between two edges
-    /// of the book's bins the order within does not show, so that a bin costs two entries however many saves it holds.
+    /// of the book's bins the order within does not show, so that a bin costs few entries however many saves it holds. Where
+    /// something slows the job, the part of kept work that full speed would not have taken is apart.
     fn book_running(&mut self, what: Use, since: SimTime, from: Span, to: Span) {
         let (training, saving) = (self.running_draw(State::Training), self.running_draw(State::Checkpoint));
-        if self.schedule.blocking() == Span::ZERO {
+        let slow = if what == Use::Productive { 1.0 - self.plan.rate() } else { 0.0 };
+        if self.schedule.blocking() == Span::ZERO && slow == 0.0 {
             return self.book.spend(what, since + from, since + to, training);
         }
         let (mut from, mut done) = (from, self.schedule.useful(self.origin, from));
@@ -627,7 +629,9 @@ impl Job {
             let next = edge.since(since).min(to);
             let useful = self.schedule.useful(self.origin, next);
             let turn = since + from + useful.saturating_sub(done);
-            self.book.spend(what, since + from, turn, training);
+            let dragged = useful.saturating_sub(done).scale(slow);
+            self.book.spend(Use::Slow, since + from, since + from + dragged, training);
+            self.book.spend(what, since + from + dragged, turn, training);
             self.book.spend(Use::Checkpoint, turn, since + next, saving);
             (from, done) = (next, useful);
             edge += self.grid.bin;

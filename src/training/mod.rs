@@ -6,8 +6,13 @@ mod plan;
 mod roster;
 mod schedule;
 mod section;
+mod step;
 
 pub use job::Job;
 pub use plan::JobPlan;
 pub use schedule::{CheckpointError, Schedule, daly};
-pub use section::{Checkpoint, Every, FailureClock, Planned, Progress, Recovery, Spares, StepTime, TrainingSection};
+pub use section::{
+    Checkpoint, Every, FailureClock, Phase, PhaseSection, Planned, Progress, Recovery, Spares, StepTime,
+    TrainingSection,
+};
+pub use step::{MeasuredStep, ScaleLoss, StepModel};

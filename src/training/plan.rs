@@ -66,21 +66,68 @@ impl JobPlan {
         6.0 * self.model.active_parameters
     }
 
-    /// Time that all tokens take without any interruption; at least a nanosecond. 70e9 parameters, 2e12 tokens, 1,024 H100
-    /// and MFU 0.40 take 2.0725e6 s.
+    /// Time that all tokens take without any interruption and at full rate; at least a nanosecond. 70e9 parameters, 2e12 tokens,
+    /// 1,024 H100 and MFU 0.40 take 2.0725e6 s.
     #[must_use]
     pub fn ideal(&self) -> Span {
-        let tokens = self.tokens.count() as f64;
-        let ideal = match self.progress {
+        self.time_for(self.tokens, &self.progress).max(Span::from_nanos(1))
+    }
+
+    /// Time that all tokens take without any interruption at the rate that is left; at least a nanosecond.
+    #[must_use]
+    pub fn running(&self) -> Span {
+        self.at_rate(self.ideal()).max(Span::from_nanos(1))
+    }
+
+    /// Part of the speed that is left, 1 where nothing slows the job.
+    #[must_use]
+    pub fn rate(&self) -> f64 {
+        if let Progress::Phased { rate, .. } = self.progress { rate } else { 1.0 }
+    }
+
+    /// Tokens done after `running`, and the time that they take at full rate.
+    #[must_use]
+    pub fn done_after(&self, running: Span) -> (Tokens, Span) {
+        let whole = self.running();
+        if running >= whole {
+            return (self.tokens, self.ideal());
+        }
+        let part = |tokens: Tokens, of: Span, all: Span| {
+            u128::from(tokens.count()) * u128::from(of.nanos()) / u128::from(all.nanos().max(1))
+        };
+        let Progress::Phased { phases, rate } = &self.progress else {
+            return (Tokens::new(part(self.tokens, running, whole) as u64), running);
+        };
+        let (mut left, mut done) = (running, 0);
+        for phase in phases {
+            let all = self.at_rate(self.time_for(phase.tokens, &phase.progress));
+            done += part(phase.tokens, left.min(all), all);
+            left = left.saturating_sub(all);
+        }
+        (Tokens::new(done as u64), running.scale(*rate))
+    }
+
+    fn at_rate(&self, ideal: Span) -> Span {
+        match self.rate() {
+            1.0 => ideal,
+            rate => ideal.scale(1.0 / rate),
+        }
+    }
+
+    fn time_for(&self, tokens: Tokens, progress: &Progress) -> Span {
+        let count = tokens.count() as f64;
+        match progress {
             Progress::Mfu(mfu) => {
                 let speed = f64::from(self.gpus()) * self.peak.as_f64() * mfu.as_f64();
-                Span::from_secs_f64(self.flops_per_token() * tokens / speed)
+                Span::from_secs_f64(self.flops_per_token() * count / speed)
             }
-            Progress::TokensPerSecond(speed) => Span::from_secs_f64(tokens / speed.as_f64()),
-            Progress::Step(step) => step.time.scale(tokens / step.tokens.count() as f64),
-            Progress::Ideal(span) => span,
-        };
-        ideal.max(Span::from_nanos(1))
+            Progress::TokensPerSecond(speed) => Span::from_secs_f64(count / speed.as_f64()),
+            Progress::Step(step) => step.time.scale(count / step.tokens.count() as f64),
+            Progress::Ideal(span) => *span,
+            Progress::Phased { phases, .. } => {
+                phases.iter().map(|phase| self.time_for(phase.tokens, &phase.progress)).sum()
+            }
+        }
     }
 
     /// Rescheduling, initialising and reloading after a stop: as given, or 454 s + 105 s x log2(GPUs / 2048) and at least 120 s

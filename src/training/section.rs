@@ -1,5 +1,6 @@
 //! `[training.<name>]` as written: each policy's struct is its section and holds its own defaults.
 
+use super::step::{ScaleLoss, StepModel};
 use crate::catalog::{ModelSheet, Named};
 use crate::units::{Bytes, BytesPerSecond, PerSecond, Ratio, Share, Span, Tokens};
 use crate::world::Domain;
@@ -27,6 +28,16 @@ pub struct TrainingSection {
     pub step: Option<StepTime>,
     /// Speed as the time that all tokens take without any interruption, instead of `mfu`.
     pub ideal: Option<Span>,
+    /// Speed by a small model of the step, fitted to one that was measured, instead of `mfu`.
+    pub step_model: Option<StepModel>,
+    /// What `mfu` loses with scale, where it was measured at another number of GPUs; also that of phases.
+    pub scale_loss: Option<ScaleLoss>,
+    /// Phases at speeds of their own, such as a ramp of the batch, before the rest goes on at the job's.
+    #[serde(default)]
+    pub phases: Vec<PhaseSection>,
+    /// What slows the job all along, by name: its speed is multiplied by each, `rate = { thermal = 0.98, cap = 0.95 }`.
+    #[serde(default)]
+    pub rate: BTreeMap<String, Share>,
     /// When it is submitted, after the scenario's start.
     #[serde(default)]
     pub submit: Span,
@@ -65,8 +76,22 @@ pub struct StepTime {
     pub tokens: Tokens,
 }
 
-/// How the speed was given, once checked: exactly one of the four.
-#[derive(Debug, Clone, Copy, PartialEq)]
+/// `phases = [{ tokens = 20e9, mfu = 0.2 }]`: exactly one speed for each.
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PhaseSection {
+    /// Tokens of the phase.
+    pub tokens: Tokens,
+    /// Model FLOPs utilisation.
+    pub mfu: Option<Share>,
+    /// Tokens a second of the whole job.
+    pub tokens_per_second: Option<PerSecond>,
+    /// Time of one step.
+    pub step: Option<StepTime>,
+}
+
+/// How the speed was given, once checked.
+#[derive(Debug, Clone, PartialEq)]
 pub enum Progress {
     /// Model FLOPs utilisation.
     Mfu(Share),
@@ -76,6 +101,22 @@ pub enum Progress {
     Step(StepTime),
     /// Time of all tokens.
     Ideal(Span),
+    /// One speed after the other, and what slows them all.
+    Phased {
+        /// In order; together all tokens.
+        phases: Vec<Phase>,
+        /// Part of the speed that is left, above 0 and at most 1.
+        rate: f64,
+    },
+}
+
+/// Tokens trained at one speed.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Phase {
+    /// How many.
+    pub tokens: Tokens,
+    /// How fast.
+    pub progress: Progress,
 }
 
 /// Spare nodes.

@@ -7,7 +7,7 @@ use super::names::sheet_name;
 use crate::catalog::{MODELS, ModelSheet, Named};
 use crate::fault::FaultPlan;
 use crate::power::NodePower;
-use crate::training::{Every, JobPlan, Progress, Schedule, TrainingSection};
+use crate::training::{Every, JobPlan, Schedule, TrainingSection};
 use crate::units::{Bytes, Ratio, Span, Tokens};
 use crate::world::ClusterPlan;
 
@@ -53,9 +53,7 @@ impl Check<'_> {
             return None;
         }
         let (index, plan, model, progress) = (cluster?, plan?, model?, progress?);
-        if !self.is_within_peak(name, section, plan, &model, progress) {
-            return None;
-        }
+        let progress = self.at_scale(name, section, plan, &model, progress)?;
         self.note("training", name, "model", sheet_name(&section.model));
         let job = JobPlan {
             name: name.to_owned(),
@@ -106,73 +104,6 @@ impl Check<'_> {
             model.layers > 0 || self.no(path, "needs `layers` above zero"),
         ];
         (!fine.contains(&false)).then_some(model)
-    }
-
-    /// The one way in which the speed was given.
-    fn progress(&mut self, name: &str, section: &TrainingSection) -> Option<Progress> {
-        let path = ["training", name];
-        let ways = [
-            ("mfu", section.mfu.map(Progress::Mfu)),
-            ("tokens_per_second", section.tokens_per_second.map(Progress::TokensPerSecond)),
-            ("step", section.step.map(Progress::Step)),
-            ("ideal", section.ideal.map(Progress::Ideal)),
-        ];
-        if ways.iter().any(|(key, _)| !self.typed.sound(&["training", name, key])) {
-            return None;
-        }
-        let given: Vec<(&str, Progress)> = ways.iter().filter_map(|&(key, way)| Some((key, way?))).collect();
-        match given[..] {
-            [] => {
-                let help = "give one of mfu = 0.40, tokens_per_second = \"…/s\", step = { time = …, tokens = … } or ideal = \"… d\"";
-                self.refuse(&path, "does not say how fast it trains", help.to_owned());
-                None
-            }
-            [(key, progress)] => self.is_moving(&["training", name, key], progress).then_some(progress),
-            [.., (last, _)] => {
-                let keys: Vec<String> = given.iter().map(|(key, _)| format!("`{key}`")).collect();
-                let message = format!("`{}` gives its speed in several ways: {}", path.join("."), keys.join(", "));
-                self.complain(&["training", name, last], message, "keep exactly one of them".to_owned());
-                None
-            }
-        }
-    }
-
-    fn is_moving(&mut self, path: &[&str], progress: Progress) -> bool {
-        let still = match progress {
-            Progress::Mfu(mfu) => mfu.as_f64() <= 0.0,
-            Progress::TokensPerSecond(rate) => rate.as_f64() <= 0.0,
-            Progress::Step(step) => step.time == Span::ZERO || step.tokens == Tokens::ZERO,
-            Progress::Ideal(ideal) => ideal == Span::ZERO,
-        };
-        !still || self.no(path, "must be above zero")
-    }
-
-    /// True where the speed asks for no more than the GPUs' peak; else complains.
-    fn is_within_peak(
-        &mut self,
-        name: &str,
-        section: &TrainingSection,
-        cluster: &ClusterPlan,
-        model: &ModelSheet,
-        progress: Progress,
-    ) -> bool {
-        let (key, tokens_per_second) = match progress {
-            Progress::Mfu(_) => return true,
-            Progress::TokensPerSecond(rate) => ("tokens_per_second", rate.as_f64()),
-            Progress::Step(step) => ("step", step.tokens.count() as f64 / step.time.as_secs_f64()),
-            Progress::Ideal(ideal) => ("ideal", section.tokens.count() as f64 / ideal.as_secs_f64()),
-        };
-        let gpus = f64::from(section.nodes) * f64::from(cluster.node.gpus);
-        // 6 FLOPs a parameter and token: arXiv:2001.08361 section 2.1.
-        let asked = 6.0 * model.active_parameters * tokens_per_second;
-        // 8-bit training reaches past the 16-bit peak, never past the 8-bit one.
-        let peak = gpus * cluster.gpu.peak_8bit.as_f64().max(cluster.gpu.peak_16bit.as_f64());
-        if asked <= peak {
-            return true;
-        }
-        let message = format!("asks {:.0} % of the peak of its {gpus} GPUs", 100.0 * asked / peak);
-        self.refuse(&["training", name, key], message, "use more nodes, or a lower speed".to_owned());
-        false
     }
 
     fn checkpoints_are_sound(&mut self, name: &str, section: &TrainingSection) -> bool {

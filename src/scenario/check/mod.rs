@@ -10,6 +10,7 @@ mod market;
 mod names;
 mod places;
 mod power;
+mod progress;
 mod series;
 mod services;
 
