@@ -83,7 +83,7 @@ fn bursts_are_dense_and_silences_long() {
     // Long windows: 2 R off^2 / (on + off) = 80, less the part tau/w of it, and the renewal's own 1.5^2.
     let idc: Vec<f64> = [1, 10, 60, 300, 1_800].map(|width| dispersion(&found, width, seconds)).into();
     assert!(idc.windows(2).all(|pair| pair[0] < pair[1]), "dispersion rises with the window: {idc:?}");
-    let keeps = |width: f64| 1.0 - 20.0 / width * (1.0 - (-width / 20.0).exp());
+    let keeps = |width: f64| 1.0 - 20.0 / width * (1.0 - libm::exp(-width / 20.0));
     close("dispersion in 300 s", idc[3], 2.25 + 80.0 * keeps(300.0), 0.1);
     close("dispersion in 1800 s", idc[4], 2.25 + 80.0 * keeps(1_800.0), 0.15);
     // Lengths: medians 1,000 (cut at 8,192) and 25.

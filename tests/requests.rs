@@ -296,6 +296,11 @@ fn a_broken_trace_is_named_by_line_and_column() {
         ("azure2023", azure("2031-01-01 00:00:00,1,0\r\n"), format!("t: found 1 rows and no request to serve: 1 without output, {none}")),
         ("burstgpt", FILES[3].1.replace("\n6,", "\nsix,"), "t:3: column Timestamp: found \"six\", expected a number".into()),
         ("mooncake", "\n{\"timestamp\": 0}\n".into(), format!("t:2: found missing field `input_length` at character 16, {mooncake}")),
+        (
+            "auto",
+            "{\"session_id\": 1, \"arrival_time_ns\": 0, \"sub_requests\": []}\n".into(),
+            "t:1: found sub_requests: calls of which each waits for the one before, expected one request a line, with its own time of arrival".into(),
+        ),
         ("auto", "{\"timestamp\": 0}\n".into(), "t:1: found the keys timestamp, expected the keys of a known format (`tollway list formats` names them)".into()),
         ("auto", "{\"timestamp\": 0\n".into(), "t:1: found EOF while parsing an object at line 1 column 15, expected one JSON object a line".into()),
         (

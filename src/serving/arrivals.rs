@@ -116,7 +116,7 @@ impl Source {
         }
     }
 
-    /// True where requests follow from answers, so that [`answered`](Source::answered) must be called.
+    /// True where requests follow from answers, which the cell then tells it.
     #[must_use]
     pub fn listens(&self) -> bool {
         matches!(self.kind, Kind::Asking(_))
@@ -225,6 +225,7 @@ struct Drawn {
 
 /// How requests follow each other in rescaled time, in which a cell's whole service sends one a unit on average.
 #[derive(Debug, Clone)]
+#[expect(clippy::large_enum_variant, reason = "there is one in a cell, and each request is drawn from it")]
 enum Beat {
     /// A renewal process, thinned to the cell's share.
     Renewal {

@@ -335,7 +335,7 @@ mod tests {
             let mut logs = vec![Vec::new(); 400];
             for _ in 0..80_000 {
                 let client = population.next.peek().unwrap().0.1;
-                logs[client as usize].push(f64::from(population.next(&(0.0..1.0)).1).ln_1p());
+                logs[client as usize].push(libm::log1p(f64::from(population.next(&(0.0..1.0)).1)));
             }
             let all: Vec<f64> = logs.iter().flatten().copied().collect();
             let moments = |values: &[f64]| {

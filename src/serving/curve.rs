@@ -38,7 +38,7 @@ pub(super) struct Weekly {
 #[derive(Debug, Clone)]
 pub(super) enum Shape {
     Flat,
-    OnOff(OnOff),
+    OnOff(Box<OnOff>),
     Points(Points),
 }
 
@@ -61,7 +61,7 @@ impl RateCurve {
             ArrivalPlan::Poisson(poisson) => flat(poisson.rate.as_f64()),
             ArrivalPlan::Bursts(bursts) => RateCurve {
                 weekly: weekly(super::bursts::working_hours, bursts.weekly),
-                shape: Shape::OnOff(OnOff::new(bursts, seed.stream(entity, "bursts"))),
+                shape: Shape::OnOff(Box::new(OnOff::new(bursts, seed.stream(entity, "bursts")))),
                 ..flat(bursts.rate.as_f64())
             },
             ArrivalPlan::Ramp(ramp) => RateCurve { shape: Shape::Points(ramp.points()), ..flat(1.0) },

@@ -73,6 +73,15 @@ impl Objects {
         lines::read_line(&mut objects.text, path, &mut objects.line, &mut objects.buffer)?;
         let keys: serde_json::Map<String, serde_json::Value> = serde_json::from_str(&objects.buffer)
             .map_err(|error| TraceError::line(path, objects.line, error.to_string(), "one JSON object a line"))?;
+        if keys.contains_key("sub_requests") {
+            let found = "sub_requests: calls of which each waits for the one before";
+            return Err(TraceError::line(
+                path,
+                objects.line,
+                found,
+                "one request a line, with its own time of arrival",
+            ));
+        }
         let marks = [
             ("chat_id", RequestFormat::Bailian),
             ("hash_ids", RequestFormat::Mooncake),
