@@ -60,7 +60,6 @@ pub struct Replay {
 
 impl Replay {
     /// The faults of `trace` in a cluster of `nodes` nodes; rows that start together in one domain and end together are one fault.
-    /// `None` where a row names a domain that there is not: the name is what is returned.
     ///
     /// # Errors
     /// The name of a domain that there is not.
