@@ -40,6 +40,7 @@ pub const CASES: &[Case] = &[
     case!("megascale-175b-6144"),
     case!("megatron-175b-6144"),
     case!("rsc1-rate"),
+    case!("stepfun-rates"),
     case!("switch_train_energy"),
     case!("t5_train_energy"),
 ];

@@ -2,6 +2,7 @@
 
 mod copies;
 mod job;
+mod pace;
 mod plan;
 mod roster;
 mod schedule;
@@ -10,4 +11,6 @@ mod section;
 pub use job::Job;
 pub use plan::JobPlan;
 pub use schedule::{CheckpointError, Schedule, daly};
-pub use section::{Checkpoint, Every, FailureClock, Planned, Progress, Recovery, Spares, StepTime, TrainingSection};
+pub use section::{
+    Checkpoint, Every, FailureClock, Planned, Progress, Recovery, Retire, Short, Spares, StepTime, TrainingSection,
+};
