@@ -33,7 +33,7 @@ fn two_cells_are_compared_pair_by_pair_and_say_what_comparisons_csv_says() {
     said(&["sweep", CASE, "--vary", &format!("{EVERY}=10 min,40 min"), "--replications", "4", "--out", &sweep]);
     let (a, b) = (format!("{sweep}:0"), format!("{sweep}:1"));
     let json: serde_json::Value =
-        serde_json::from_str(&said(&["compare", &a, &b, "--metric", "ettr", "--json"])).unwrap();
+        serde_json::from_str(&said(&["compare", &a, &b, "--metric", "ettr_fraction", "--json"])).unwrap();
     let [row] = json.as_array().unwrap().as_slice() else { panic!("one figure: {json}") };
     let mut reader = csv::Reader::from_path(folder.path().join("sweep/comparisons.csv")).unwrap();
     let header = reader.headers().unwrap().clone();

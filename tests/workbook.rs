@@ -61,7 +61,7 @@ fn a_spreadsheet_program_opens_the_workbook_and_reads_the_same_numbers() {
         for (read, ours) in read.iter().zip(&ours) {
             for (read, ours) in read.iter().zip(ours) {
                 let same = match (read.parse::<f64>(), ours.parse::<f64>()) {
-                    (Ok(read), Ok(ours)) => (read - ours).abs() <= 1e-9 * ours.abs(),
+                    (Ok(read), Ok(ours)) => (read - ours).abs() <= 1e-6 * ours.abs(),
                     _ => read == ours,
                 };
                 assert!(same, "{sheet}: {read:?} and {ours:?}");

@@ -6,14 +6,13 @@ use super::replay::FaultFile;
 use crate::units::{PerSecond, Share, Span};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::de::{self, IntoDeserializer, VariantAccess};
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::borrow::Cow;
 use std::fmt;
 use std::marker::PhantomData;
 
 /// `failures` as written: `"rsc-1"`, a catalog preset by its name, or a law.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-#[serde(untagged)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum FailureSection {
     /// A catalog preset.
     Named(String),
@@ -107,6 +106,15 @@ impl<'de, V: de::VariantAccess<'de>> de::EnumAccess<'de> for Chosen<'de, V> {
 
     fn variant_seed<S: de::DeserializeSeed<'de>>(self, seed: S) -> Result<(S::Value, V), V::Error> {
         Ok((seed.deserialize(self.name.into_deserializer())?, self.settings))
+    }
+}
+
+impl Serialize for FailureSection {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            FailureSection::Named(name) => serializer.serialize_str(name),
+            FailureSection::Law(law) => law.serialize(serializer),
+        }
     }
 }
 
