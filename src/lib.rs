@@ -44,8 +44,9 @@ pub struct Outcome {
 pub fn simulate(scenario: &Scenario, progress: impl FnMut(SimTime)) -> Outcome {
     let (mut control, mut processes) = cluster::build(scenario.parts());
     let stats = engine::run(&mut control, &mut processes, scenario.horizon, progress);
-    let tenants = control.close(processes);
+    let (tenants, capping) = control.close(processes);
     let accounts = ledger::close(scenario.start, scenario.grid(), &scenario.sites, &scenario.cluster_books(), tenants);
+    let accounts = accounts.with_capping(capping);
     Outcome { accounts, stats }
 }
 

@@ -69,6 +69,9 @@ fn job_facts(research_multiplier: f64) -> JobFacts {
         checkpoints: 3,
         checkpoint_every: Span::from_secs(1_800),
         research_multiplier: Ratio::new(research_multiplier),
+        swing: [Watts::new(200), Watts::new(100)],
+        training: Watts::new(100),
+        slowed: Span::ZERO,
         failure_clock: "serial",
     }
 }

@@ -1,15 +1,17 @@
 //! The sequential control process: at each window edge it sees all others, grants and takes back nodes, opens doors.
 
 use super::Lp;
+use super::capping::{Capping, CappingPlan, Holder};
 use super::halls::Hall;
 use super::service::{Service, processes_of};
 use crate::engine::{self, Seed};
-use crate::ledger::{Facts, Grid, Tenant};
+use crate::ledger::{CapFacts, Facts, Grid, SitePlan, Tenant};
+use crate::power::{NodePower, State};
 use crate::scheduler::Scheduler;
 use crate::serving::{Cell, DevicePlan, Fidelity, Fluid, Laptop, ServicePlan};
 use crate::training::{Job, JobPlan};
-use crate::units::{SimTime, Span};
-use crate::world::ClusterPlan;
+use crate::units::{SimTime, Span, Watts};
+use crate::world::{ClusterPlan, Unheld};
 use std::sync::Arc;
 
 /// What stands and runs, once checked.
@@ -27,6 +29,10 @@ pub struct Parts<'a> {
     pub devices: &'a [DevicePlan],
     /// The root of all chance.
     pub seed: Seed,
+    /// Where the clusters stand.
+    pub sites: &'a [SitePlan],
+    /// Power control of each site.
+    pub capping: &'a [Option<CappingPlan>],
     /// The bins of all books.
     pub grid: Grid,
 }
@@ -47,6 +53,7 @@ pub struct Control<'a> {
     /// Stages of the jobs; job `i` is process `i`.
     stages: Vec<Stage>,
     services: Vec<Service>,
+    capping: Capping<'a>,
     now: SimTime,
 }
 
@@ -69,10 +76,36 @@ pub fn build(parts: Parts<'_>) -> (Control<'_>, Vec<Lp>) {
         parts,
         halls: parts.clusters.iter().map(|cluster| Hall::new(cluster.nodes, cluster.node.gpus)).collect(),
         stages: vec![Stage::Submitted; parts.jobs.len()],
+        capping: Capping::new(parts.sites, parts.capping, parts.clusters, &holders(parts, &services), idle_node),
         services,
         now: SimTime::ZERO,
     };
     (control, processes)
+}
+
+/// Jobs and services as power control sees them.
+fn holders(parts: Parts<'_>, services: &[Service]) -> Vec<Holder> {
+    let jobs = parts.jobs.iter().enumerate().map(|(index, plan)| Holder {
+        cluster: plan.cluster,
+        priority: plan.priority,
+        processes: index..index + 1,
+    });
+    let services = parts.services.iter().zip(services).map(|(plan, service)| Holder {
+        cluster: plan.cluster,
+        priority: plan.priority,
+        processes: service.processes(),
+    });
+    jobs.chain(services).collect()
+}
+
+/// What a node of `cluster` draws that nobody holds.
+fn idle_node(cluster: &ClusterPlan) -> Watts {
+    let state = match cluster.power.unheld {
+        Unheld::Idle => State::Idle,
+        Unheld::Off => State::Off,
+    };
+    let each = NodePower::new(&cluster.node, &cluster.gpu).draw(state);
+    (each.accelerator + each.host) * u64::from(cluster.node.gpus)
 }
 
 fn service_process(plan: &Arc<ServicePlan>, cell: u32, parts: Parts<'_>) -> Lp {
@@ -94,7 +127,7 @@ impl engine::Control<Lp> for Control<'_> {
             Stage::Done => SimTime::NEVER,
         });
         let services = self.services.iter().map(|service| service.next_edge(self.now));
-        jobs.chain(services).min().unwrap_or(SimTime::NEVER)
+        jobs.chain(services).min().unwrap_or(SimTime::NEVER).min(self.capping.next_edge())
     }
 
     fn at_edge(&mut self, now: SimTime, processes: &mut [Lp]) {
@@ -108,6 +141,7 @@ impl engine::Control<Lp> for Control<'_> {
         for cluster in 0..self.halls.len() {
             self.start_jobs(cluster, processes);
         }
+        self.capping.at_edge(now, processes);
     }
 }
 
@@ -141,9 +175,9 @@ impl Control<'_> {
         plan.cluster == cluster && self.stages[index] == Stage::Submitted && SimTime::ZERO + plan.submit <= self.now
     }
 
-    /// All tenants with their books, in process order.
+    /// All tenants with their books, in process order, and what the power control of the sites did.
     #[must_use]
-    pub fn close(self, processes: Vec<Lp>) -> Vec<Tenant> {
+    pub fn close(self, processes: Vec<Lp>) -> (Vec<Tenant>, Vec<CapFacts>) {
         let Parts { clusters, jobs, services, devices, grid, .. } = self.parts;
         let mut processes = processes.into_iter();
         let mut tenants = Vec::new();
@@ -176,7 +210,7 @@ impl Control<'_> {
             let (subject, facts) = (format!("device.{}", plan.name), Facts::Device(facts));
             tenants.push(Tenant { subject, cluster: None, site: plan.site, book, facts });
         }
-        tenants
+        (tenants, self.capping.close(grid.horizon))
     }
 }
 

@@ -3,7 +3,7 @@
 
 use super::figures::{self, Figure};
 use super::settle::{Charge, Entry};
-use super::{Book, Comparison, Count, Draw, Facts, Grid, SitePlan, Spent, Tenant, Use};
+use super::{Book, CapFacts, Comparison, Count, Draw, Facts, Grid, SitePlan, Spent, Tenant, Use};
 use crate::units::{Dollars, DollarsPerHour, GpuTime, GramsCo2e, Joules, Litres, Watts};
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -256,6 +256,8 @@ pub struct SiteSum {
     pub losses: Joules,
     /// The highest mean over a bin.
     pub peak: Watts,
+    /// The highest mean over a bin and, on top, the crests of the jobs that train in it, all at once.
+    pub crest: Watts,
     /// Whether a cluster stands there.
     pub has_cluster: bool,
 }
@@ -277,6 +279,7 @@ pub struct Accounts {
     pub(super) tenant_sums: Vec<Sums>,
     pub(super) idle_sums: Vec<Sum>,
     pub(super) site_sums: Vec<SiteSum>,
+    pub(super) capping: Vec<CapFacts>,
     figures: Vec<Figure>,
     comparison: Comparison,
 }
@@ -305,6 +308,7 @@ pub fn close(
         meters,
         demand: BTreeMap::new(),
         market_based: BTreeMap::new(),
+        capping: Vec::new(),
         figures: Vec::new(),
         comparison: Comparison::default(),
     };
@@ -318,6 +322,20 @@ pub fn close(
 }
 
 impl Accounts {
+    /// The same books, with what the power control of the sites did.
+    #[must_use]
+    pub fn with_capping(mut self, capping: Vec<CapFacts>) -> Accounts {
+        self.capping = capping;
+        self.figures = figures::all(&self);
+        self
+    }
+
+    /// What the power control of the `index`-th site did; none where nothing caps it.
+    #[must_use]
+    pub fn capping(&self, index: usize) -> Option<&CapFacts> {
+        self.capping.iter().find(|facts| facts.site == index)
+    }
+
     /// Every headline figure, in the order of `summary.csv`.
     #[must_use]
     pub fn figures(&self) -> &[Figure] {
@@ -435,6 +453,7 @@ impl Accounts {
 
     fn read_meters(&mut self, bin: usize, entries: &[Entry]) {
         for meter in self.meters.iter().filter(|meter| meter.has_facility) {
+            let swinging = self.swinging(meter.site, bin);
             let site = &mut self.site_sums[meter.site];
             let before = site.sum.energy;
             for entry in &entries[meter.lines.clone()] {
@@ -442,9 +461,25 @@ impl Accounts {
                 site.it += entry.spent.node();
                 site.losses += entry.losses.total();
             }
-            site.peak = site.peak.max((site.sum.energy - before).mean_over(self.grid.span(bin)));
+            let mean = (site.sum.energy - before).mean_over(self.grid.span(bin));
+            site.peak = site.peak.max(mean);
+            site.crest = site.crest.max(mean + swinging);
             site.has_cluster = true;
         }
+    }
+
+    /// How far the iterations of jobs that train in `bin` at `site` rise above their mean: those of one job are in step, and at
+    /// worst those of several are, too.
+    fn swinging(&self, site: usize, bin: usize) -> Watts {
+        let crest = |tenant: &Tenant| match &tenant.facts {
+            Facts::Job(facts) if tenant.site == site => {
+                let trains =
+                    [Use::Productive, Use::Recomputed].iter().any(|&what| !tenant.book.spent_in(what, bin).is_zero());
+                if trains { facts.swing[0].saturating_sub(facts.training) * u64::from(facts.gpus) } else { Watts::ZERO }
+            }
+            _ => Watts::ZERO,
+        };
+        self.tenants.iter().map(crest).sum()
     }
 
     /// Over the whole run, too: what tenants and idle clusters were given is what the sites' meters showed.

@@ -15,7 +15,7 @@ pub use crate::facility::{Losses, Stage};
 pub use accounts::{Accounts, Boundary, ClusterBooks, Holding, Line, Part, SiteSum, Sum, Sums, close};
 pub use book::{Book, Count, Draw, Event, EventKind, Grid, Spent, Use};
 pub use comparison::{Axis, Comparison, Crossing, Row};
-pub use facts::{Facts, JobFacts, ServiceFacts, SitePlan, Tenant};
+pub use facts::{CapFacts, Facts, JobFacts, ServiceFacts, SitePlan, Tenant};
 pub use figures::Figure;
 pub use latencies::{Histogram, Latencies};
 pub use settle::{Charge, Entry};

@@ -22,6 +22,7 @@ pub use list::{LISTS, Row, list};
 pub use read::{Change, Input};
 pub use schema::schema;
 
+use crate::cluster::CappingPlan;
 use crate::ledger::SitePlan;
 use crate::scheduler::Scheduler;
 use crate::serving::{DevicePlan, ServicePlan};
@@ -48,6 +49,8 @@ pub struct Scenario {
     pub step: Span,
     /// Where energy is bought.
     pub sites: Vec<SitePlan>,
+    /// Power control of each site; none where nothing caps it.
+    pub capping: Vec<Option<CappingPlan>>,
     /// Halls of identical nodes.
     pub clusters: Vec<ClusterPlan>,
     /// Who gets nodes when, for each cluster.
@@ -73,7 +76,7 @@ pub struct Scenario {
 pub struct Note {
     /// Whom it is about, as in `summary.csv`.
     pub subject: String,
-    /// What it is about: `model`, `fidelity`, `step_source`, `power_source` or `dropped_rows`.
+    /// What it is about: `model`, `fidelity`, `step_source`, `power_source`, `capping` or `dropped_rows`.
     pub key: &'static str,
     /// What there is to know.
     pub value: String,

@@ -2,7 +2,7 @@
 
 pub use crate::catalog::Precision;
 use crate::catalog::{DeviceSheet, ModelSheet, Named};
-use crate::power::PowerSection;
+use crate::power::{PowerSection, Priority};
 use crate::units::{BytesPerSecond, PerSecond, Ratio, Share, Span};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -19,6 +19,9 @@ pub struct ServiceSection {
     pub opens: Option<Opens>,
     /// What one replica is.
     pub replica: ReplicaSection,
+    /// When power control holds it: before or after others.
+    #[serde(default = "last_to_be_held")]
+    pub power_priority: Priority,
     /// Which model turns its batch into watts.
     #[serde(default)]
     pub power: PowerSection,
@@ -39,6 +42,9 @@ pub struct ServiceSection {
     pub queue: u32,
 }
 
+fn last_to_be_held() -> Priority {
+    Priority::High
+}
 fn default_queue() -> u32 {
     // Round default: twice a full batch of vLLM v1 (max_num_seqs 256).
     512

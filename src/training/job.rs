@@ -1,10 +1,11 @@
 //! A training job as one logical process: it runs, a node fails, it recovers, it runs on. Start reading at [`Job`].
 
 use super::roster::{PerNode, Roster, cluster_of};
+use super::warp::{Piece, Slow, Warp, share};
 use super::{FailureClock, JobPlan, Schedule};
 use crate::engine::{Entity, Process, Seed, Stream};
 use crate::fault::FaultQueue;
-use crate::ledger::{Book, Event, EventKind, Grid, JobFacts, Use};
+use crate::ledger::{Book, Draw, Event, EventKind, Grid, JobFacts, Use};
 use crate::power::State;
 use crate::units::{PerSecond, SimTime, Span, Tokens};
 use crate::world::NodeSet;
@@ -36,6 +37,9 @@ pub struct Job {
     maintenance: Maintenance,
     roster: Option<Roster>,
     phase: Phase,
+    /// Work done in the stretch under way.
+    warp: Warp,
+    level: u8,
     tally: Tally,
 }
 
@@ -85,6 +89,8 @@ struct Tally {
     kept: Span,
     /// Time of all stalls that have ended.
     stalled: Span,
+    /// Time that power control added to running.
+    slowed: Span,
     interruptions: u64,
     planned: u64,
     checkpoints: u64,
@@ -139,6 +145,8 @@ impl Job {
             maintenance: Maintenance { stream, rate: plan.planned.rate, next: SimTime::NEVER },
             roster: None,
             phase: Phase::Queued,
+            warp: Warp::new(SimTime::ZERO, Slow::NONE, 0),
+            level: 0,
             tally: Tally::default(),
             plan,
         }
@@ -160,7 +168,7 @@ impl Job {
         self.roster = Some(roster);
         self.maintenance.plan_next(at);
         self.tally.started = Some(at);
-        self.phase = Phase::Running(at);
+        self.run(at);
     }
 
     /// When it finishes if nothing breaks from now on: never later than it will, and exact in the last stretch. Always after
@@ -169,7 +177,7 @@ impl Job {
     pub fn earliest_finish(&self) -> SimTime {
         match &self.phase {
             Phase::Queued => SimTime::NEVER,
-            Phase::Running(since) => *since + self.work_left(),
+            Phase::Running(_) => self.warp.wall_of(self.work_left()),
             Phase::Stalled(stall) => {
                 self.step_end(stall) + stall.steps.iter().skip(1).map(|step| step.length).sum() + self.work_left()
             }
@@ -234,7 +242,7 @@ impl Job {
     fn next(&self) -> (SimTime, Happening) {
         let done = match &self.phase {
             Phase::Queued | Phase::Finished(_) => return (SimTime::NEVER, Happening::Done),
-            Phase::Running(since) => *since + self.work_left(),
+            Phase::Running(_) => self.warp.wall_of(self.work_left()),
             Phase::Stalled(stall) if self.is_waiting(stall) => SimTime::NEVER,
             Phase::Stalled(stall) => self.step_end(stall),
         };
@@ -388,8 +396,50 @@ impl Job {
         assert!(!self.roster().is_short(), "a job runs on all its nodes");
         let began = self.stall().began;
         self.tally.stalled += at.since(began);
-        self.phase = Phase::Running(at);
+        self.run(at);
         self.log(at, EventKind::Restarted, String::new(), String::new());
+    }
+}
+
+/// Power control.
+impl Job {
+    /// Holds the job at the level of power control that `level` gives for its nodes from `at`, the edge being handled, on.
+    pub fn hold(&mut self, at: SimTime, level: &dyn Fn(&NodeSet) -> u8) {
+        let Some(roster) = &self.roster else { return };
+        let level = level(roster.granted());
+        if level == self.level {
+            return;
+        }
+        self.level = level;
+        if matches!(self.phase, Phase::Running(_)) {
+            self.warp.turn(at, self.slow(), level);
+        }
+    }
+
+    /// What its nodes draw at this instant: the nodes granted, the draw, the level of power control, and whether a lever can hold
+    /// it. Saves are passed over.
+    pub fn draws(&self, visit: &mut dyn FnMut(&NodeSet, Draw, u8, bool)) {
+        let Some(roster) = &self.roster else { return };
+        let computing = roster.computing();
+        match self.phase {
+            Phase::Running(_) => visit(roster.granted(), self.training_draw(self.level), self.level, true),
+            _ => visit(roster.granted(), self.per_node.draw(computing, State::Resident), self.level, false),
+        }
+        visit(roster.granted(), roster.beside(), self.level, false);
+    }
+
+    fn run(&mut self, at: SimTime) {
+        self.phase = Phase::Running(at);
+        self.warp = Warp::new(at, self.slow(), self.level);
+    }
+
+    fn slow(&self) -> Slow {
+        Slow::new(self.plan.at_level(self.level).time)
+    }
+
+    fn training_draw(&self, level: u8) -> Draw {
+        let each = self.plan.at_level(level).draw;
+        Draw::new(self.plan.gpus(), each.accelerator, each.host)
     }
 }
 
@@ -458,6 +508,9 @@ impl Job {
             checkpoints: self.tally.checkpoints,
             checkpoint_every: self.schedule.every(),
             research_multiplier: self.plan.research_multiplier,
+            swing: self.plan.swing,
+            training: self.plan.at_level(0).draw.accelerator,
+            slowed: self.tally.slowed,
             failure_clock: self.plan.recovery.failure_clock.name(),
         }
     }
@@ -467,7 +520,8 @@ impl Job {
 impl Job {
     /// Books the stretch from `since` to `at` and returns the useful time lost.
     fn end_stretch(&mut self, since: SimTime, at: SimTime, fate: Fate) -> Span {
-        let elapsed = at.since(since);
+        let elapsed = self.warp.work_at(at);
+        self.tally.slowed += at.since(since).saturating_sub(elapsed);
         let useful = self.schedule.useful(elapsed);
         let standing = match fate {
             Fate::Kept => elapsed,
@@ -476,8 +530,9 @@ impl Job {
         let saved = self.schedule.useful(standing);
         self.tally.kept += saved;
         self.tally.checkpoints += self.schedule.saves(elapsed);
-        self.book_running(Use::Productive, since, Span::ZERO, standing);
-        self.book_running(Use::Recomputed, since, standing, elapsed);
+        let kept_to = if standing == elapsed { at } else { self.warp.wall_of(standing).min(at) };
+        self.book_running(Use::Productive, since, kept_to);
+        self.book_running(Use::Recomputed, kept_to, at);
         useful.saturating_sub(saved)
     }
 
@@ -489,28 +544,31 @@ impl Job {
         newest.standing
     }
 
-    /// Books a part of the stretch that began at `since`: its useful time as `what`, its saves as checkpoints. Between two edges
-    /// of the book's bins the order within does not show, so that a bin costs two entries however many saves it holds.
-    fn book_running(&mut self, what: Use, since: SimTime, from: Span, to: Span) {
-        let (training, saving) = (self.running_draw(State::Training), self.running_draw(State::Checkpoint));
-        if self.schedule.blocking() == Span::ZERO {
-            return self.book.spend(what, since + from, since + to, training);
+    /// Books a part of the stretch: its useful time as `what`, its saves as checkpoints. Between two
+    /// edges of the book's bins the order within does not show, so that a bin costs two entries however many saves it holds.
+    fn book_running(&mut self, what: Use, from: SimTime, to: SimTime) {
+        let pieces: Vec<Piece> = self.warp.pieces(from, to).collect();
+        let saving = self.per_node.draw(self.plan.nodes, State::Checkpoint);
+        for piece in pieces {
+            let training = self.training_draw(piece.level());
+            if self.schedule.blocking() == Span::ZERO {
+                self.book.spend(what, piece.from, piece.to, training);
+                continue;
+            }
+            let (mut from, mut work) = (piece.from, piece.work_at(piece.from));
+            let mut done = self.schedule.useful(work);
+            let mut edge = self.bin_end(from);
+            while from < piece.to {
+                let next = edge.min(piece.to);
+                let reached = piece.work_at(next);
+                let useful = self.schedule.useful(reached);
+                let part = share(next.since(from), useful.saturating_sub(done), reached.saturating_sub(work));
+                self.book.spend(what, from, from + part, training);
+                self.book.spend(Use::Checkpoint, from + part, next, saving);
+                (from, work, done) = (next, reached, useful);
+                edge += self.grid.bin;
+            }
         }
-        let (mut from, mut done) = (from, self.schedule.useful(from));
-        let mut edge = self.bin_end(since + from);
-        while from < to {
-            let next = edge.since(since).min(to);
-            let useful = self.schedule.useful(next);
-            let turn = since + from + useful.saturating_sub(done);
-            self.book.spend(what, since + from, turn, training);
-            self.book.spend(Use::Checkpoint, turn, since + next, saving);
-            (from, done) = (next, useful);
-            edge += self.grid.bin;
-        }
-    }
-
-    fn running_draw(&self, state: State) -> crate::ledger::Draw {
-        self.per_node.draw(self.plan.nodes, state)
     }
 
     fn bin_end(&self, at: SimTime) -> SimTime {

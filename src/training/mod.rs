@@ -5,10 +5,11 @@ mod plan;
 mod roster;
 mod schedule;
 mod section;
+mod warp;
 
 pub use job::Job;
-pub use plan::JobPlan;
+pub use plan::{HeldTraining, JobPlan};
 pub use schedule::{CheckpointError, Saved, Schedule, daly};
 pub use section::{
-    Checkpoint, Every, FailureClock, Planned, Progress, Recovery, Spares, StepTime, Survives, TrainingSection,
+    Checkpoint, Every, FailureClock, Planned, Progress, Recovery, Spares, StepTime, Survives, Swing, TrainingSection,
 };

@@ -1,7 +1,7 @@
 //! A cluster: identical nodes at one site.
 
-use super::Unheld;
-use crate::catalog::{GpuSheet, NodeSheet};
+use super::ClusterPower;
+use crate::catalog::{CapSheet, GpuSheet, NodeSheet};
 use crate::units::DollarsPerHour;
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -12,6 +12,8 @@ use serde::Deserialize;
 pub struct Domains {
     /// Nodes that share a rack.
     pub rack: u32,
+    /// Nodes that share a row of racks and its power feed.
+    pub row: u32,
     /// Nodes that share a leaf switch.
     pub pod: u32,
 }
@@ -19,7 +21,8 @@ pub struct Domains {
 impl Default for Domains {
     fn default() -> Domains {
         // Llama 3's cluster: 2 servers a rack, 3,072 GPUs a pod (arXiv:2407.21783 section 3.3.1); 4 is what 40 kW racks hold.
-        Domains { rack: 4, pod: 128 }
+        // A row of 40 servers: POLCA (arXiv:2308.12908).
+        Domains { rack: 4, row: 40, pod: 128 }
     }
 }
 
@@ -49,8 +52,10 @@ pub struct ClusterPlan {
     pub domains: Domains,
     /// Cost of holding a GPU.
     pub cost: Cost,
-    /// What nodes do that nobody holds.
-    pub unheld: Unheld,
+    /// Its limits, and what nodes do that nobody holds.
+    pub power: ClusterPower,
+    /// How its accelerators answer a cap, resolved.
+    pub response: CapSheet,
 }
 
 impl ClusterPlan {

@@ -43,6 +43,14 @@ impl NodeSet {
         self.ranges.iter().cloned().flatten()
     }
 
+    /// How many of the nodes lie in `range`, over how many there are; 0 for no nodes.
+    #[must_use]
+    pub fn part_in(&self, range: Range<u32>) -> f64 {
+        let inside = |mine: &Range<u32>| mine.end.min(range.end).saturating_sub(mine.start.max(range.start));
+        let count: u32 = self.ranges.iter().map(inside).sum();
+        if count == 0 { 0.0 } else { f64::from(count) / f64::from(self.len()) }
+    }
+
     /// Takes the `count` lowest nodes out of the set; `None`, with nothing taken, where it holds fewer.
     pub fn take(&mut self, count: u32) -> Option<NodeSet> {
         if self.len() < count {

@@ -4,11 +4,11 @@ use super::Check;
 use super::header::Header;
 use super::names::sheet_name;
 use super::places::MOST_FAILURES;
-use crate::catalog::{MODELS, ModelSheet, Named};
+use crate::catalog::{GpuSheet, MODELS, ModelSheet, Named};
 use crate::fault::FailureLaw;
-use crate::power::NodePower;
-use crate::training::{Every, JobPlan, Progress, Schedule, TrainingSection};
-use crate::units::{Bytes, Ratio, Span, Tokens};
+use crate::power::{Hand, NodePower};
+use crate::training::{Every, HeldTraining, JobPlan, Progress, Schedule, TrainingSection};
+use crate::units::{Bytes, Ratio, Span, Tokens, Watts};
 use crate::world::ClusterPlan;
 
 impl Check<'_> {
@@ -57,6 +57,7 @@ impl Check<'_> {
             return None;
         }
         self.note("training", name, "model", sheet_name(&section.model));
+        let power = NodePower::new(&plan.node, &plan.gpu);
         let job = JobPlan {
             name: name.to_owned(),
             cluster: index,
@@ -65,7 +66,12 @@ impl Check<'_> {
             nodes: section.nodes,
             gpus_per_node: plan.node.gpus,
             peak: plan.gpu.peak_16bit,
-            power: NodePower::new(&plan.node, &plan.gpu),
+            power,
+            levels: self.hands(plan).iter().map(|hand| held(hand, plan, &power)).collect(),
+            priority: section.power_priority,
+            swing: section.swing.map_or([plan.gpu.tdp.max(plan.gpu.training), half_trough(&plan.gpu)], |swing| {
+                [swing.crest, swing.trough]
+            }),
             failures: failures[index]?,
             tokens: section.tokens,
             progress,
@@ -210,4 +216,15 @@ impl Check<'_> {
         self.refuse(&["training", name, "nodes"], message, format!("ask at most {} nodes with spares", cluster.nodes));
         false
     }
+}
+
+/// A job on `cluster` under `hand`.
+fn held(hand: &Hand, cluster: &ClusterPlan, power: &NodePower) -> HeldTraining {
+    HeldTraining { time: hand.training_time(cluster.gpu.training), draw: hand.training(power) }
+}
+
+/// Half of the design power, as between iterations of GPT-NeoX (POLCA, arXiv:2308.12908; RoBERTa 75 %, Flan-T5 20 %), and no more
+/// than the mean.
+fn half_trough(gpu: &GpuSheet) -> Watts {
+    Watts::from_milli(gpu.tdp.milli() / 2).min(gpu.training)
 }

@@ -1,6 +1,7 @@
 //! Checks the sections against each other and the catalog, and builds the plans of the other rooms. A section that is wrong
 //! becomes `None`, so that its neighbours are still checked.
 
+mod capping;
 mod devices;
 mod header;
 mod jobs;
@@ -36,6 +37,7 @@ pub(super) fn check(typed: &Typed, inputs: Vec<Input>, complaints: &mut Complain
     let clusters = check.clusters();
     let failures = check.failures();
     let sites = check.sites(header.as_ref(), &clusters);
+    let capping = check.capping(header.as_ref(), &clusters);
     let jobs = check.jobs(header.as_ref(), &clusters, &failures);
     let services = check.services(header.as_ref(), &clusters, &failures);
     check.tenants_fit(&clusters);
@@ -50,6 +52,7 @@ pub(super) fn check(typed: &Typed, inputs: Vec<Input>, complaints: &mut Complain
         horizon: header.horizon,
         step: header.step,
         sites: all(sites)?,
+        capping: all(capping)?,
         clusters: all(clusters)?,
         schedulers: typed.file.cluster.values().map(|cluster| cluster.scheduler).collect(),
         jobs: all(jobs)?,
