@@ -61,7 +61,7 @@ fn plan(replicas: u32, router: Router, arrivals: ArrivalPlan) -> ServicePlan {
         power: ServingPower::compile(&node, 256, Watts::new(122), Watts::new(690), decode),
         slowdown: Slowdown::NONE,
         levers: Vec::new(),
-        priority: Priority::High,
+        power_priority: Priority::High,
         scale: ScaleSection { min: replicas, max: replicas, policy: ScalePolicy::Fixed {} },
         tick: Span::from_secs(15),
         router,

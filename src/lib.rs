@@ -42,7 +42,15 @@ pub struct Outcome {
 /// Runs `scenario` to its horizon. `progress` hears the simulated time as it moves.
 #[must_use]
 pub fn simulate(scenario: &Scenario, progress: impl FnMut(SimTime)) -> Outcome {
-    let (mut control, mut processes) = cluster::build(scenario.parts());
+    simulate_replication(scenario, scenario.replication, progress)
+}
+
+/// As [`simulate`], with the chance of `replication` instead of the scenario's own.
+#[must_use]
+pub fn simulate_replication(scenario: &Scenario, replication: u64, progress: impl FnMut(SimTime)) -> Outcome {
+    let mut parts = scenario.parts();
+    parts.seed.replication = replication;
+    let (mut control, mut processes) = cluster::build(parts);
     let stats = engine::run(&mut control, &mut processes, scenario.horizon, progress);
     let (tenants, capping) = control.close(processes);
     let accounts = ledger::close(scenario.start, scenario.grid(), &scenario.sites, &scenario.cluster_books(), tenants);
@@ -66,7 +74,7 @@ pub struct Replicated {
 #[must_use]
 pub fn replicate(scenario: &Scenario, count: NonZeroU64, done: impl Fn() + Sync) -> Replicated {
     let run = |replication| {
-        let outcome = simulate(&Scenario { replication, ..scenario.clone() }, |_| ());
+        let outcome = simulate_replication(scenario, replication, |_| ());
         done();
         outcome
     };

@@ -36,7 +36,7 @@ fn plan(rate: f64, min: u32, max: u32, policy: ScalePolicy) -> ServicePlan {
         power: ServingPower::compile(&node, 256, Watts::new(122), Watts::new(690), decode),
         slowdown: Slowdown::NONE,
         levers: Vec::new(),
-        priority: Priority::High,
+        power_priority: Priority::High,
         scale: ScaleSection { min, max, policy },
         tick: Span::from_secs(15),
         router: Router::default(),

@@ -66,6 +66,8 @@ fn job_facts(research_multiplier: f64) -> JobFacts {
         peak: FlopsPerSecond::new(1e12),
         interruptions: 1,
         planned: 0,
+        preemptions: 0,
+        requeued: Span::ZERO,
         checkpoints: 3,
         checkpoint_every: Span::from_secs(1_800),
         research_multiplier: Ratio::new(research_multiplier),

@@ -43,7 +43,7 @@ fn plan(step: StepModel, max_batch: u32, requests: Vec<Request>) -> ServicePlan 
         power: ServingPower::compile(&node, max_batch, Watts::new(122), Watts::new(690), decode),
         slowdown: Slowdown::NONE,
         levers: Vec::new(),
-        priority: Priority::High,
+        power_priority: Priority::High,
         scale: ScaleSection { min: 1, max: 64, policy: ScalePolicy::Fixed {} },
         tick: Span::from_secs(15),
         router: Router::LeastLoaded {},
@@ -57,9 +57,7 @@ fn plan(step: StepModel, max_batch: u32, requests: Vec<Request>) -> ServicePlan 
 }
 
 fn node(index: u32) -> NodeSet {
-    let mut all = NodeSet::first(index + 1);
-    let _ = all.take(index);
-    all
+    NodeSet::single(index)
 }
 
 /// A cell of `replicas`, ready and open from the start.

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
 use tollway::ledger::{Paired, Replications, Sample};
-use tollway::sweep::{Plan, SweepFile, Vary};
+use tollway::sweep::{Plan, Store, SweepFile, Vary};
 
 const CASE: &str = "scenarios/validate/llama3-405b-54d.toml";
 const EVERY: &str = "training.llama3.checkpoint.remote.every";
@@ -103,8 +103,9 @@ fn common_random_numbers_make_the_interval_at_least_twice_as_tight() {
     let varies = vec![Vary::parse(&format!("{EVERY}=10 min,20 min")).unwrap()];
     let plan = Plan::new(SweepFile { varies, ..SweepFile::over(Path::new(CASE)) }, 20.try_into().unwrap()).unwrap();
     assert_eq!((plan.runs(), plan.baseline), (40, 0));
-    let results = plan.run(|| ());
-    let samples = ettr(&results.cells);
+    let results = plan.run(&Store::in_memory(), || ()).unwrap();
+    let cells: Vec<Replications> = results.cells.into_iter().map(|cell| cell.replications).collect();
+    let samples = ettr(&cells);
     let paired = Paired::of(samples[0], samples[1]).unwrap().difference.half_width.unwrap();
     let of_mean = |sample: &Sample| sample.spread().unwrap().half_width.unwrap();
     // The half-width of a difference of two independent means, both of as many draws.

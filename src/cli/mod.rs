@@ -1,6 +1,7 @@
 //! The commands behind `main`: what is printed, the clock, threads, progress.
 
 mod check;
+mod interrupt;
 mod run;
 mod sweep;
 mod usage;
@@ -13,6 +14,7 @@ pub(crate) use validate::validate;
 
 use std::io::{ErrorKind, IsTerminal, Write};
 use tollway::scenario::Complaints;
+use tollway::sweep::catches_panics;
 
 /// All went well.
 pub(crate) const DONE: u8 = 0;
@@ -22,6 +24,10 @@ pub(crate) const OUR_FAULT: u8 = 1;
 pub(crate) const BAD_INPUT: u8 = 2;
 /// A published case lies outside its band.
 pub(crate) const OUTSIDE: u8 = 3;
+/// Some runs failed or are missing; the others are there.
+pub(crate) const INCOMPLETE: u8 = 3;
+/// Stopped from outside; the same command goes on (EX_TEMPFAIL of sysexits.h).
+pub(crate) const INTERRUPTED: u8 = 75;
 
 /// Says all that is wrong with the input, in colour on a terminal.
 pub(crate) fn complain(complaints: &Complaints) -> u8 {
@@ -47,8 +53,14 @@ pub(crate) fn print(text: &str) -> u8 {
 pub(crate) fn own_up_to_panics() {
     let tell = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
-        tell(panic);
-        eprintln!("This is a fault of tollway, not of the scenario. Please report it with the scenario file.");
-        std::process::exit(i32::from(OUR_FAULT));
+        // A run of a sweep may fail alone.
+        if !catches_panics() {
+            tell(panic);
+            eprintln!("{OWN_UP}");
+            std::process::exit(i32::from(OUR_FAULT));
+        }
     }));
 }
+
+/// Whose fault a panic is.
+const OWN_UP: &str = "This is a fault of tollway, not of the scenario. Please report it with the scenario file.";

@@ -1,17 +1,18 @@
 //! `tollway sweep`: check every cell, run, write, print.
 
 use super::run::{input, record, requests_of_all};
-use super::{BAD_INPUT, OUR_FAULT, print};
+use super::{BAD_INPUT, INCOMPLETE, OUR_FAULT, OWN_UP, interrupt, print};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::num::{NonZeroU64, NonZeroUsize};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Instant;
 use tollway::engine::RunStats;
-use tollway::report::{self, AxisRecord, SweepManifest};
+use tollway::report::{self, AxisRecord, RunRecord, SweepManifest};
 use tollway::scenario::Change;
 use tollway::simulate;
-use tollway::sweep::{Axis, Pick, Plan, SweepError, Vary, read};
+use tollway::sweep::{Axis, Pick, Plan, Results, Store, StoreError, SweepError, Vary, read};
 
 /// What to sweep and where to.
 #[derive(Debug, Args)]
@@ -44,6 +45,14 @@ pub(crate) struct SweepArguments {
 
 /// Runs a sweep.
 pub(crate) fn sweep(arguments: &SweepArguments) -> u8 {
+    // While runs may fail alone a panic of our own is as silent as theirs.
+    std::panic::catch_unwind(|| all(arguments)).unwrap_or_else(|_| {
+        eprintln!("error: the sweep ended with an internal error. {OWN_UP}");
+        OUR_FAULT
+    })
+}
+
+fn all(arguments: &SweepArguments) -> u8 {
     let threads = arguments.threads.map_or(0, NonZeroUsize::get);
     rayon::ThreadPoolBuilder::new().num_threads(threads).build_global().expect("no pool was built before");
     let plan = match plan(arguments) {
@@ -60,16 +69,34 @@ pub(crate) fn sweep(arguments: &SweepArguments) -> u8 {
         eprintln!("error: {error}");
         return BAD_INPUT;
     }
+    let records = beside(&out, "records");
+    let store = match Store::open(&records, RECORDS, true, Some(&plan.keys())) {
+        Ok(store) => Arc::new(store),
+        Err(error) => return refuse(&error),
+    };
     if arguments.dry_run {
-        return print(&dry_run(&plan, &out));
+        return print(&dry_run(&plan, &store, &out));
     }
-    match run(&plan, &name, &out) {
-        Ok(words) => print(&words),
-        Err(error) => {
-            eprintln!("error: {error}");
-            OUR_FAULT
-        }
+    match run(&plan, &store, &name) {
+        Ok(ran) => write(&plan, &ran, &name, &out),
+        Err(error) => refuse(&error),
     }
+}
+
+/// The file to which a sweep on one machine adds its records.
+const RECORDS: &str = "runs.jsonl";
+
+/// A sibling of `out`, named after it.
+fn beside(out: &Path, what: &str) -> PathBuf {
+    let mut name = out.file_name().map_or_else(|| "sweep".into(), std::ffi::OsStr::to_owned);
+    name.push(format!(".{what}"));
+    out.with_file_name(name)
+}
+
+/// Says why records cannot be kept or used.
+fn refuse(error: &StoreError) -> u8 {
+    eprintln!("error: {error}");
+    if matches!(error, StoreError::Busy(_)) { BAD_INPUT } else { OUR_FAULT }
 }
 
 /// The checked sweep; the command line adds axes and changes to those of the file and wins over it.
@@ -91,7 +118,7 @@ fn plan(arguments: &SweepArguments) -> Result<Plan, Vec<SweepError>> {
 
 /// All cells, and how long they would take, by one run of the baseline.
 #[expect(clippy::disallowed_methods, reason = "an estimate of time needs a clock")]
-fn dry_run(plan: &Plan, out: &Path) -> String {
+fn dry_run(plan: &Plan, store: &Store, out: &Path) -> String {
     let mut text = String::new();
     for (number, cell) in plan.cells.iter().enumerate() {
         let pairs = plan.axes.iter().zip(&cell.values).map(|(axis, value)| format!("{}={value}", axis.path));
@@ -100,10 +127,12 @@ fn dry_run(plan: &Plan, out: &Path) -> String {
     }
     let began = Instant::now();
     let _ = simulate(&plan.cells[plan.baseline].scenario, |_| ());
-    let seconds = began.elapsed().as_secs_f64() * plan.runs() as f64 / rayon::current_num_threads() as f64;
+    let known = plan.on_record(store);
+    let missing = plan.runs() - known;
+    let seconds = began.elapsed().as_secs_f64() * missing as f64 / rayon::current_num_threads() as f64;
     text.push_str(&format!(
         "{}, about {seconds:.1} s on {} threads\nWould write {} to {}\n",
-        size(plan),
+        size(plan, known),
         rayon::current_num_threads(),
         report::SWEEP_FILES.join(", "),
         out.display()
@@ -111,24 +140,61 @@ fn dry_run(plan: &Plan, out: &Path) -> String {
     text
 }
 
-fn size(plan: &Plan) -> String {
-    format!("{} cells x {} replications = {} runs", plan.cells.len(), plan.replications, plan.runs())
+/// How many runs, and how many of them are on record.
+fn size(plan: &Plan, known: u64) -> String {
+    let known = match known {
+        0 => String::new(),
+        known => format!(", {known} of them on record"),
+    };
+    format!("{} cells x {} replications = {} runs{known}", plan.cells.len(), plan.replications, plan.runs())
 }
 
-/// Runs under a progress bar, which only a terminal sees, and writes.
+/// What a sweep gave now, and how many of its runs were on record before.
+struct Ran {
+    results: Results,
+    record: RunRecord,
+    known: u64,
+}
+
+/// Runs what is not on record, under a progress bar that only a terminal sees.
 #[expect(clippy::disallowed_methods, reason = "the run record is the one place for wall-clock facts")]
-fn run(plan: &Plan, name: &str, out: &Path) -> Result<String, report::OutputError> {
+fn run(plan: &Plan, store: &Arc<Store>, name: &str) -> Result<Ran, StoreError> {
     let began = Instant::now();
-    let bar = ProgressBar::new(plan.runs());
+    let known = plan.on_record(store);
+    let bar = ProgressBar::new(plan.runs() - known);
     let style = ProgressStyle::with_template("{msg} {wide_bar} {pos} of {len}, {eta} left");
     bar.set_style(style.expect("the template is ours"));
     bar.set_message(name.to_owned());
-    let results = plan.run(|| bar.inc(1));
+    interrupt::watch(store, &bar, plan.runs(), "The same command goes on from there.".to_owned());
+    let results = plan.run(store, || bar.inc(1))?;
+    store.sync()?;
     bar.finish_and_clear();
     let stats = RunStats { events: results.events, windows: results.windows };
-    let record = record(began.elapsed(), stats, results.cells.iter().map(requests_of_all).sum());
-    report::write_sweep(out, &plan.tables(&results), &manifest(plan, name), &record)?;
-    Ok(format!("{}\n\nResults: {}\n", size(plan), out.display()))
+    let requests = results.cells.iter().map(|cell| requests_of_all(&cell.replications)).sum();
+    let mut record = record(began.elapsed(), stats, requests);
+    // What was on record took no time.
+    record.requests_per_cpu_s = record.requests_per_cpu_s.filter(|_| known == 0);
+    Ok(Ran { results, record, known })
+}
+
+/// Writes the results and says where.
+fn write(plan: &Plan, Ran { results, record, known }: &Ran, name: &str, out: &Path) -> u8 {
+    let writing = interrupt::not_now();
+    let written = report::write_sweep(out, &plan.tables(results), &manifest(plan, name), record);
+    // The program ends soon: an interruption has nothing left to stop.
+    std::mem::forget(writing);
+    if let Err(error) = written {
+        eprintln!("error: {error}");
+        return OUR_FAULT;
+    }
+    let told = print(&format!("{}\n\nResults: {}\n", size(plan, *known), out.display()));
+    match results.failed() {
+        0 => told,
+        failed => {
+            eprintln!("{failed} of {} runs failed; the column error of runs.csv says why. {OWN_UP}", plan.runs());
+            INCOMPLETE
+        }
+    }
 }
 
 fn manifest(plan: &Plan, name: &str) -> SweepManifest {

@@ -2,16 +2,16 @@
 
 use super::Lp;
 use super::capping::{Capping, CappingPlan, Holder};
-use super::halls::Hall;
+use super::floor::{Floor, Move};
 use super::service::{Service, processes_of};
 use crate::engine::{self, Seed};
 use crate::ledger::{CapFacts, Facts, Grid, SitePlan, Tenant};
 use crate::power::{NodePower, State};
-use crate::scheduler::Scheduler;
+use crate::scheduler::{Gang, Scheduler, Waiting};
 use crate::serving::{Cell, DevicePlan, Fidelity, Fluid, Laptop, ServicePlan};
 use crate::training::{Job, JobPlan};
 use crate::units::{SimTime, Span, Watts};
-use crate::world::{ClusterPlan, Unheld};
+use crate::world::{ClusterPlan, Need, Unheld};
 use std::sync::Arc;
 
 /// What stands and runs, once checked.
@@ -40,7 +40,10 @@ pub struct Parts<'a> {
 /// Where a training job stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Stage {
-    Submitted,
+    /// Not submitted yet.
+    Ahead,
+    /// In the queue of its cluster.
+    Waiting,
     Running,
     Done,
 }
@@ -49,7 +52,7 @@ enum Stage {
 #[derive(Debug)]
 pub struct Control<'a> {
     parts: Parts<'a>,
-    halls: Vec<Hall>,
+    floors: Vec<Floor>,
     /// Stages of the jobs; job `i` is process `i`.
     stages: Vec<Stage>,
     services: Vec<Service>,
@@ -74,8 +77,8 @@ pub fn build(parts: Parts<'_>) -> (Control<'_>, Vec<Lp>) {
     }));
     let control = Control {
         parts,
-        halls: parts.clusters.iter().map(|cluster| Hall::new(cluster.nodes, cluster.node.gpus)).collect(),
-        stages: vec![Stage::Submitted; parts.jobs.len()],
+        floors: parts.clusters.iter().zip(parts.schedulers).map(|(plan, policy)| Floor::new(plan, *policy)).collect(),
+        stages: vec![Stage::Ahead; parts.jobs.len()],
         capping: Capping::new(parts.sites, parts.capping, parts.clusters, &holders(parts, &services), idle_node),
         services,
         now: SimTime::ZERO,
@@ -87,12 +90,12 @@ pub fn build(parts: Parts<'_>) -> (Control<'_>, Vec<Lp>) {
 fn holders(parts: Parts<'_>, services: &[Service]) -> Vec<Holder> {
     let jobs = parts.jobs.iter().enumerate().map(|(index, plan)| Holder {
         cluster: plan.cluster,
-        priority: plan.priority,
+        priority: plan.power_priority,
         processes: index..index + 1,
     });
     let services = parts.services.iter().zip(services).map(|(plan, service)| Holder {
         cluster: plan.cluster,
-        priority: plan.priority,
+        priority: plan.power_priority,
         processes: service.processes(),
     });
     jobs.chain(services).collect()
@@ -118,11 +121,9 @@ fn service_process(plan: &Arc<ServicePlan>, cell: u32, parts: Parts<'_>) -> Lp {
 impl engine::Control<Lp> for Control<'_> {
     fn next_edge(&self, processes: &[Lp]) -> SimTime {
         let jobs = self.parts.jobs.iter().enumerate().map(|(index, plan)| match self.stages[index] {
-            Stage::Submitted => match SimTime::ZERO + plan.submit {
-                submitted if submitted > self.now => submitted,
-                // Waits for nodes: another job's end is an edge of its own.
-                _ => SimTime::NEVER,
-            },
+            Stage::Ahead => SimTime::ZERO + plan.submit,
+            // Another gang's end is an edge of its own.
+            Stage::Waiting => SimTime::NEVER,
             Stage::Running => job(processes, index).earliest_finish().max(self.now + Span::from_nanos(1)),
             Stage::Done => SimTime::NEVER,
         });
@@ -133,13 +134,14 @@ impl engine::Control<Lp> for Control<'_> {
     fn at_edge(&mut self, now: SimTime, processes: &mut [Lp]) {
         self.now = now;
         self.take_back_finished(processes);
+        self.submit_jobs(processes);
         for index in 0..self.services.len() {
             let plan = &self.parts.services[index];
             let job_done = plan.opens_after.is_none_or(|job| self.stages[job] == Stage::Done);
-            self.services[index].at_edge(now, job_done, &mut self.halls[plan.cluster], processes);
+            self.services[index].at_edge(now, job_done, &mut self.floors[plan.cluster].hall, processes);
         }
-        for cluster in 0..self.halls.len() {
-            self.start_jobs(cluster, processes);
+        for cluster in 0..self.floors.len() {
+            self.schedule(cluster, processes);
         }
         self.capping.at_edge(now, processes);
     }
@@ -152,27 +154,58 @@ impl Control<'_> {
             let job = job_mut(processes, index);
             if job.finished().is_some() {
                 *stage = Stage::Done;
-                self.halls[self.parts.jobs[index].cluster].release(job.release());
+                self.floors[self.parts.jobs[index].cluster].end(Gang(index as u64), job.release());
             }
         }
     }
 
-    /// Starts the submitted jobs of `cluster` that its scheduler lets in.
-    fn start_jobs(&mut self, cluster: usize, processes: &mut [Lp]) {
-        let mut waiting: Vec<usize> = (0..self.stages.len()).filter(|&index| self.waits(index, cluster)).collect();
-        waiting.sort_by_key(|&index| (self.parts.jobs[index].submit, index));
-        let wanted: Vec<u32> = waiting.iter().map(|&index| self.parts.jobs[index].granted_nodes()).collect();
-        let starts = self.parts.schedulers[cluster].starts(&wanted, self.halls[cluster].free());
-        for (&index, &nodes) in waiting.iter().zip(&wanted).take(starts) {
-            let granted = self.halls[cluster].grant(nodes).expect("the scheduler counts free nodes");
-            job_mut(processes, index).start(self.now, granted);
-            self.stages[index] = Stage::Running;
+    /// Puts jobs that are due into the queues of their clusters.
+    fn submit_jobs(&mut self, processes: &[Lp]) {
+        for index in 0..self.stages.len() {
+            if self.stages[index] == Stage::Ahead && SimTime::ZERO + self.parts.jobs[index].submit <= self.now {
+                self.queue(index, processes);
+            }
         }
     }
 
-    fn waits(&self, index: usize, cluster: usize) -> bool {
+    fn queue(&mut self, index: usize, processes: &[Lp]) {
         let plan = &self.parts.jobs[index];
-        plan.cluster == cluster && self.stages[index] == Stage::Submitted && SimTime::ZERO + plan.submit <= self.now
+        self.stages[index] = Stage::Waiting;
+        self.floors[plan.cluster].submit(Waiting {
+            gang: Gang(index as u64),
+            priority: plan.priority,
+            submitted: SimTime::ZERO + plan.submit,
+            need: Need::Nodes(plan.granted_nodes()),
+            estimate: job(processes, index).estimate(),
+        });
+    }
+
+    /// Carries out what the scheduler of `cluster` decides, until it has nothing left to do.
+    fn schedule(&mut self, cluster: usize, processes: &mut [Lp]) {
+        for index in 0..self.stages.len() {
+            if self.stages[index] == Stage::Running && self.parts.jobs[index].cluster == cluster {
+                let ends = job(processes, index).earliest_finish();
+                self.floors[cluster].running.reestimate(Gang(index as u64), ends);
+            }
+        }
+        while let Some(next) = self.floors[cluster].next_move(self.now) {
+            match next {
+                Move::Start(waiting, nodes) => {
+                    let index = waiting.gang.0 as usize;
+                    job_mut(processes, index).start(self.now, nodes);
+                    self.stages[index] = Stage::Running;
+                }
+                Move::Preempt(gang) => self.preempt(cluster, gang, processes),
+            }
+        }
+    }
+
+    /// Takes the nodes of a running gang, which waits again.
+    fn preempt(&mut self, cluster: usize, gang: Gang, processes: &mut [Lp]) {
+        let index = gang.0 as usize;
+        let nodes = job_mut(processes, index).preempt(self.now);
+        self.floors[cluster].end(gang, nodes);
+        self.queue(index, processes);
     }
 
     /// All tenants with their books, in process order, and what the power control of the sites did.

@@ -4,7 +4,7 @@
 
 mod capping;
 mod control;
-mod halls;
+mod floor;
 mod lp;
 mod service;
 

@@ -1,11 +1,10 @@
 //! One service as control sees it: its processes, its doors, its autoscaler.
 
 use super::Lp;
-use super::halls::Hall;
 use crate::ledger::{Book, Event, EventKind, ServiceFacts};
 use crate::serving::{Autoscaler, Fidelity, ServicePlan, Telemetry, cells};
 use crate::units::SimTime;
-use crate::world::NodeSet;
+use crate::world::{Hall, NodeSet};
 use std::ops::Range;
 use std::sync::Arc;
 

@@ -39,7 +39,9 @@ pub const CASES: &[Case] = &[
     case!("llama4_maverick"),
     case!("megascale-175b-6144"),
     case!("megatron-175b-6144"),
+    case!("mle_power"),
     case!("rsc1-rate"),
+    case!("samsi_cap"),
     case!("switch_train_energy"),
     case!("t5_train_energy"),
 ];

@@ -256,6 +256,8 @@ pub enum EventKind {
     ReplicaFailure,
     /// A planned interruption.
     Maintenance,
+    /// A job gave its nodes to one of higher priority and waits again.
+    Preempted,
     /// The job runs again.
     Restarted,
     /// A service opened its doors.
@@ -281,6 +283,7 @@ impl EventKind {
             EventKind::Detected => "detected",
             EventKind::ReplicaFailure => "replica_failure",
             EventKind::Maintenance => "maintenance",
+            EventKind::Preempted => "preempted",
             EventKind::Restarted => "restarted",
             EventKind::Opened => "opened",
             EventKind::Scaled => "scaled",

@@ -104,6 +104,10 @@ pub struct JobFacts {
     pub interruptions: u64,
     /// Planned interruptions.
     pub planned: u64,
+    /// Times that it lost its nodes to a job of higher priority.
+    pub preemptions: u64,
+    /// Time that it waited for nodes after that.
+    pub requeued: Span,
     /// Checkpoints taken.
     pub checkpoints: u64,
     /// Interval between checkpoints, in useful time; zero without checkpoints.

@@ -132,6 +132,8 @@ fn job(rows: &mut Rows<'_>, tenant: &Tenant, facts: &JobFacts, horizon: SimTime,
     let peak = f64::from(facts.gpus) * facts.peak.as_f64();
     rows.gpu_hours("gpu_hours", GpuTime::new(facts.gpus, elapsed));
     rows.put("elapsed", facts.started.map(|_| elapsed.as_secs_f64()), "s");
+    rows.put("submitted", facts.submitted.as_secs_f64(), "s");
+    rows.put("started", facts.started.map(SimTime::as_secs_f64), "s");
     rows.put("waited", facts.started.map(|started| started.since(facts.submitted).as_secs_f64()), "s");
     rows.put("finished", facts.finished.map(SimTime::as_secs_f64), "s");
     rows.put("ettr", over(ideal, elapsed.as_secs_f64()), "fraction");
@@ -141,6 +143,8 @@ fn job(rows: &mut Rows<'_>, tenant: &Tenant, facts: &JobFacts, horizon: SimTime,
     rows.put("tokens", facts.kept.count() as f64, "tokens");
     rows.count("interruptions", facts.interruptions);
     rows.count("planned_interruptions", facts.planned);
+    rows.count("preemptions", facts.preemptions);
+    rows.put("requeued", facts.requeued.as_secs_f64(), "s");
     rows.count("checkpoints", facts.checkpoints);
     let every = Some(facts.checkpoint_every).filter(|&every| every > Span::ZERO);
     rows.put("checkpoint_interval", every.map(Span::as_secs_f64), "s");

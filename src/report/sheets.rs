@@ -146,7 +146,11 @@ const CELL: Column = column("cell", "integer", "", "number of the cell, from 0; 
 pub(super) const RUNS: Sheet = Sheet {
     file: "runs.csv",
     about: "One row for each run: where it stands on each axis, and its figures. The same replication met the same chance in every cell.",
-    columns: Cow::Borrowed(&[CELL, column("replication", "integer", "", "which replication of the cell, from 0")]),
+    columns: Cow::Borrowed(&[
+        CELL,
+        column("replication", "integer", "", "which replication of the cell, from 0"),
+        column("error", "string", "", "why the run failed and has no figures; empty where it did not"),
+    ]),
 };
 
 /// The cells of a sweep; axes follow the first column.
@@ -344,7 +348,12 @@ pub(super) const EVENTS: Sheet = Sheet {
         column("time_s", "number", "s", "since the start of the run"),
         column("time_utc", "datetime", "", "when"),
         column("subject", "string", "", "whose event"),
-        column("event", "string", "", "started, finished, failure, maintenance, restarted, opened or scaled"),
+        column(
+            "event",
+            "string",
+            "",
+            "started, finished, failure, maintenance, preempted, restarted, opened or scaled",
+        ),
         column("nodes", "string", "", "node numbers, as intervals; empty where no node is meant"),
         column("detail", "string", "", "a figure and its words"),
     ]),

@@ -28,6 +28,8 @@ pub struct CellRows<'a> {
     pub values: &'a [String],
     /// Its figures.
     pub replications: &'a Replications,
+    /// Why each of its runs failed, if it did.
+    pub errors: &'a [Option<String>],
 }
 
 /// What the `manifest.json` of a sweep says: with the program's version, all that it depends on.
@@ -123,7 +125,8 @@ impl SweepTables<'_> {
             for replication in 0..cell.replications.count() {
                 let names = std::iter::once(number.to_string()).chain(cell.values.iter().cloned());
                 let value = |sample: &Option<&Sample>| figure(sample.and_then(|sample| sample.values[replication]));
-                csv.write_record(names.chain([replication.to_string()]).chain(samples.iter().map(value)))?;
+                let run = [replication.to_string(), cell.errors[replication].clone().unwrap_or_default()];
+                csv.write_record(names.chain(run).chain(samples.iter().map(value)))?;
             }
         }
         Ok(csv.flush()?)

@@ -157,6 +157,7 @@ pub(super) fn figure_column(row: &Figure) -> Column {
     let suffix = match row.unit {
         "s" => "_s",
         "ms" => "_ms",
+        "kW" => "_kw",
         "kWh" => "_kwh",
         "USD" => "_usd",
         "kgCO2e" => "_kgco2e",

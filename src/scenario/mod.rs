@@ -7,6 +7,7 @@ mod check;
 mod complaint;
 mod de;
 mod document;
+mod essence;
 mod file;
 mod list;
 mod node;

@@ -1,53 +1,100 @@
-//! Looks and decides who gets which nodes; changes nothing itself.
+//! Looks and decides who gets which nodes; changes nothing itself. Control keeps the [`Queue`] and the [`Running`] gangs of a
+//! cluster, asks [`Scheduler::next`] for one decision after another, and carries each out before it asks again.
 
+mod backfill;
+mod fifo;
+mod priority;
+mod queue;
+mod running;
+
+pub use backfill::Backfill;
+pub use fifo::Fifo;
+pub use priority::Priority;
+pub use queue::{Gang, Queue, Waiting};
+pub use running::{Reservation, Run, Running};
+
+use crate::units::SimTime;
+use crate::world::{Hall, Need};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-/// `scheduler = …` of a cluster.
+/// `scheduler = …` of a cluster. Every gang gets all its nodes at once or waits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Scheduler {
-    /// In order of submission; the first that does not fit makes all behind it wait.
-    Fifo {},
+    /// In order of submission.
+    Fifo(Fifo),
+    /// The highest priority first.
+    Priority(Priority),
+    /// EASY: later gangs may overtake where that does not delay the first.
+    Backfill(Backfill),
 }
 
 impl Default for Scheduler {
     fn default() -> Scheduler {
-        Scheduler::Fifo {}
+        Scheduler::Fifo(Fifo {})
     }
+}
+
+/// What a decision is made from.
+#[derive(Debug, Clone, Copy)]
+pub struct View<'a> {
+    /// The instant.
+    pub now: SimTime,
+    /// Who holds the nodes.
+    pub hall: &'a Hall,
+    /// Who waits.
+    pub queue: &'a Queue,
+    /// Who runs.
+    pub running: &'a Running,
+}
+
+/// What to do next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Decision {
+    /// This gang gets its nodes.
+    Start(Waiting),
+    /// This gang gives its nodes back and waits again.
+    Preempt(Gang),
 }
 
 impl Scheduler {
-    /// How many of the `waiting` gangs (nodes wanted, in order of submission) start now on `free` nodes.
+    /// The next thing to do; `None` when there is nothing left to do at this instant.
     #[must_use]
-    pub fn starts(self, waiting: &[u32], free: u32) -> usize {
+    pub fn next(&self, view: &View<'_>) -> Option<Decision> {
         match self {
-            Scheduler::Fifo {} => {
-                let mut left = free;
-                waiting.iter().take_while(|&&wanted| take(&mut left, wanted)).count()
-            }
+            Scheduler::Fifo(_) => first_that_fits(view),
+            Scheduler::Priority(policy) => policy.next(view),
+            Scheduler::Backfill(policy) => policy.next(view),
         }
+    }
+
+    /// True where it asks for priorities.
+    #[must_use]
+    pub fn ranks_by_priority(&self) -> bool {
+        !matches!(self, Scheduler::Fifo(_))
     }
 }
 
-/// Takes `wanted` out of `left` where it holds that many.
-fn take(left: &mut u32, wanted: u32) -> bool {
-    let fits = wanted <= *left;
-    if fits {
-        *left -= wanted;
-    }
-    fits
+/// Starts the first in the queue where it fits.
+fn first_that_fits(view: &View<'_>) -> Option<Decision> {
+    let first = view.queue.first()?;
+    view.hall.fits(first.need).then_some(Decision::Start(*first))
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn first_in_first_out_never_overtakes() {
-        for (waiting, free, expected) in [(vec![4, 4], 8, 2), (vec![4, 5, 1], 8, 1), (vec![9, 1], 8, 0), (vec![], 8, 0)]
-        {
-            assert_eq!(Scheduler::default().starts(&waiting, free), expected, "{waiting:?} on {free}");
+/// The gang to preempt first so that, with others of a priority below `priority`, `nodes` more whole nodes come free; `None` where
+/// they cannot. Lowest priority first, of equals the one that started last: it has least to lose.
+#[must_use]
+pub fn victim(running: &Running, priority: i32, nodes: u32) -> Option<Gang> {
+    let mut freed = 0;
+    let mut first = None;
+    for (gang, run) in running.lowest_first().take_while(|(_, run)| run.priority < priority) {
+        let Need::Nodes(held) = run.need else { continue };
+        first = first.or(Some(gang));
+        freed += held;
+        if freed >= nodes {
+            return first;
         }
     }
+    None
 }

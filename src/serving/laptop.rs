@@ -75,7 +75,7 @@ impl DevicePlan {
             power: self.power(),
             slowdown: Slowdown::NONE,
             levers: Vec::new(),
-            priority: Priority::High,
+            power_priority: Priority::High,
             scale: ScaleSection { min: 1, max: 1, policy: ScalePolicy::Fixed {} },
             tick: service.tick,
             router: Router::default(),

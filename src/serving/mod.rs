@@ -67,7 +67,7 @@ mod tests {
             power: ServingPower::compile(&node, 256, Watts::new(122), Watts::new(690), decode),
             slowdown: Slowdown::NONE,
             levers: Vec::new(),
-            priority: Priority::High,
+            power_priority: Priority::High,
             scale: ScaleSection { min: 1, max, policy: ScalePolicy::default() },
             tick: Span::from_secs(15),
             router: Router::default(),

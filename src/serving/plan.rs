@@ -42,7 +42,7 @@ pub struct ServicePlan {
     /// What the levers of its site's power control do to it, level 1 first; none where nothing caps it.
     pub levers: Vec<HeldServing>,
     /// When power control holds it.
-    pub priority: Priority,
+    pub power_priority: Priority,
     /// How many replicas, and who decides.
     pub scale: ScaleSection,
     /// Time between autoscaler decisions.

@@ -5,22 +5,30 @@
 mod axis;
 mod design;
 mod draw;
+mod ensemble;
 mod file;
+mod key;
+mod record;
 mod sobol;
+mod store;
 
 pub use axis::{Axis, Vary};
 pub use design::{Design, Drawn, Pick};
+pub use ensemble::{Task, catches_panics, run};
 pub use file::{SweepFile, read};
+pub use key::{Key, MODEL};
+pub use record::{Record, Told};
+pub use store::{Sealed, Store, StoreError};
 
 use crate::ledger::Replications;
 use crate::report::{CellRows, SweepTables};
 use crate::scenario::{self, Change, Scenario};
-use crate::simulate;
 use rayon::prelude::*;
 use std::collections::BTreeSet;
 use std::fmt;
 use std::num::NonZeroU64;
 use std::path::Path;
+use std::sync::Arc;
 
 /// What is wrong with a sweep, in a sentence for each thing.
 #[derive(Debug)]
@@ -57,6 +65,8 @@ pub struct Cell {
     pub values: Vec<String>,
     /// Its checked scenario.
     pub scenario: Scenario,
+    /// Name of that scenario.
+    pub key: Key,
 }
 
 /// A sweep of which every cell is checked: nothing can fail later but file I/O.
@@ -108,23 +118,40 @@ impl Plan {
         self.cells.len() as u64 * self.replications.get()
     }
 
-    /// Runs everything on the pool of the caller, whole runs side by side; `done` is called after each. The figures of each cell
-    /// come back in the order of the cells, the same on any number of threads.
+    /// Names of all runs.
     #[must_use]
-    pub fn run(&self, done: impl Fn() + Sync) -> Results {
-        let cell = |cell: &Cell| {
-            let run = |replication| {
-                let outcome = simulate(&Scenario { replication, ..cell.scenario.clone() }, |_| ());
-                done();
-                (outcome.accounts.figures().to_vec(), outcome.stats.events, outcome.stats.windows)
-            };
-            let runs: Vec<_> = (0..self.replications.get()).into_par_iter().map(run).collect();
-            let work = runs.iter().fold((0, 0), |sum, (_, events, windows)| (sum.0 + events, sum.1 + windows));
-            (Replications::gather(runs.into_iter().map(|(figures, ..)| figures)), work)
-        };
-        let cells: Vec<_> = self.cells.par_iter().map(cell).collect();
-        let (events, windows) = cells.iter().fold((0, 0), |sum, (_, work)| (sum.0 + work.0, sum.1 + work.1));
-        Results { cells: cells.into_iter().map(|(replications, _)| replications).collect(), events, windows }
+    pub fn keys(&self) -> BTreeSet<Key> {
+        self.tasks().iter().map(|task| task.cell.of_run(task.replication)).collect()
+    }
+
+    /// How many of the runs `store` has on record; cells may share runs.
+    #[must_use]
+    pub fn on_record(&self, store: &Store) -> u64 {
+        let tasks = self.tasks();
+        tasks.iter().filter(|task| store.get(task.cell.of_run(task.replication)).is_some()).count() as u64
+    }
+
+    /// All runs, cell by cell.
+    fn tasks(&self) -> Vec<Task<'_>> {
+        let tasks = self.cells.iter().flat_map(|cell| {
+            (0..self.replications.get()).map(|replication| Task {
+                scenario: &cell.scenario,
+                cell: cell.key,
+                replication,
+            })
+        });
+        tasks.collect()
+    }
+
+    /// Runs everything that `store` has not on record, on the pool of the caller, whole runs side by side; `done` is called after
+    /// each. The figures of each cell come back in the order of the cells, the same on any number of threads.
+    ///
+    /// # Errors
+    /// A record cannot be written.
+    pub fn run(&self, store: &Store, done: impl Fn() + Sync) -> Result<Results, StoreError> {
+        let records = run(&self.tasks(), store, done)?;
+        let per_cell = usize::try_from(self.replications.get()).expect("the records of a cell are in memory");
+        Ok(Results::gather(records.chunks(per_cell)))
     }
 
     /// What the files of the sweep show, from what [`Plan::run`] returned.
@@ -134,7 +161,13 @@ impl Plan {
         let rows = self.cells.iter().zip(&results.cells);
         SweepTables {
             axes: self.axes.iter().map(|axis| axis.path.as_str()).collect(),
-            cells: rows.map(|(cell, replications)| CellRows { values: &cell.values, replications }).collect(),
+            cells: rows
+                .map(|(cell, result)| CellRows {
+                    values: &cell.values,
+                    replications: &result.replications,
+                    errors: &result.errors,
+                })
+                .collect(),
             baseline: self.baseline,
         }
     }
@@ -143,12 +176,45 @@ impl Plan {
 /// What a sweep gives.
 #[derive(Debug)]
 pub struct Results {
-    /// The figures of each cell.
-    pub cells: Vec<Replications>,
+    /// What each cell gives.
+    pub cells: Vec<CellResult>,
     /// Events of all runs.
     pub events: u64,
     /// Windows of all runs.
     pub windows: u64,
+}
+
+/// What the runs of a cell give.
+#[derive(Debug)]
+pub struct CellResult {
+    /// Its figures; a run that failed has none.
+    pub replications: Replications,
+    /// Why each of its runs failed, if it did.
+    pub errors: Vec<Option<String>>,
+}
+
+impl Results {
+    /// What the records of each cell say, in the order of its replications.
+    #[must_use]
+    pub fn gather<'a>(cells: impl IntoIterator<Item = &'a [Arc<Record>]>) -> Results {
+        let mut results = Results { cells: Vec::new(), events: 0, windows: 0 };
+        for records in cells {
+            let told = || records.iter().filter_map(|record| record.outcome.as_ref().ok());
+            results.events += told().map(|told| told.events).sum::<u64>();
+            results.windows += told().map(|told| told.windows).sum::<u64>();
+            let figures =
+                records.iter().map(|record| record.outcome.as_ref().map_or_else(|_| Vec::new(), Told::figures));
+            let errors = records.iter().map(|record| record.outcome.as_ref().err().cloned());
+            results.cells.push(CellResult { replications: Replications::gather(figures), errors: errors.collect() });
+        }
+        results
+    }
+
+    /// How many runs failed.
+    #[must_use]
+    pub fn failed(&self) -> usize {
+        self.cells.iter().flat_map(|cell| &cell.errors).filter(|error| error.is_some()).count()
+    }
 }
 
 /// The cell at `point`; else its values and what is wrong with its scenario.
@@ -161,7 +227,10 @@ fn cell(file: &Path, sets: &[Change], axes: &[Axis], point: &[usize]) -> Result<
     };
     let changes: Vec<Change> = sets.iter().cloned().chain(values().map(change)).collect();
     match scenario::load_changed(file, &changes) {
-        Ok(scenario) => Ok(Cell { values: values().map(|(_, value)| value.label.clone()).collect(), scenario }),
+        Ok(scenario) => {
+            let labels = values().map(|(_, value)| value.label.clone()).collect();
+            Ok(Cell { values: labels, key: Key::of_cell(&scenario), scenario })
+        }
         Err(complaints) => {
             let pairs = values().map(|(axis, value)| format!("{}={}", axis.path, value.label));
             Err((pairs.collect::<Vec<_>>().join(", "), complaints.to_string()))

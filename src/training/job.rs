@@ -21,6 +21,8 @@ use std::collections::VecDeque;
 /// failure throws everything away since the start or the last planned stop. A *stall* is everything else.
 ///
 /// A node that fails goes to repair at that instant; spares neither fail nor age while they stand by.
+///
+/// A job that is preempted saves, gives all its nodes back and waits; on the next ones it restarts as after a planned stop.
 #[derive(Debug)]
 pub struct Job {
     plan: JobPlan,
@@ -55,6 +57,7 @@ struct Clocks {
 /// What the job is doing.
 #[derive(Debug)]
 enum Phase {
+    /// Without nodes: before the start, or after a preemption.
     Queued,
     /// In a stretch since then.
     Running(SimTime),
@@ -85,6 +88,15 @@ struct Step {
 #[derive(Debug, Default)]
 struct Tally {
     started: Option<SimTime>,
+    /// When it got the nodes that it holds.
+    granted: Option<SimTime>,
+    /// For how long it held nodes before it was last preempted.
+    held: Span,
+    /// When it was last preempted.
+    preempted: Option<SimTime>,
+    preemptions: u64,
+    /// Time without nodes after preemptions.
+    requeued: Span,
     /// Useful time that nothing can take away.
     kept: Span,
     /// Time of all stalls that have ended.
@@ -158,17 +170,63 @@ impl Job {
         &self.plan
     }
 
-    /// Begins at `at` on `nodes`, exactly [`JobPlan::granted_nodes`] many.
+    /// Begins at `at` on `nodes`, exactly [`JobPlan::granted_nodes`] many; or goes on there after a preemption.
     pub fn start(&mut self, at: SimTime, nodes: NodeSet) {
-        assert!(matches!(self.phase, Phase::Queued), "a job starts once");
+        assert!(matches!(self.phase, Phase::Queued), "a job without nodes starts");
         self.log(at, EventKind::Started, nodes.to_string(), String::new());
-        let roster = Roster::new(&self.plan, nodes, at, self.seed);
+        let roster = match self.roster.take() {
+            None => Roster::new(&self.plan, nodes, at, self.seed),
+            Some(before) => before.moved_to(&self.plan, nodes, at),
+        };
+        self.tally.granted = Some(at);
+        self.tally.started.get_or_insert(at);
+        let away = self.tally.preempted.map_or(Span::ZERO, |preempted| at.since(preempted));
+        self.tally.requeued += away;
+        self.tally.stalled += away;
+        let clock = self.failure_clock(at);
         self.faults.reserve(self.plan.nodes);
-        roster.first().for_each(|node| self.faults.join(node, at));
+        roster.first().for_each(|node| self.faults.join(node, clock));
         self.roster = Some(roster);
         self.maintenance.plan_next(at);
-        self.tally.started = Some(at);
-        self.run(at);
+        if self.tally.preempted.is_none() {
+            self.run(at);
+        } else {
+            let restart = Step { what: Use::Restart, length: self.clocks.restart + self.reload };
+            self.stop(at, VecDeque::from([restart]));
+        }
+    }
+
+    /// Saves and gives all nodes back at `at`; nodes still in repair go back as they are. What it had left of a stall is dropped:
+    /// it restarts on other nodes.
+    pub fn preempt(&mut self, at: SimTime) -> NodeSet {
+        match self.phase {
+            Phase::Running(since) => {
+                self.end_stretch(since, at, Fate::Kept);
+                self.reload = self.schedule.quickest_reload();
+            }
+            Phase::Stalled(_) => {
+                self.book_stall(at);
+                let began = self.stall().began;
+                self.tally.stalled += at.since(began);
+            }
+            Phase::Queued | Phase::Finished(_) => unreachable!("only a running job is preempted"),
+        }
+        self.book_roster(at);
+        self.log(at, EventKind::Preempted, String::new(), String::new());
+        while self.faults.pop().is_some() {}
+        self.phase = Phase::Queued;
+        self.tally.preempted = Some(at);
+        self.tally.preemptions += 1;
+        let granted = self.tally.granted.take().expect("a running job was granted nodes");
+        self.tally.held += at.since(granted);
+        self.roster.as_mut().expect("a running job has nodes").give_up()
+    }
+
+    /// How long it will run from its start if nothing breaks: what it tells the scheduler.
+    #[must_use]
+    pub fn estimate(&self) -> Span {
+        let restart = if self.tally.preempted.is_some() { self.clocks.restart + self.reload } else { Span::ZERO };
+        restart + self.work_left()
     }
 
     /// When it finishes if nothing breaks from now on: never later than it will, and exact in the last stretch. Always after
@@ -205,8 +263,11 @@ impl Job {
             Phase::Stalled(_) => self.book_stall(horizon),
             Phase::Queued | Phase::Finished(_) => {}
         }
-        if self.finished().is_none() {
+        if self.finished().is_none() && self.tally.granted.is_some() {
             self.book_roster(horizon);
+        }
+        if let (Phase::Queued, Some(preempted)) = (&self.phase, self.tally.preempted) {
+            self.tally.requeued += horizon.since(preempted);
         }
         self.assert_time_is_whole(horizon);
         let facts = self.facts();
@@ -419,7 +480,7 @@ impl Job {
     /// What its nodes draw at this instant: the nodes granted, the draw, the level of power control, and whether a lever can hold
     /// it. Saves are passed over.
     pub fn draws(&self, visit: &mut dyn FnMut(&NodeSet, Draw, u8, bool)) {
-        let Some(roster) = &self.roster else { return };
+        let Some(roster) = self.roster.as_ref().filter(|roster| !roster.granted().is_empty()) else { return };
         let computing = roster.computing();
         match self.phase {
             Phase::Running(_) => visit(roster.granted(), self.training_draw(self.level), self.level, true),
@@ -505,6 +566,8 @@ impl Job {
             peak: self.plan.peak,
             interruptions: self.tally.interruptions,
             planned: self.tally.planned,
+            preemptions: self.tally.preemptions,
+            requeued: self.tally.requeued,
             checkpoints: self.tally.checkpoints,
             checkpoint_every: self.schedule.every(),
             research_multiplier: self.plan.research_multiplier,
@@ -595,8 +658,8 @@ impl Job {
     }
 
     fn assert_time_is_whole(&self, horizon: SimTime) {
-        let Some(started) = self.tally.started else { return };
-        let held = self.finished().unwrap_or(horizon).min(horizon).since(started);
+        let until = self.finished().unwrap_or(horizon).min(horizon);
+        let held = self.tally.held + self.tally.granted.map_or(Span::ZERO, |granted| until.since(granted));
         let granted = u128::from(self.plan.granted_nodes() * self.plan.gpus_per_node) * u128::from(held.nanos());
         let booked: u128 = Use::ALL.iter().map(|&what| self.book.spent(what).time.nanos()).sum();
         assert!(booked == granted, "each GPU-nanosecond of a job lies in exactly one use");

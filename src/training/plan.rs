@@ -29,7 +29,7 @@ pub struct JobPlan {
     /// where nothing caps it.
     pub levels: Vec<HeldTraining>,
     /// When power control holds it.
-    pub priority: Priority,
+    pub power_priority: Priority,
     /// What one GPU draws at the crest and in the trough of an iteration.
     pub swing: [Watts; 2],
     /// How its nodes fail.
@@ -40,6 +40,8 @@ pub struct JobPlan {
     pub progress: Progress,
     /// When it is submitted, after the scenario's start.
     pub submit: Span,
+    /// The higher, the sooner it gets nodes and the later it loses them.
+    pub priority: i32,
     /// Spare nodes that it reserves.
     pub spares: Spares,
     /// What follows a failure.

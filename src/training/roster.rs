@@ -50,6 +50,11 @@ impl PerNode {
 impl Roster {
     /// Takes `granted` over at `at`: the first nodes compute, the next stand by hot, the last cold.
     pub(super) fn new(plan: &JobPlan, granted: NodeSet, at: SimTime, seed: Seed) -> Roster {
+        let shop = RepairShop::new(plan.recovery.repair, seed, cluster_of(plan));
+        Roster::staffed(plan, granted, at, shop)
+    }
+
+    fn staffed(plan: &JobPlan, granted: NodeSet, at: SimTime, shop: RepairShop) -> Roster {
         assert!(granted.len() == plan.granted_nodes(), "a job is granted exactly the nodes that it asked for");
         let mut spares = granted.iter().skip(plan.nodes as usize);
         let hot = spares.by_ref().take(plan.spares.hot as usize).collect();
@@ -60,13 +65,25 @@ impl Roster {
             hot_slots: plan.spares.hot,
             hot,
             cold,
-            shop: RepairShop::new(plan.recovery.repair, seed, cluster_of(plan)),
+            shop,
             attach_cold: plan.recovery.attach_cold,
             attached: at,
             per_node: PerNode::new(plan),
             booked: at,
             granted,
         }
+    }
+
+    /// The roster after it gave its nodes up, on `granted` at `at`; the repair shop draws on.
+    pub(super) fn moved_to(self, plan: &JobPlan, granted: NodeSet, at: SimTime) -> Roster {
+        assert!(self.granted.is_empty(), "a job moves after it gave its nodes up");
+        Roster::staffed(plan, granted, at, self.shop)
+    }
+
+    /// Everything granted, a node in repair as it is; nothing is left.
+    pub(super) fn give_up(&mut self) -> NodeSet {
+        while self.shop.pop().is_some() {}
+        std::mem::take(&mut self.granted)
     }
 
     /// The nodes that compute at the start.

@@ -35,6 +35,9 @@ pub struct TrainingSection {
     /// When it is submitted, after the scenario's start.
     #[serde(default)]
     pub submit: Span,
+    /// The higher, the sooner it gets nodes and the later it loses them, on a cluster whose scheduler ranks by priority.
+    #[serde(default)]
+    pub priority: i32,
     /// Spare nodes that the job reserves.
     #[serde(default)]
     pub spares: Spares,

@@ -3,10 +3,16 @@
 
 mod cluster;
 mod cost;
+mod free;
+mod hall;
 mod nodes;
 mod power;
+mod shared;
 
 pub use cluster::{ClusterPlan, Cost, Domains};
 pub use cost::Ownership;
+pub use free::FreeNodes;
+pub use hall::{Hall, Need};
 pub use nodes::NodeSet;
 pub use power::{ClusterPower, Network, Unheld};
+pub use shared::SharedNodes;

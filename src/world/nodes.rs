@@ -26,6 +26,27 @@ impl NodeSet {
         NodeSet { ranges: Some(range).filter(|range| range.start < range.end).into_iter().collect() }
     }
 
+    /// The nodes of disjoint intervals in ascending order.
+    #[must_use]
+    pub fn of_sorted(ranges: impl IntoIterator<Item = Range<u32>>) -> NodeSet {
+        let mut merged: Vec<Range<u32>> = Vec::new();
+        for range in ranges {
+            match merged.last_mut() {
+                Some(last) if last.end >= range.start => {
+                    assert!(last.end == range.start, "a node is held once");
+                    last.end = range.end;
+                }
+                _ => merged.push(range),
+            }
+        }
+        NodeSet { ranges: merged }
+    }
+
+    /// Its disjoint intervals in ascending order.
+    pub fn ranges(&self) -> impl Iterator<Item = Range<u32>> {
+        self.ranges.iter().cloned()
+    }
+
     /// How many nodes.
     #[must_use]
     pub fn len(&self) -> u32 {
@@ -51,41 +72,20 @@ impl NodeSet {
         if count == 0 { 0.0 } else { f64::from(count) / f64::from(self.len()) }
     }
 
-    /// Takes the `count` lowest nodes out of the set; `None`, with nothing taken, where it holds fewer.
-    pub fn take(&mut self, count: u32) -> Option<NodeSet> {
-        if self.len() < count {
-            return None;
-        }
-        let mut taken = Vec::new();
-        let mut left = count;
-        while left > 0 {
-            let range = &mut self.ranges[0];
-            let cut = range.end.min(range.start + left);
-            taken.push(range.start..cut);
-            left -= cut - range.start;
-            range.start = cut;
-            if range.start == range.end {
-                self.ranges.remove(0);
-            }
-        }
-        Some(NodeSet { ranges: taken })
+    /// Puts `other`, which must be disjoint from `self`, into the set.
+    pub fn add(&mut self, other: NodeSet) {
+        let mut ranges = std::mem::take(&mut self.ranges);
+        ranges.extend(other.ranges);
+        ranges.sort_by_key(|range| range.start);
+        *self = NodeSet::of_sorted(ranges);
     }
 
-    /// Puts `other`, which must be disjoint from `self`, back.
-    pub fn add(&mut self, other: NodeSet) {
-        self.ranges.extend(other.ranges);
-        self.ranges.sort_by_key(|range| range.start);
-        let mut merged: Vec<Range<u32>> = Vec::with_capacity(self.ranges.len());
-        for range in self.ranges.drain(..) {
-            match merged.last_mut() {
-                Some(last) if last.end >= range.start => {
-                    assert!(last.end == range.start, "a node is held once");
-                    last.end = range.end;
-                }
-                _ => merged.push(range),
-            }
-        }
-        self.ranges = merged;
+    /// Takes `node`, which must be in it, out.
+    pub fn remove(&mut self, node: u32) {
+        let found = self.ranges.iter().position(|range| range.contains(&node)).expect("the node is in the set");
+        let range = self.ranges.remove(found);
+        let parts = [range.start..node, node + 1..range.end].into_iter().filter(|part| !part.is_empty());
+        self.ranges.splice(found..found, parts.collect::<Vec<_>>());
     }
 }
 
@@ -108,16 +108,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn taken_nodes_come_back_whole() {
-        let mut free = NodeSet::first(10);
-        let first = free.take(3).expect("10 hold 3");
-        let second = free.take(4).expect("7 hold 4");
-        assert_eq!((first.to_string(), second.to_string()), ("0-2".into(), "3-6".into()));
-        assert_eq!(free.take(4), None);
-        free.add(first);
-        assert_eq!(free.to_string(), "0-2 7-9");
-        assert_eq!(free.take(4).expect("6 hold 4").to_string(), "0-2 7");
-        free.add(second);
-        assert_eq!(free.len(), 6);
+    fn nodes_leave_and_join() {
+        let mut set = NodeSet::first(6);
+        set.remove(2);
+        set.remove(0);
+        set.remove(5);
+        assert_eq!((set.to_string().as_str(), set.len()), ("1 3-4", 3));
+        set.add(NodeSet::single(2));
+        assert_eq!(set.to_string(), "1-4");
+        set.add(NodeSet::single(9));
+        assert_eq!(set.to_string(), "1-4 9");
     }
 }

@@ -68,7 +68,7 @@ impl Check<'_> {
             peak: plan.gpu.peak_16bit,
             power,
             levels: self.hands(plan).iter().map(|hand| held(hand, plan, &power)).collect(),
-            priority: section.power_priority,
+            power_priority: section.power_priority,
             swing: section.swing.map_or([plan.gpu.tdp.max(plan.gpu.training), half_trough(&plan.gpu)], |swing| {
                 [swing.crest, swing.trough]
             }),
@@ -76,6 +76,7 @@ impl Check<'_> {
             tokens: section.tokens,
             progress,
             submit: section.submit,
+            priority: section.priority,
             spares: section.spares,
             recovery: section.recovery.clone(),
             checkpoint: section.checkpoint.clone().into_iter().collect(),

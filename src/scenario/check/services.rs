@@ -106,7 +106,7 @@ impl Check<'_> {
                     power: hand.serving(&node, &power),
                 })
                 .collect(),
-            priority: section.power_priority,
+            power_priority: section.power_priority,
             scale: section.scale,
             tick: tick(section.scale.policy, header),
             router: section.router,

@@ -1,0 +1,70 @@
+//! One cluster as control runs it: its hall, who waits for nodes there and who runs.
+
+use crate::scheduler::{Decision, Gang, Queue, Run, Running, Scheduler, View, Waiting};
+use crate::units::SimTime;
+use crate::world::{ClusterPlan, Hall, NodeSet};
+
+/// Hall, queue and running gangs of one cluster.
+#[derive(Debug)]
+pub(super) struct Floor {
+    pub(super) hall: Hall,
+    pub(super) running: Running,
+    scheduler: Scheduler,
+    queue: Queue,
+    /// Hall and queue as the scheduler last left them: it is not asked again before one of them changes.
+    settled: Option<(u64, u64)>,
+}
+
+/// A gang that gets its nodes, or gives them back.
+#[derive(Debug)]
+pub(super) enum Move {
+    Start(Waiting, NodeSet),
+    Preempt(Gang),
+}
+
+impl Floor {
+    pub(super) fn new(plan: &ClusterPlan, scheduler: Scheduler) -> Floor {
+        Floor {
+            hall: Hall::new(plan.nodes, plan.node.gpus, plan.domains.pod.min(plan.nodes)),
+            queue: Queue::new(&scheduler),
+            running: Running::default(),
+            scheduler,
+            settled: None,
+        }
+    }
+
+    pub(super) fn submit(&mut self, waiting: Waiting) {
+        self.queue.push(waiting);
+    }
+
+    /// The next move of the scheduler at `now`, its nodes already granted; none before something has changed.
+    pub(super) fn next_move(&mut self, now: SimTime) -> Option<Move> {
+        if self.queue.is_empty() || self.settled == Some((self.hall.changes(), self.queue.changes())) {
+            return None;
+        }
+        let view = View { now, hall: &self.hall, queue: &self.queue, running: &self.running };
+        match self.scheduler.next(&view) {
+            Some(Decision::Start(waiting)) => Some(self.start(waiting, now)),
+            Some(Decision::Preempt(gang)) => Some(Move::Preempt(gang)),
+            None => {
+                self.settled = Some((self.hall.changes(), self.queue.changes()));
+                None
+            }
+        }
+    }
+
+    fn start(&mut self, waiting: Waiting, now: SimTime) -> Move {
+        self.queue.remove(&waiting);
+        let nodes = self.hall.grant_gang(waiting.need).expect("the scheduler counts free nodes");
+        let node = nodes.iter().next().expect("a gang has a node");
+        let Waiting { gang, priority, need, estimate, .. } = waiting;
+        self.running.start(gang, Run { priority, started: now, ends: now + estimate, need, node });
+        Move::Start(waiting, nodes)
+    }
+
+    /// Takes the nodes of a gang that ends, or is preempted.
+    pub(super) fn end(&mut self, gang: Gang, nodes: NodeSet) {
+        let run = self.running.end(gang);
+        self.hall.release_gang(run.need, nodes);
+    }
+}
