@@ -13,6 +13,7 @@ mod ledger;
 mod power;
 mod records;
 mod report;
+mod requests;
 mod run;
 mod scenario;
 mod scheduler;

@@ -8,7 +8,7 @@ use tollway::fault::{FailureLaw, InitialAge};
 use tollway::ledger::{Book, Count, EventKind, Grid, ServiceFacts, Use};
 use tollway::power::{NodePower, Priority, ServingPower, Slowdown};
 use tollway::serving::*;
-use tollway::trace::{Request, azure2023};
+use tollway::trace::{Layout, Request, RequestReader};
 use tollway::units::{GpuTime, PerSecond, Share, SimTime, Span, Watts};
 use tollway::world::NodeSet;
 
@@ -290,7 +290,9 @@ fn the_conversation_trace_takes_what_a_bare_loop_says() {
         println!("skipped: the Azure conversation trace is not in ../shared/data");
         return;
     }
-    let requests = azure2023(&path).unwrap().requests.to_vec();
+    let mut reader = RequestReader::open(&path, &Layout::Auto).unwrap();
+    let row = || reader.next().unwrap().map(|row| Request { at: row.at, prompt: row.prompt, output: row.output });
+    let requests = std::iter::from_fn(row).collect();
     let (book, facts) = run(plan(H100_8B, 256, requests), 1, 4_000);
     assert_eq!((book.counted(Count::Completed), facts.in_flight), (19_366, 0));
     // models/inference.md section 3: an independent loop, and NVIDIA AISimulate 0.9 on the same trace: mean, p50, p90, p99.

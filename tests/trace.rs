@@ -1,9 +1,8 @@
-//! The trace room against files: exact totals of the real trace, exact sentences for broken ones.
+//! Hourly series against files: exact means of the measured ones, exact sentences for broken ones.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
-use tollway::trace::{Dropped, HourlySeries, Request, azure2023};
-use tollway::units::{SimTime, Span, Tokens};
+use tollway::trace::HourlySeries;
 
 /// A file under `../shared/data`, or `None` after printing why the test is skipped.
 fn shared(name: &str) -> Option<PathBuf> {
@@ -21,104 +20,6 @@ fn file(name: &str, text: &[u8]) -> (tempfile::TempDir, PathBuf) {
     let path = folder.path().join(name);
     std::fs::write(&path, text).expect("a new file");
     (folder, path)
-}
-
-#[test]
-fn the_conversation_trace_is_read_whole() {
-    let Some(path) = shared("traces/AzureLLMInferenceTrace_conv.csv") else { return };
-    let loaded = azure2023(&path).unwrap();
-    // models/workloads.md, loader golden values; the hash of the file is our own reading of the SHA-256 checked copy.
-    assert_eq!((loaded.rows_read, loaded.kept, loaded.dropped), (19_366, 19_366, Dropped::default()));
-    assert_eq!(loaded.prompt_tokens, Tokens::new(22_361_870));
-    assert_eq!(loaded.output_tokens, Tokens::new(4_088_665));
-    assert_eq!(loaded.span, Span::from_nanos(3_501_721_937_000));
-    assert_eq!(loaded.requests[0], Request { at: SimTime::ZERO, prompt: 374, output: 44 });
-    assert_eq!(loaded.requests[1].at, SimTime::from_nanos(4_314_579_000));
-}
-
-#[test]
-fn every_row_is_kept_or_dropped_for_a_reason() {
-    let text = b"TIMESTAMP,ContextTokens,GeneratedTokens\r\n\
-        2031-02-28 23:59:59.9999999,100,10\r\n\
-        2031-03-01 00:00:00,7,0\r\n\
-        2031-03-01 00:00:00.5000000,0,3\r\n\
-        2031-03-01 00:00:02.0000001,8,1";
-    let (_folder, path) = file("trace.csv", text);
-    let loaded = azure2023(&path).unwrap();
-    assert_eq!((loaded.rows_read, loaded.kept, loaded.dropped), (4, 2, Dropped { no_output: 1, no_prompt: 1 }));
-    let expected = [
-        Request { at: SimTime::ZERO, prompt: 100, output: 10 },
-        Request { at: SimTime::from_nanos(2_000_000_200), prompt: 8, output: 1 },
-    ];
-    assert_eq!(*loaded.requests, expected);
-    assert_eq!(loaded.span, Span::from_nanos(2_000_000_200));
-    assert_eq!(loaded.hash, blake3::hash(text));
-    let with_newline =
-        [text.as_slice(), b"\n"].concat().iter().filter(|byte| **byte != b'\r').copied().collect::<Vec<_>>();
-    let (_folder, path) = file("trace.csv", &with_newline);
-    assert_eq!(azure2023(&path).unwrap().requests, loaded.requests, "other line ends, same requests");
-}
-
-#[test]
-fn a_broken_trace_is_named_by_line_and_column() {
-    const HEADER: &str = "TIMESTAMP,ContextTokens,GeneratedTokens\r\n";
-    let time = "a time without zone such as 2023-11-16 18:15:46.6805900";
-    let cases: [(&str, String); 11] = [
-        ("", "trace.csv: found an empty file, expected a header TIMESTAMP,ContextTokens,GeneratedTokens".into()),
-        (HEADER, "trace.csv: found 0 rows, none with prompt and output tokens, expected at least one request".into()),
-        (
-            "2031-01-01 00:00:00,1,1\r\n",
-            "trace.csv:1: found the header 2031-01-01 00:00:00,1,1, expected a column TIMESTAMP".into(),
-        ),
-        (
-            "TIMESTAMP,ContextTokens\r\n2031-01-01 00:00:00,1\r\n",
-            "trace.csv:1: found the header TIMESTAMP,ContextTokens, expected a column GeneratedTokens".into(),
-        ),
-        (
-            "H2031-01-01 00:00:01,1,1\r\n2031-01-01 00:00:00,1,1\r\n",
-            "trace.csv:3: column TIMESTAMP: found 2031-01-01T00:00:00, before the row above, expected rows sorted by time"
-                .into(),
-        ),
-        ("Hyesterday,1,1\r\n", format!("trace.csv:2: column TIMESTAMP: found \"yesterday\", expected {time}")),
-        (
-            "H2031-01-01 00:00:00.5+00:00,1,1\r\n",
-            format!("trace.csv:2: column TIMESTAMP: found \"2031-01-01 00:00:00.5+00:00\", expected {time}"),
-        ),
-        (
-            "H2031-02-30 00:00:00.5,1,1\r\n",
-            format!("trace.csv:2: column TIMESTAMP: found \"2031-02-30 00:00:00.5\", expected {time}"),
-        ),
-        (
-            "H2031-01-01 00:00:00,1,1\r\n2031-01-01 00:00:00,-3,1\r\n",
-            "trace.csv:3: column ContextTokens: found \"-3\", expected a whole number of tokens".into(),
-        ),
-        (
-            "H2031-01-01 00:00:00,1\r\n",
-            "trace.csv:2: column GeneratedTokens: found a row of 2 cells, expected a value".into(),
-        ),
-        (
-            "H2031-01-01 00:00:00,1,0\r\n",
-            "trace.csv: found 1 rows, none with prompt and output tokens, expected at least one request".into(),
-        ),
-    ];
-    for (text, expected) in cases {
-        let text = text.strip_prefix('H').map_or(text.to_owned(), |rows| format!("{HEADER}{rows}"));
-        let (folder, path) = file("trace.csv", text.as_bytes());
-        let message = azure2023(&path).unwrap_err().to_string();
-        assert_eq!(message.replace(&format!("{}/", folder.path().display()), ""), expected);
-    }
-}
-
-#[test]
-fn a_file_that_cannot_be_read_says_why() {
-    let folder = tempfile::tempdir().expect("a temporary folder");
-    let missing = azure2023(&folder.path().join("none.csv")).unwrap_err().to_string();
-    assert!(missing.contains("none.csv: found No such file"), "{missing}");
-    let is_folder = azure2023(folder.path()).unwrap_err().to_string();
-    assert!(is_folder.ends_with(": found a folder, expected a file"), "{is_folder}");
-    let (_folder, path) = file("trace.csv", b"TIMESTAMP,ContextTokens,GeneratedTokens\n2031-01-01 00:00:00,\xff,1\n");
-    let not_text = azure2023(&path).unwrap_err();
-    assert_eq!((not_text.line, not_text.found.as_str()), (Some(2), "bytes that are not UTF-8"));
 }
 
 #[test]

@@ -2,9 +2,9 @@
 //! add up to. A bin is settled when it is read, so that a year of minutes needs no more memory than its books.
 
 use super::figures::{self, Figure};
-use super::settle::{Charge, Entry};
-use super::{Book, CapFacts, Comparison, Count, Draw, Facts, Grid, SitePlan, Spent, Tenant, Use};
-use crate::units::{Dollars, DollarsPerHour, GpuTime, GramsCo2e, Joules, Litres, Watts};
+use super::settle::{Charge, Entry, Settled};
+use super::{Book, CapFacts, Comparison, Count, Draw, Facts, Grid, SitePlan, Tenant, Use};
+use crate::units::{Dollars, DollarsPerHour, GpuTime, GramsCo2e, Joules, Litres, Watts, Weights};
 use std::collections::BTreeMap;
 use std::ops::Range;
 
@@ -110,11 +110,6 @@ impl Part {
     fn uses(self) -> impl Iterator<Item = Use> {
         Use::ALL.into_iter().filter(move |&what| Part::of(what) == self)
     }
-
-    /// What `book` spent on this part in the `bin`-th bin.
-    pub(super) fn spent_in(self, book: &Book, bin: usize) -> Spent {
-        self.uses().map(|what| book.spent_in(what, bin)).sum()
-    }
 }
 
 /// How a line is paid for.
@@ -149,6 +144,8 @@ pub struct Line {
     /// Which part of it.
     pub part: Part,
     pub(super) pays: Pays,
+    /// The uses of its part that its tenant ever spent on.
+    pub(super) uses: Vec<Use>,
 }
 
 /// Lines that are billed together: those of a site, or of a device.
@@ -226,10 +223,10 @@ impl Sums {
         &self.0[boundary as usize]
     }
 
-    /// Enters one line of a bin.
-    pub(super) fn add(&mut self, part: Part, entry: &Entry) {
+    /// Enters one line, whose accelerators were charged `accelerators`.
+    fn add(&mut self, part: Part, entry: &Entry, accelerators: Charge) {
         if part == Part::Active {
-            self.0[0] += Sum::of(entry, entry.own.accelerators(entry.spent));
+            self.0[0] += Sum::of(entry, accelerators);
             self.0[1] += Sum::of(entry, entry.own);
         }
         let mut shared = entry.own;
@@ -424,46 +421,63 @@ impl Accounts {
         charged.then(|| self.demand.range((index, 0)..(index + 1, 0)).map(|(_, charge)| *charge).sum())
     }
 
-    /// Settles each bin into the sums, and returns what services drew in each bin.
+    /// Settles each bin into the sums, and returns what services drew in each bin; nothing where there are none.
     fn add_up(&mut self) -> Vec<Sums> {
-        let mut curve = Vec::with_capacity(self.grid.bins());
+        let serves = self.tenants.iter().any(|tenant| matches!(tenant.facts, Facts::Service(_)));
+        let mut curve = Vec::with_capacity(if serves { self.grid.bins() } else { 0 });
+        let mut totals = vec![(Entry::default(), Charge::default()); self.lines.len()];
+        let (mut settled, mut weights) = (Settled::default(), Weights::default());
         for bin in 0..self.grid.bins() {
-            let entries = self.settle(bin);
+            self.settle_into(bin, &mut settled);
             let mut serving = Sums::default();
-            for (index, entry) in entries.iter().enumerate() {
-                let (part, tenant, cluster) =
-                    (self.lines[index].part, self.lines[index].tenant, self.lines[index].cluster);
-                if let Some(tenant) = tenant {
-                    self.tenant_sums[tenant].add(part, entry);
-                    if matches!(self.tenants[tenant].facts, Facts::Service(_)) {
-                        serving.add(part, entry);
-                    }
-                } else if let Some(cluster) = cluster {
-                    let mut shared = entry.own;
-                    shared += entry.share;
-                    self.idle_sums[cluster] += Sum::of(entry, shared);
+            for ((line, total), entry) in self.lines.iter().zip(&mut totals).zip(&settled.entries) {
+                total.0 += *entry;
+                let accelerators = match line.part {
+                    Part::Active => entry.own.accelerators(entry.spent, &mut weights),
+                    _ => Charge::default(),
+                };
+                total.1 += accelerators;
+                if line.tenant.is_some_and(|tenant| matches!(self.tenants[tenant].facts, Facts::Service(_))) {
+                    serving.add(line.part, entry, accelerators);
                 }
             }
-            self.read_meters(bin, &entries);
-            curve.push(serving);
+            self.read_peaks(bin, &settled);
+            if serves {
+                curve.push(serving);
+            }
         }
+        self.enter_totals(&totals);
         self.assert_sums_add_up();
         curve
     }
 
-    fn read_meters(&mut self, bin: usize, entries: &[Entry]) {
-        for meter in self.meters.iter().filter(|meter| meter.has_facility) {
-            let swinging = self.swinging(meter.site, bin);
+    fn read_peaks(&mut self, bin: usize, settled: &Settled) {
+        for (meter, energy) in self.meters.iter().zip(&settled.metered_energy).filter(|(meter, _)| meter.has_facility) {
+            let (mean, swinging) = (energy.mean_over(self.grid.span(bin)), self.swinging(meter.site, bin));
             let site = &mut self.site_sums[meter.site];
-            let before = site.sum.energy;
-            for entry in &entries[meter.lines.clone()] {
+            site.peak = site.peak.max(mean);
+            site.crest = site.crest.max(mean + swinging);
+        }
+    }
+
+    /// Gives each tenant, idle cluster and site what its lines and their accelerators add up to.
+    fn enter_totals(&mut self, totals: &[(Entry, Charge)]) {
+        for (line, (entry, accelerators)) in self.lines.iter().zip(totals) {
+            if let Some(tenant) = line.tenant {
+                self.tenant_sums[tenant].add(line.part, entry, *accelerators);
+            } else if let Some(cluster) = line.cluster {
+                let mut shared = entry.own;
+                shared += entry.share;
+                self.idle_sums[cluster] += Sum::of(entry, shared);
+            }
+        }
+        for meter in self.meters.iter().filter(|meter| meter.has_facility) {
+            let site = &mut self.site_sums[meter.site];
+            for (entry, _) in &totals[meter.lines.clone()] {
                 site.sum += Sum::of(entry, entry.own);
                 site.it += entry.spent.node();
                 site.losses += entry.losses.total();
             }
-            let mean = (site.sum.energy - before).mean_over(self.grid.span(bin));
-            site.peak = site.peak.max(mean);
-            site.crest = site.crest.max(mean + swinging);
             site.has_cluster = true;
         }
     }
@@ -510,6 +524,7 @@ fn lay_out(sites: &[SitePlan], clusters: &[ClusterBooks], tenants: &[Tenant]) ->
                 tenant: None,
                 part: Part::Unallocated,
                 pays: Pays::Nothing,
+                uses: Vec::new(),
             };
             let (held, idle) = match books.holding {
                 Holding::Rented(price) => (Pays::Rent(price), Pays::Nothing),
@@ -531,7 +546,14 @@ fn lay_out(sites: &[SitePlan], clusters: &[ClusterBooks], tenants: &[Tenant]) ->
     }
     for (index, device) in tenants.iter().enumerate().filter(|(_, tenant)| tenant.cluster.is_none()) {
         let from = lines.len();
-        let place = Line { site: None, cluster: None, tenant: Some(index), part: Part::Active, pays: Pays::Energy };
+        let place = Line {
+            site: None,
+            cluster: None,
+            tenant: Some(index),
+            part: Part::Active,
+            pays: Pays::Energy,
+            uses: Vec::new(),
+        };
         push_parts(&mut lines, &device.book, &place);
         push_facility(&mut lines, None);
         meters.push(Meter { site: device.site, has_facility: false, lines: from..lines.len() });
@@ -542,12 +564,17 @@ fn lay_out(sites: &[SitePlan], clusters: &[ClusterBooks], tenants: &[Tenant]) ->
 /// A line for each part that `book` ever spent on; the first part always.
 fn push_parts(lines: &mut Vec<Line>, book: &Book, place: &Line) {
     assert!(book.spent(Use::Unallocated).is_zero(), "no tenant enters what nobody holds");
-    let used = |&part: &Part| part == Part::Active || part.uses().any(|what| !book.spent(what).is_zero());
-    lines.extend(Part::HELD.into_iter().filter(used).map(|part| Line { part, ..place.clone() }));
+    for part in Part::HELD {
+        let uses: Vec<Use> = part.uses().filter(|&what| !book.spent(what).is_zero()).collect();
+        if part == Part::Active || !uses.is_empty() {
+            lines.push(Line { part, uses, ..place.clone() });
+        }
+    }
 }
 
 fn push_facility(lines: &mut Vec<Line>, site: Option<usize>) {
-    lines.push(Line { site, cluster: None, tenant: None, part: Part::LossesAndCooling, pays: Pays::Nothing });
+    let part = Part::LossesAndCooling;
+    lines.push(Line { site, cluster: None, tenant: None, part, pays: Pays::Nothing, uses: Vec::new() });
 }
 
 /// Arrived is completed, rejected, failed or in flight.

@@ -400,16 +400,21 @@ impl Book {
         self.uses[what as usize].get(index).copied().unwrap_or_default()
     }
 
+    /// What was spent on `uses` together in the `index`-th bin.
+    pub(super) fn spent_among(&self, uses: &[Use], index: usize) -> Spent {
+        let mut sum = Spent::ZERO;
+        for &what in uses {
+            if let Some(spent) = self.uses[what as usize].get(index) {
+                sum += *spent;
+            }
+        }
+        sum
+    }
+
     /// What was spent on `what` in all.
     #[must_use]
     pub fn spent(&self, what: Use) -> Spent {
         self.uses[what as usize].iter().copied().sum()
-    }
-
-    /// Accelerator time held in the `index`-th bin, for whatever use.
-    #[must_use]
-    pub fn held_in(&self, index: usize) -> GpuTime {
-        Use::ALL.iter().map(|&what| self.spent_in(what, index).time).sum()
     }
 
     /// How many of `what` were counted in the `index`-th bin.

@@ -178,10 +178,11 @@ impl Traffic {
             })
         };
         let counted = |what, bin| services().map(|(tenant, _)| tenant.book.counted_in(what, bin)).sum();
+        let is_served = services().next().is_some();
         Traffic {
             opened: services().filter_map(|(_, facts)| facts.opened).min().unwrap_or(SimTime::ZERO),
-            is_served: services().next().is_some(),
-            bins: (0..accounts.grid().bins())
+            is_served,
+            bins: (0..if is_served { accounts.grid().bins() } else { 0 })
                 .map(|bin| [counted(Count::Completed, bin), counted(Count::OutputTokens, bin)])
                 .collect(),
         }

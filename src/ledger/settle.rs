@@ -4,7 +4,7 @@
 use super::Spent;
 use super::accounts::{Accounts, Line, Meter, Part, Pays};
 use crate::facility::{Losses, Overhead};
-use crate::units::{Dollars, GpuTime, GramsCo2e, Joules, Litres, Watts};
+use crate::units::{Dollars, GpuTime, GramsCo2e, Joules, Litres, Watts, Weights};
 use std::collections::BTreeMap;
 
 /// Energy at the meter and what follows from it.
@@ -39,18 +39,42 @@ impl std::ops::AddAssign for Charge {
 }
 
 impl Charge {
-    /// The accelerators' part, where `spent` is what the whole is charged for.
-    pub(super) fn accelerators(self, spent: Spent) -> Charge {
-        let weights = [spent.accelerator.pico(), spent.host.pico()];
-        Charge {
-            energy: spent.accelerator,
-            bill: self.bill.split(&weights)[0],
-            carbon: self.carbon.split(&weights)[0],
-            market: self.market.split(&weights)[0],
-            upstream: self.upstream.split(&weights)[0],
-            water: self.water.split(&weights)[0],
-            water_offsite: self.water_offsite.split(&weights)[0],
-        }
+    /// The accelerators' part, where `spent` is what the whole is charged for; `weights` lend their memory.
+    pub(super) fn accelerators(self, spent: Spent, weights: &mut Weights) -> Charge {
+        weights.fill([spent.accelerator.pico(), spent.host.pico()].into_iter());
+        let mut part = Charge { energy: spent.accelerator, ..Charge::default() };
+        let first = |index| index == 0;
+        self.bill.cut(weights, |index, bill| {
+            if first(index) {
+                part.bill = bill
+            }
+        });
+        self.carbon.cut(weights, |index, carbon| {
+            if first(index) {
+                part.carbon = carbon
+            }
+        });
+        self.market.cut(weights, |index, market| {
+            if first(index) {
+                part.market = market
+            }
+        });
+        self.upstream.cut(weights, |index, upstream| {
+            if first(index) {
+                part.upstream = upstream
+            }
+        });
+        self.water.cut(weights, |index, water| {
+            if first(index) {
+                part.water = water
+            }
+        });
+        self.water_offsite.cut(weights, |index, water| {
+            if first(index) {
+                part.water_offsite = water
+            }
+        });
+        part
     }
 }
 
@@ -82,50 +106,73 @@ impl std::ops::AddAssign for Entry {
     }
 }
 
+/// A bin being settled; kept from bin to bin for its memory.
+#[derive(Debug, Default)]
+pub(super) struct Settled {
+    /// One entry for each line, in the order of the lines.
+    pub(super) entries: Vec<Entry>,
+    /// What each meter shows.
+    pub(super) metered_energy: Vec<Joules>,
+    /// Energy of the nodes, by line of the meter at hand.
+    nodes: Weights,
+    /// Energy at the meter, by line of the meter at hand.
+    metered: Weights,
+    /// The same two of those who pay for energy.
+    paying: [Weights; 2],
+}
+
 impl Accounts {
     /// Settles the `bin`-th bin: one entry for each line, in the order of the lines.
     pub(super) fn settle(&self, bin: usize) -> Vec<Entry> {
-        let mut entries: Vec<Entry> = self.lines.iter().map(|line| self.open(line, bin)).collect();
-        for meter in &self.meters {
-            self.charge(meter, bin, &mut entries[meter.lines.clone()]);
-        }
-        entries
+        let mut settled = Settled::default();
+        self.settle_into(bin, &mut settled);
+        settled.entries
     }
 
-    /// What the holder of `line` spent in the `bin`-th bin, and what holding it cost.
-    fn open(&self, line: &Line, bin: usize) -> Entry {
-        let spent = match (line.part, line.tenant, line.cluster) {
-            (Part::LossesAndCooling, ..) => Spent::ZERO,
-            (part, Some(tenant), _) => part.spent_in(&self.tenants[tenant].book, bin),
-            (_, None, cluster) => self.unallocated(cluster.expect("what nobody holds stands in a cluster"), bin),
-        };
-        let (holding, embodied) = match line.pays {
-            Pays::Rent(price) => (price * spent.time, GramsCo2e::ZERO),
-            Pays::Ownership(price) => (price * spent.time, embodied(spent.time)),
-            Pays::Energy | Pays::Nothing => (Dollars::ZERO, GramsCo2e::ZERO),
-        };
-        let own = Charge { energy: spent.node(), ..Charge::default() };
-        Entry { spent, holding, embodied, own, ..Entry::default() }
+    /// As [`settle`](Accounts::settle), into memory that is used again.
+    pub(super) fn settle_into(&self, bin: usize, settled: &mut Settled) {
+        settled.entries.clear();
+        settled.entries.resize(self.lines.len(), Entry::default());
+        settled.metered_energy.clear();
+        let mut held = GpuTime::ZERO;
+        for (line, entry) in self.lines.iter().zip(&mut settled.entries) {
+            let spent = match (line.part, line.tenant, line.cluster) {
+                (Part::LossesAndCooling, ..) => Spent::ZERO,
+                (_, Some(tenant), _) => self.tenants[tenant].book.spent_among(&line.uses, bin),
+                // The lines of a cluster's tenants come before that of what nobody held.
+                (_, None, cluster) => {
+                    let cluster = cluster.expect("what nobody holds stands in a cluster");
+                    self.unallocated(cluster, bin, std::mem::take(&mut held))
+                }
+            };
+            if line.cluster.is_some() && line.tenant.is_some() {
+                held += spent.time;
+            }
+            line.open(spent, entry);
+        }
+        for meter in &self.meters {
+            self.charge(meter, bin, settled);
+        }
     }
 
     /// The GPUs of `cluster` that nobody held, at their idle power.
-    fn unallocated(&self, cluster: usize, bin: usize) -> Spent {
+    fn unallocated(&self, cluster: usize, bin: usize, held: GpuTime) -> Spent {
         let books = &self.clusters[cluster];
-        let mine = self.tenants.iter().filter(|tenant| tenant.cluster == Some(cluster));
-        let held: GpuTime = mine.map(|tenant| tenant.book.held_in(bin)).sum();
         let all = GpuTime::new(books.gpus, self.grid.span(bin));
         assert!(
             held <= all,
             "cluster.{} lends no more GPUs than it has, in bin {bin}: {held:?} of {all:?}",
             books.name
         );
-        books.idle_gpu.for_gpu_time(all - held)
+        if held == all { Spent::ZERO } else { books.idle_gpu.for_gpu_time(all - held) }
     }
 
     /// Charges the lines behind `meter` for the `bin`-th bin; the last of them is the losses and cooling.
-    fn charge(&self, meter: &Meter, bin: usize, entries: &mut [Entry]) {
+    fn charge(&self, meter: &Meter, bin: usize, settled: &mut Settled) {
         let plan = &self.sites[meter.site];
-        let nodes: Vec<u128> = entries.iter().map(|entry| entry.spent.node().pico()).collect();
+        let entries = &mut settled.entries[meter.lines.clone()];
+        let (nodes, metered) = (&mut settled.nodes, &mut settled.metered);
+        nodes.fill(entries.iter().map(|entry| entry.spent.node().pico()));
         let it: Joules = entries.iter().map(|entry| entry.spent.node()).sum();
         let (hour, span) = (self.grid.hour(bin), self.grid.span(bin));
         let Overhead { energy: overhead, losses, water } = match meter.has_facility {
@@ -136,45 +183,57 @@ impl Accounts {
         entries[facility].own.energy = overhead;
         entries[facility].losses = losses.unwrap_or_default();
         assert!(entries[facility].losses.total() <= overhead, "conversion losses are part of losses and cooling");
-        each(entries, overhead.split(&nodes), |entry, part| entry.share.energy = part);
-        each(entries, water.split(&nodes), |entry, part| entry.own.water = part);
+        overhead.cut(nodes, |line, part| entries[line].share.energy = part);
+        water.cut(nodes, |line, part| entries[line].own.water = part);
 
         let energy = it + overhead;
-        let metered: Vec<u128> = entries.iter().map(|entry| entry.own.energy.pico()).collect();
+        settled.metered_energy.push(energy);
+        metered.fill(entries.iter().map(|entry| entry.own.energy.pico()));
         let carbon = plan.market.direct(hour) * energy;
-        each(entries, carbon.split(&metered), |entry, part| entry.own.carbon = part);
-        each(entries, entries[facility].own.carbon.split(&nodes), |entry, part| entry.share.carbon = part);
+        carbon.cut(metered, |line, part| entries[line].own.carbon = part);
+        entries[facility].own.carbon.cut(nodes, |line, part| entries[line].share.carbon = part);
         let kept = self.market_based.get(&meter.site).filter(|_| meter.has_facility);
         let market = kept.map_or(GramsCo2e::ZERO, |bins| bins[bin]);
-        each(entries, market.split(&metered), |entry, part| entry.own.market = part);
-        each(entries, entries[facility].own.market.split(&nodes), |entry, part| entry.share.market = part);
+        market.cut(metered, |line, part| entries[line].own.market = part);
+        entries[facility].own.market.cut(nodes, |line, part| entries[line].share.market = part);
         let upstream = plan.market.upstream(hour) * energy;
-        each(entries, upstream.split(&metered), |entry, part| entry.own.upstream = part);
-        each(entries, entries[facility].own.upstream.split(&nodes), |entry, part| entry.share.upstream = part);
+        upstream.cut(metered, |line, part| entries[line].own.upstream = part);
+        entries[facility].own.upstream.cut(nodes, |line, part| entries[line].share.upstream = part);
         let water_offsite = plan.market.offsite_water() * energy;
-        each(entries, water_offsite.split(&metered), |entry, part| entry.own.water_offsite = part);
-        each(entries, entries[facility].own.water_offsite.split(&nodes), |entry, part| {
-            entry.share.water_offsite = part
-        });
+        water_offsite.cut(metered, |line, part| entries[line].own.water_offsite = part);
+        entries[facility].own.water_offsite.cut(nodes, |line, part| entries[line].share.water_offsite = part);
 
-        let bill = self.bill(meter, bin, entries);
+        let bill = self.bill(meter, bin, settled);
         let whole = Charge { energy, bill, carbon, market, upstream, water, water_offsite };
-        assert_conserved(whole, entries);
+        assert_conserved(whole, &settled.entries[meter.lines.clone()]);
     }
 
     /// Bills the energy of the lines whose rent does not contain it, and returns the whole bill.
-    fn bill(&self, meter: &Meter, bin: usize, entries: &mut [Entry]) -> Dollars {
-        let nodes = self.paying(meter, entries, |entry| entry.spent.node());
+    fn bill(&self, meter: &Meter, bin: usize, settled: &mut Settled) -> Dollars {
+        let entries = &mut settled.entries[meter.lines.clone()];
         let facility = entries.len() - 1;
-        let mut metered = nodes.clone();
-        metered[facility] = self.paying(meter, entries, |entry| entry.share.energy).iter().sum();
-        let energy = Joules::from_pico(metered.iter().sum());
-        let mut bill = self.sites[meter.site].market.price(self.grid.hour(bin)) * energy;
-        if meter.has_facility {
-            bill += self.demand.get(&(meter.site, bin)).copied().unwrap_or_default();
+        let lines = &self.lines[meter.lines.clone()];
+        let market = &self.sites[meter.site].market;
+        let demand = self.demand.get(&(meter.site, bin)).filter(|_| meter.has_facility).copied().unwrap_or_default();
+        let cost = |energy: Joules| market.price(self.grid.hour(bin)) * energy + demand;
+        if lines[..facility].iter().all(|line| line.pays.energy()) {
+            let bill = cost(entries.iter().map(|entry| entry.own.energy).sum());
+            bill.cut(&mut settled.metered, |line, part| entries[line].own.bill = part);
+            entries[facility].own.bill.cut(&mut settled.nodes, |line, part| entries[line].share.bill = part);
+            return bill;
         }
-        each(entries, bill.split(&metered), |entry, part| entry.own.bill = part);
-        each(entries, entries[facility].own.bill.split(&nodes), |entry, part| entry.share.bill = part);
+        let [nodes, metered] = &mut settled.paying;
+        let pays = |line: usize, energy: Joules| if lines[line].pays.energy() { energy.pico() } else { 0 };
+        nodes.fill((0..lines.len()).map(|line| pays(line, entries[line].spent.node())));
+        let shares: u128 = (0..lines.len()).map(|line| pays(line, entries[line].share.energy)).sum();
+        metered.fill(
+            (0..lines.len()).map(|line| if line == facility { shares } else { pays(line, entries[line].spent.node()) }),
+        );
+        let energy =
+            entries.iter().enumerate().map(|(line, entry)| pays(line, entry.spent.node() + entry.share.energy));
+        let bill = cost(Joules::from_pico(energy.sum()));
+        bill.cut(metered, |line, part| entries[line].own.bill = part);
+        entries[facility].own.bill.cut(nodes, |line, part| entries[line].share.bill = part);
         bill
     }
 
@@ -189,7 +248,11 @@ impl Accounts {
         let mut sites = BTreeMap::new();
         for meter in self.meters.iter().filter(|meter| meter.has_facility) {
             let Some(contracts) = self.sites[meter.site].market.contracts() else { continue };
-            let metered = |bin| self.settle(bin)[meter.lines.clone()].iter().map(|entry| entry.own.energy).sum();
+            let mut settled = Settled::default();
+            let metered = |bin| {
+                self.settle_into(bin, &mut settled);
+                settled.entries[meter.lines.clone()].iter().map(|entry| entry.own.energy).sum()
+            };
             let energy: Vec<Joules> = (0..self.grid.bins()).map(metered).collect();
             let (mut carbon, mut first) = (Vec::with_capacity(energy.len()), 0);
             for period in contracts.periods(self.start, self.grid.hour(energy.len() - 1) + 1) {
@@ -212,12 +275,13 @@ impl Accounts {
     /// The charge on the peak of each billing month, by site and by the bin in which the peak lies, the first of equals. A peak is
     /// the mean power over a bin of those who pay for energy, their losses and cooling included; each pays its share of it there.
     pub(super) fn demand_charges(&self) -> BTreeMap<(usize, usize), Dollars> {
-        let mut charges = BTreeMap::new();
+        let (mut charges, mut settled) = (BTreeMap::new(), Settled::default());
         for meter in self.meters.iter().filter(|meter| meter.has_facility) {
             for month in self.sites[meter.site].market.billing() {
                 let mut peak = (Watts::ZERO, 0);
                 for bin in (0..self.grid.bins()).filter(|&bin| month.hours.contains(&self.grid.hour(bin))) {
-                    let entries = &self.settle(bin)[meter.lines.clone()];
+                    self.settle_into(bin, &mut settled);
+                    let entries = &settled.entries[meter.lines.clone()];
                     let paying = self.paying(meter, entries, |entry| entry.spent.node() + entry.share.energy);
                     let power = Joules::from_pico(paying.iter().sum()).mean_over(self.grid.span(bin));
                     if power > peak.0 {
@@ -233,23 +297,35 @@ impl Accounts {
     }
 }
 
-/// Gives each entry its part.
-fn each<A>(entries: &mut [Entry], parts: Vec<A>, set: impl Fn(&mut Entry, A)) {
-    entries.iter_mut().zip(parts).for_each(|(entry, part)| set(entry, part));
+impl Line {
+    /// Enters what its holder `spent`, and what holding it cost, in an empty `entry`.
+    fn open(&self, spent: Spent, entry: &mut Entry) {
+        if spent.is_zero() {
+            return;
+        }
+        entry.spent = spent;
+        entry.own.energy = spent.node();
+        match self.pays {
+            Pays::Rent(price) => entry.holding = price * spent.time,
+            Pays::Ownership(price) => {
+                entry.holding = price * spent.time;
+                entry.embodied = embodied(spent.time);
+            }
+            Pays::Energy | Pays::Nothing => {}
+        }
+    }
 }
 
 /// Both ways of adding up give the meter: lines with losses and cooling apart, and lines with their shares of them.
 fn assert_conserved(whole: Charge, entries: &[Entry]) {
-    let (mut apart, mut shared) = (Charge::default(), Charge::default());
-    let (facility, holders) = entries.split_last().expect("a meter has a line for losses and cooling");
-    for entry in holders {
+    let (mut apart, mut shares) = (Charge::default(), Charge::default());
+    for entry in entries {
         apart += entry.own;
-        shared += entry.own;
-        shared += entry.share;
+        shares += entry.share;
     }
-    apart += facility.own;
+    let facility = entries.last().expect("a meter has a line for losses and cooling").own;
     assert_eq!(apart, whole, "tenants, idle, losses and cooling add up to the meter");
-    assert_eq!(shared, whole, "shares of losses and cooling add up to them");
+    assert_eq!(shares, facility, "shares of losses and cooling add up to them");
 }
 
 /// Carbon of making the hardware: 7.0 t for an 8-GPU server over 5 years, 20.0 g a GPU-hour (models/energy.md section 7).

@@ -1,6 +1,7 @@
 //! `tollway list`: what a scenario can name, each with its source.
 
 use crate::catalog::{CAPS, DEVICES, ENGINES, Entry, FAILURES, GPUS, GRIDS, MODELS, NODES, POWER_TABLES, TARIFFS};
+use crate::trace::FORMATS;
 
 /// One thing that a scenario can name.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,8 +15,10 @@ pub struct Row {
 }
 
 /// The lists there are.
-pub const LISTS: &[&str] =
-    &["gpus", "nodes", "models", "engines", "powers", "caps", "grids", "tariffs", "failures", "devices", "policies"];
+pub const LISTS: &[&str] = &[
+    "gpus", "nodes", "models", "engines", "powers", "caps", "grids", "tariffs", "failures", "devices", "formats",
+    "policies",
+];
 
 /// Every policy: its name, the key that takes it, and the file it lives in.
 const POLICIES: &[(&str, &str)] = &[
@@ -61,7 +64,18 @@ const POLICIES: &[(&str, &str)] = &[
     ("chat", "service.<name>.arrivals, src/serving/chat.rs"),
     ("poisson", "service.<name>.arrivals, src/serving/arrivals.rs"),
     ("trace", "service.<name>.arrivals, src/serving/arrivals.rs"),
-    ("azure2023", "service.<name>.arrivals.trace, src/trace/azure.rs"),
+    ("auto", "service.<name>.arrivals.trace: any format below, by its first lines, src/trace/requests/mod.rs"),
+    ("azure2023", "service.<name>.arrivals.trace, src/trace/requests/table.rs"),
+    ("azure2024", "service.<name>.arrivals.trace, src/trace/requests/table.rs"),
+    ("azure_lmm2025", "service.<name>.arrivals.trace, src/trace/requests/table.rs"),
+    ("burstgpt", "service.<name>.arrivals.trace, src/trace/requests/table.rs"),
+    ("mooncake", "service.<name>.arrivals.trace, src/trace/requests/object.rs"),
+    ("bailian", "service.<name>.arrivals.trace, src/trace/requests/object.rs"),
+    ("vidur", "service.<name>.arrivals.trace, src/trace/requests/table.rs"),
+    ("splitwise", "service.<name>.arrivals.trace, src/trace/requests/table.rs"),
+    ("llmservingsim", "service.<name>.arrivals.trace, src/trace/requests/object.rs"),
+    ("vllm_bench", "service.<name>.arrivals.trace, src/trace/requests/object.rs"),
+    ("csv", "service.<name>.arrivals.trace, src/trace/requests/table.rs"),
     ("requests", "service.<name>.fidelity, src/serving/cell.rs"),
     ("fluid", "service.<name>.fidelity, src/serving/fluid.rs"),
 ];
@@ -86,6 +100,7 @@ pub fn list(kind: Option<&str>) -> Vec<Row> {
     rows.extend(of("tariffs", TARIFFS));
     rows.extend(of("failures", FAILURES));
     rows.extend(of("devices", DEVICES));
+    rows.extend(FORMATS.iter().map(|&(_, name, source)| Row { kind: "formats", name: name.to_owned(), source }));
     rows.extend(POLICIES.iter().map(|&(name, source)| Row { kind: "policies", name: name.to_owned(), source }));
     rows.retain(|row| kind.is_none_or(|kind| kind == row.kind));
     rows

@@ -9,10 +9,9 @@ use super::chat::RateCurve;
 use super::renewal::Gaps;
 use super::{ArrivalPlan, ServicePlan, lengths};
 use crate::engine::{Entity, QuantileTable, Seed, Stream};
-use crate::trace::Request;
+use crate::trace::{Cursor, Request, RequestTrace};
 use crate::units::{SimTime, Span};
 use std::ops::Range;
-use std::sync::Arc;
 
 /// Replicas that one cell holds at most (models/engine.md, section 5: a larger one falls out of cache and spoils balance).
 pub const CELL_REPLICAS: u32 = 64;
@@ -45,7 +44,7 @@ impl Source {
             ArrivalPlan::Trace(requests) => {
                 let slice = f64::from(cell) / f64::from(cells)..f64::from(cell + 1) / f64::from(cells);
                 let salt = (cells > 1).then(|| seed.stream(service(plan), "front").bits());
-                Kind::Listed(Listed { requests: requests.clone(), next: 0, opened: None, salt, slice })
+                Kind::Listed(Listed { salt, slice, ..Listed::new(requests) })
             }
             generated => Kind::Generated(Box::new(Generated::new(plan, generated, cell, cells, seed))),
         };
@@ -54,9 +53,8 @@ impl Source {
 
     /// Exactly `requests`, in order of time, counted from the opening.
     #[must_use]
-    pub fn given(requests: impl Into<Arc<[Request]>>) -> Source {
-        let requests = requests.into();
-        Source { kind: Kind::Listed(Listed { requests, next: 0, opened: None, salt: None, slice: 0.0..1.0 }) }
+    pub fn given(requests: Vec<Request>) -> Source {
+        Source { kind: Kind::Listed(Listed::new(&requests.into())) }
     }
 
     /// Opens the doors: arrivals begin after `at`, and a trace's first event happens at `at`. Opening again lets a generated
@@ -289,8 +287,11 @@ impl<T: Copy> Ahead<T> {
 /// A list of requests, of which a cell takes those whose hash falls into its slice.
 #[derive(Debug, Clone)]
 struct Listed {
-    requests: Arc<[Request]>,
-    next: usize,
+    requests: Cursor,
+    count: u64,
+    next: u64,
+    /// The first request after the last edge.
+    fresh: u64,
     opened: Option<SimTime>,
     /// Of the hash; none where one cell takes all.
     salt: Option<u64>,
@@ -298,10 +299,19 @@ struct Listed {
 }
 
 impl Listed {
+    /// All of `requests`, for one cell.
+    fn new(requests: &RequestTrace) -> Listed {
+        let (count, requests) = (requests.kept, requests.cursor());
+        Listed { requests, count, next: 0, fresh: 0, opened: None, salt: None, slice: 0.0..1.0 }
+    }
+
     fn next(&mut self) -> Option<Request> {
         let opened = self.opened?;
+        if self.slice.is_empty() {
+            return None;
+        }
         loop {
-            let request = *self.requests.get(self.next)?;
+            let request = self.requests.get(self.next)?;
             let mine = self.is_mine(self.next);
             self.next += 1;
             if mine {
@@ -312,16 +322,16 @@ impl Listed {
 
     /// Makes the first request after `edge` the next.
     fn rewind_to(&mut self, edge: SimTime) {
-        if let Some(opened) = self.opened {
-            let gone = |request: &Request| opened + request.at.since(SimTime::ZERO) <= edge;
-            self.next = self.requests.partition_point(gone);
+        if let Some(opened) = self.opened.filter(|opened| *opened <= edge) {
+            self.fresh = self.requests.first_after(self.fresh, self.count, SimTime::ZERO + edge.since(opened));
+            self.next = self.fresh;
         }
     }
 
-    fn is_mine(&self, index: usize) -> bool {
+    fn is_mine(&self, index: u64) -> bool {
         self.salt.is_none_or(|salt| {
             // SplitMix64's finaliser (Steele, Lea and Flood, OOPSLA 2014) of the index, to 53 bits.
-            let mut hash = salt ^ (index as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+            let mut hash = salt ^ index.wrapping_mul(0x9E37_79B9_7F4A_7C15);
             hash = (hash ^ (hash >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
             hash = (hash ^ (hash >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
             hash ^= hash >> 31;
@@ -495,9 +505,9 @@ mod tests {
 
     #[test]
     fn slices_may_change_and_each_request_of_a_trace_still_comes_to_one_cell() {
-        let requests: Arc<[Request]> =
+        let requests: Vec<Request> =
             (0..1_000_u64).map(|at| Request { at: SimTime::from_nanos(at * 10), prompt: 1, output: 1 }).collect();
-        let plan = plan(ArrivalPlan::Trace(requests), 128);
+        let plan = plan(ArrivalPlan::Trace(requests.into()), 128);
         let mut cells = [0, 1].map(|cell| (Source::new(&plan, cell, SEED), None));
         cells.iter_mut().for_each(|(source, _)| source.open(SimTime::ZERO));
         let mut taken = Vec::new();
@@ -523,9 +533,9 @@ mod tests {
 
     #[test]
     fn each_request_of_a_trace_comes_to_one_cell() {
-        let requests: Arc<[Request]> =
+        let requests: Vec<Request> =
             (0..10_000_u64).map(|at| Request { at: SimTime::from_nanos(at * 1_000), prompt: 1, output: 1 }).collect();
-        let plan = plan(ArrivalPlan::Trace(requests.clone()), 192);
+        let plan = plan(ArrivalPlan::Trace(requests.clone().into()), 192);
         let mut all = Vec::new();
         for (cell, slice) in [0.0..0.2, 0.2..0.2, 0.2..1.0].into_iter().enumerate() {
             let mut source = Source::new(&plan, cell as u32, SEED);

@@ -11,7 +11,7 @@ use super::{
     lengths, weekly,
 };
 use crate::power::Slowdown;
-use crate::units::{SimTime, Span};
+use crate::units::{SimTime, Span, Tokens};
 use std::collections::VecDeque;
 
 /// Decides a service's replicas at each control tick.
@@ -140,8 +140,8 @@ fn opening_rate(plan: &ServicePlan) -> f64 {
         ArrivalPlan::Chat(chat) => chat.rate.as_f64(),
         ArrivalPlan::Poisson(poisson) => poisson.rate.as_f64(),
         ArrivalPlan::Trace(requests) => {
-            let span = requests.last().map_or(0.0, |last| last.at.as_secs_f64());
-            if span > 0.0 { requests.len() as f64 / span } else { 0.0 }
+            let span = requests.span.as_secs_f64();
+            if span > 0.0 { requests.kept as f64 / span } else { 0.0 }
         }
     }
 }
@@ -157,11 +157,8 @@ pub(crate) fn mean_lengths(arrivals: &ArrivalPlan) -> MeanLengths {
             MeanLengths { prompt: f64::from(poisson.prompt), output: f64::from(poisson.output) }
         }
         ArrivalPlan::Trace(requests) => {
-            let count = requests.len().max(1) as f64;
-            let mean = |of: fn(&crate::trace::Request) -> u32| {
-                requests.iter().map(|request| u64::from(of(request))).sum::<u64>() as f64 / count
-            };
-            MeanLengths { prompt: mean(|request| request.prompt), output: mean(|request| request.output).max(1.0) }
+            let mean = |tokens: Tokens| tokens.count() as f64 / requests.kept.max(1) as f64;
+            MeanLengths { prompt: mean(requests.prompt_tokens), output: mean(requests.output_tokens).max(1.0) }
         }
     }
 }

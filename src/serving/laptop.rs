@@ -136,13 +136,13 @@ impl DevicePlan {
             }
             ArrivalPlan::Poisson(poisson) => ArrivalPlan::Poisson(Poisson { rate, ..*poisson }),
             ArrivalPlan::Trace(requests) => {
-                let mut at = SimTime::ZERO;
+                let (mut at, mut cursor) = (SimTime::ZERO, requests.cursor());
                 let mut draw = || {
                     at += Span::from_secs_f64(stream.exponential() / rate.as_f64());
-                    let index = (stream.uniform() * requests.len() as f64) as usize;
-                    requests.get(index).filter(|_| at < horizon).map(|&request| Request { at, ..request })
+                    let index = (stream.uniform() * requests.kept as f64) as u64;
+                    cursor.get(index).filter(|_| at < horizon).map(|request| Request { at, ..request })
                 };
-                ArrivalPlan::Trace(std::iter::from_fn(&mut draw).collect())
+                ArrivalPlan::Trace(std::iter::from_fn(&mut draw).collect::<Vec<_>>().into())
             }
         }
     }

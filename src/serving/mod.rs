@@ -13,6 +13,7 @@ mod lengths;
 mod oracle;
 mod plan;
 mod renewal;
+mod replay;
 mod replica;
 mod response;
 mod router;
@@ -27,6 +28,7 @@ pub use chat::{RateCurve, weekly};
 pub use fluid::Fluid;
 pub use laptop::Laptop;
 pub use plan::{ArrivalPlan, DevicePlan, HeldServing, ServicePlan, Telemetry};
+pub use replay::Replay;
 pub use section::*;
 pub use step::{BatchLimits, Deployment, MeanLengths, StepLoad, StepModel};
 

@@ -191,7 +191,7 @@ fn paces() -> Vec<Pace> {
 }
 
 fn model() -> StepModel {
-    plan(ArrivalPlan::Trace([].into()), 1).step
+    plan(ArrivalPlan::Trace(Vec::new().into()), 1).step
 }
 
 /// Requests by gap in nanoseconds, prompt and output.

@@ -4,9 +4,8 @@ use super::{Chat, Fidelity, Poisson, Router, ScaleSection, Slo, StepModel};
 use crate::catalog::{DeviceSheet, ModelSheet};
 use crate::fault::FailureLaw;
 use crate::power::{Priority, ServingPower, Slowdown};
-use crate::trace::Request;
+use crate::trace::RequestTrace;
 use crate::units::{Span, Tokens};
-use std::sync::Arc;
 
 /// A checked service.
 #[derive(Debug, Clone)]
@@ -101,7 +100,7 @@ pub enum ArrivalPlan {
     /// Constant rate and lengths.
     Poisson(Poisson),
     /// A loaded trace, times from its first event.
-    Trace(Arc<[Request]>),
+    Trace(RequestTrace),
 }
 
 /// A checked device.

@@ -1,5 +1,6 @@
 //! `[service.<name>]` and `[device.<name>]` as written: each policy's struct is its section and holds its own defaults.
 
+pub use super::replay::{ColumnsSection, TraceFile, TraceSection};
 pub use crate::catalog::Precision;
 use crate::catalog::{DeviceSheet, ModelSheet, Named};
 use crate::power::{PowerSection, Priority};
@@ -261,22 +262,6 @@ pub struct Poisson {
     pub prompt: u32,
     /// Output tokens of each.
     pub output: u32,
-}
-
-/// `arrivals = { trace = { azure2023 = { path = "…" } } }`
-#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case", deny_unknown_fields)]
-pub enum TraceSection {
-    /// Azure LLM inference trace 2023: `TIMESTAMP,ContextTokens,GeneratedTokens`.
-    Azure2023(TraceFile),
-}
-
-/// A file, relative to the scenario that names it.
-#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct TraceFile {
-    /// Path of the file.
-    pub path: String,
 }
 
 /// Fidelity.

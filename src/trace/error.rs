@@ -1,6 +1,7 @@
 //! Why a file cannot be used, as a sentence that its owner can act on.
 
 use std::fmt;
+use std::io;
 use std::path::{Path, PathBuf};
 
 /// Where a file is wrong, what was found there and what would do.
@@ -32,9 +33,15 @@ impl fmt::Display for TraceError {
 }
 
 impl TraceError {
+    /// The whole file is wrong for the use that is made of it.
+    #[must_use]
+    pub fn of_file(file: &Path, found: impl Into<String>, expected: impl Into<String>) -> TraceError {
+        TraceError { file: file.to_owned(), line: None, column: None, found: found.into(), expected: expected.into() }
+    }
+
     /// The whole file is wrong.
     pub(super) fn file(file: &Path, found: impl Into<String>, expected: impl Into<String>) -> TraceError {
-        TraceError { file: file.to_owned(), line: None, column: None, found: found.into(), expected: expected.into() }
+        TraceError::of_file(file, found, expected)
     }
 
     /// One line is wrong.
@@ -47,11 +54,16 @@ impl TraceError {
         TraceError { column: Some(column.to_owned()), ..self }
     }
 
+    /// The operating system gave up, or what looked like gzip is damaged.
+    pub(super) fn unreadable(file: &Path, error: &io::Error) -> TraceError {
+        TraceError::file(file, error.to_string(), "a readable file")
+    }
+
     /// The operating system or the CSV layer gave up.
     pub(super) fn reading(file: &Path, error: &csv::Error) -> TraceError {
         let line = error.position().map(csv::Position::line);
         let found = match error.kind() {
-            csv::ErrorKind::Io(io) => return TraceError::file(file, io.to_string(), "a readable file"),
+            csv::ErrorKind::Io(io) => return TraceError::unreadable(file, io),
             csv::ErrorKind::Utf8 { .. } => "bytes that are not UTF-8".to_owned(),
             _ => error.to_string(),
         };

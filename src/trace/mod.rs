@@ -2,17 +2,19 @@
 //! one pass; what is wrong names file, line, column, what was found and what would do.
 
 mod align;
-mod azure;
 mod error;
 mod lines;
+mod requests;
 mod series;
-
-use crate::units::SimTime;
+mod store;
 
 pub use align::Uncovered;
-pub use azure::{Dropped, Loaded, azure2023};
 pub use error::TraceError;
+pub use requests::{ColumnMap, Dropped, FORMATS, Layout, RequestFormat, RequestReader, Row};
 pub use series::HourlySeries;
+pub use store::{Cursor, RequestTrace, TraceBuilder};
+
+use crate::units::SimTime;
 
 /// One request of a trace or of a generator.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -2,6 +2,7 @@
 //! the largest site. Integer sums are exact and do not depend on order.
 
 use super::quantity::{self, quantity};
+use super::split::Weights;
 use super::time::Span;
 
 /// Divides to the nearest integer, halves away from zero.
@@ -39,7 +40,18 @@ macro_rules! amount {
             /// unit each, to the largest fractions (ties to the earlier index). With all weights zero the first takes all.
             #[must_use]
             pub fn split(self, weights: &[u128]) -> Vec<$name> {
-                split_largest_remainder(self.0 as i128, weights).into_iter().map(|part| $name(part as $repr)).collect()
+                let mut parts = vec![$name(0); weights.len()];
+                self.cut(&mut Weights::new(weights), |index, part| parts[index] = part);
+                parts
+            }
+
+            /// As [`split`](Self::split), by compiled weights: hands each part that is not zero to `give`, with its index, in order.
+            pub fn cut(self, weights: &mut Weights, mut give: impl FnMut(usize, $name)) {
+                let whole = self.0 as i128;
+                weights.cut(whole.unsigned_abs(), |index, part| {
+                    let part = if whole < 0 { -(part as i128) } else { part as i128 };
+                    give(index, $name(part as $repr));
+                });
             }
         }
         impl std::ops::Add for $name {
@@ -70,38 +82,6 @@ macro_rules! amount {
             }
         }
     };
-}
-
-/// `whole` cut in proportion to `weights` by the largest-remainder rule; the parts always add up to `whole`.
-fn split_largest_remainder(whole: i128, weights: &[u128]) -> Vec<i128> {
-    assert!(!weights.is_empty(), "an amount is split among at least one taker");
-    if whole == 0 {
-        // Common where a tariff, a grid or a site takes nothing.
-        return vec![0; weights.len()];
-    }
-    let total: u128 = weights.iter().sum();
-    if total == 0 {
-        let mut parts = vec![0; weights.len()];
-        parts[0] = whole;
-        return parts;
-    }
-    // Weights of 62 bits keep every product below inside 128 bits; what is cut off is less than 1e-18 of the whole.
-    let excess = (128 - total.leading_zeros()).saturating_sub(62);
-    let total: u128 = weights.iter().map(|weight| weight >> excess).sum();
-    let magnitude = whole.unsigned_abs();
-    let mut parts: Vec<u128> = Vec::with_capacity(weights.len());
-    let mut remainders: Vec<(u128, usize)> = Vec::with_capacity(weights.len());
-    for (index, weight) in weights.iter().map(|weight| weight >> excess).enumerate() {
-        let product = (magnitude % total) * weight;
-        parts.push((magnitude / total) * weight + product / total);
-        remainders.push((product % total, index));
-    }
-    let left = magnitude - parts.iter().sum::<u128>();
-    remainders.sort_by_key(|&(remainder, index)| (std::cmp::Reverse(remainder), index));
-    for &(_, index) in &remainders[..left as usize] {
-        parts[index] += 1;
-    }
-    parts.into_iter().map(|part| if whole < 0 { -(part as i128) } else { part as i128 }).collect()
 }
 
 /// Power, in integer milliwatts.

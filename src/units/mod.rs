@@ -5,6 +5,7 @@
 mod amounts;
 mod quantity;
 mod rates;
+mod split;
 mod time;
 
 pub use amounts::{Bytes, Dollars, GpuTime, GramsCo2e, Joules, Litres, Tokens, Watts};
@@ -13,4 +14,5 @@ pub use rates::{
     BytesPerSecond, DollarsPerHour, DollarsPerKw, DollarsPerKwh, FlopsPerSecond, GramsPerKwh, LitresPerKwh, PerSecond,
     Ratio, Share,
 };
+pub use split::Weights;
 pub use time::{SimTime, Span};

@@ -8,7 +8,8 @@ use super::time::Span;
 /// Micro-units (of gas or water) for `energy` at `micro_per_kwh`.
 fn per_kwh(energy: Joules, micro_per_kwh: u64) -> u128 {
     // Split so that 1e9 kWh at 1e12 micro-units a kWh stays inside 128 bits.
-    let (kwh, rest) = (energy.pico() / PICOJOULES_PER_KWH, energy.pico() % PICOJOULES_PER_KWH);
+    let kwh = energy.pico() / PICOJOULES_PER_KWH;
+    let rest = energy.pico() - kwh * PICOJOULES_PER_KWH;
     let intensity = u128::from(micro_per_kwh);
     kwh * intensity + (rest * intensity + PICOJOULES_PER_KWH / 2) / PICOJOULES_PER_KWH
 }

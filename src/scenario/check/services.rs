@@ -5,13 +5,14 @@ use super::header::Header;
 use super::names::sheet_name;
 use super::power::Steady;
 use crate::catalog::{ModelSheet, step_row};
+use crate::engine::Seed;
 use crate::fault::FailureLaw;
 use crate::power::{NodePower, Slowdown};
 use crate::serving::{
     ArrivalPlan, ArrivalsSection, Deployment, Fidelity, HeldServing, Opens, Precision, ReplicaSection, ScalePolicy,
     ServicePlan, ServiceSection, StepModel, StepSection, TraceSection, mean_lengths,
 };
-use crate::trace;
+use crate::trace::{ColumnMap, RequestTrace};
 use crate::units::{Bytes, PerSecond, SimTime, Span};
 use crate::world::ClusterPlan;
 
@@ -135,14 +136,54 @@ impl Check<'_> {
         match section {
             ArrivalsSection::Chat(chat) => Some(ArrivalPlan::Chat(*chat)),
             ArrivalsSection::Poisson(poisson) => Some(ArrivalPlan::Poisson(*poisson)),
-            ArrivalsSection::Trace(TraceSection::Azure2023(file)) => {
-                let path = ["service", name, "arrivals", "trace", "azure2023", "path"];
-                let loaded = self.data(&path, &file.path, trace::azure2023, |loaded| loaded.hash)?;
-                let dropped = format!("{} of {}", loaded.dropped.total(), loaded.rows_read);
-                self.note("service", name, "dropped_rows", dropped);
-                Some(ArrivalPlan::Trace(loaded.requests))
+            ArrivalsSection::Trace(trace) => {
+                let (format, file) = trace.file();
+                if !self.trace_is_sound(name, trace) {
+                    return None;
+                }
+                let seed = Seed { seed: self.typed.file.seed, replication: 0 };
+                let path = ["service", name, "arrivals", "trace", format, "path"];
+                let replay = self.data(&path, &file.path, |path| trace.read(path, name, seed), |replay| replay.hash)?;
+                self.note("service", name, "trace_format", replay.format.name());
+                self.note("service", name, "trace_rows", rows(&replay.trace));
+                Some(ArrivalPlan::Trace(replay.trace))
             }
         }
+    }
+
+    /// True where what is asked of a trace can be asked of any; else complains.
+    fn trace_is_sound(&mut self, name: &str, trace: &TraceSection) -> bool {
+        let (format, file) = trace.file();
+        let at = |key| ["service", name, "arrivals", "trace", format, key];
+        let columns = match (&file.columns, trace) {
+            (None, TraceSection::Csv(_)) => {
+                let help =
+                    "such as columns = { time = \"arrived\", unit = \"s\", prompt = \"input\", output = \"output\" }";
+                let path = ["service", name, "arrivals", "trace", format];
+                self.refuse(&path, "needs `columns` that say which column is what", help.to_owned());
+                false
+            }
+            (Some(_), trace) if !matches!(trace, TraceSection::Csv(_)) => {
+                let help = format!("take `columns` out, or write `csv` instead of `{format}`");
+                self.refuse(&at("columns"), "is for `csv` only: the other formats have their own", help);
+                false
+            }
+            (Some(columns), _) if !ColumnMap::knows_unit(&columns.unit) => {
+                let path = ["service", name, "arrivals", "trace", format, "columns", "unit"];
+                let help = "use \"s\", \"ms\", \"us\", \"ns\", or \"date\" for a date and time of day".to_owned();
+                self.refuse(&path, format!("is {:?}, no unit of time", columns.unit), help);
+                false
+            }
+            _ => true,
+        };
+        let fine = [
+            columns,
+            file.speed.as_f64() > 0.0 || self.no(&at("speed"), "must be above zero"),
+            file.share.as_f64() > 0.0 || self.no(&at("share"), "must be above zero"),
+            file.length.is_none_or(|length| length > Span::ZERO) || self.no(&at("length"), "must be above zero"),
+            file.rate.is_none_or(|rate| self.is_a_rate(&at("rate"), rate, FASTEST_ARRIVALS)),
+        ];
+        !fine.contains(&false)
     }
 
     /// Key-value capacity of a replica: as given, for measured replicas whose weights lie elsewhere too, else what memory
@@ -368,6 +409,13 @@ fn deployment<'a>(section: &'a ServiceSection, cluster: &'a ClusterPlan, model: 
         model_name: sheet_name(&section.model),
         model,
     }
+}
+
+/// How many rows of a trace were read, kept and dropped, and why.
+fn rows(trace: &RequestTrace) -> String {
+    let dropped = trace.dropped.reasons().into_iter().filter(|(_, count)| *count > 0);
+    let reasons: String = dropped.map(|(reason, count)| format!(", {count} {reason}")).collect();
+    format!("{} read = {} kept + {} dropped{reasons}", trace.rows_read, trace.kept, trace.dropped.total())
 }
 
 fn tick(policy: ScalePolicy, header: &Header) -> Span {
