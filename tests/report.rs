@@ -97,7 +97,7 @@ fn the_first_rows_of_the_power_timeline() {
 
 #[test]
 fn columns_are_unique_and_end_in_a_known_unit() {
-    const PLAIN: [&str; 24] = [
+    const PLAIN: [&str; 25] = [
         "subject",
         "metric",
         "value",
@@ -122,6 +122,7 @@ fn columns_are_unique_and_end_in_a_known_unit() {
         "nodes",
         "detail",
         "research_multiplier",
+        "step_time_factor",
     ];
     const UNITS: [&str; 16] = [
         "_s",
