@@ -237,7 +237,7 @@ proptest! {
             site = "home"
             node = "dgx-h100"
             nodes = {nodes}
-            domains = {{ rack = 2, row = 4 }}
+            domains = {{ rack = 2, power_unit = 4 }}
             failures = {{ exponential = {{ rate = "20 /d" }} }}
             power = {{ {gpu}{rows}network = {{ share = "3 %" }} }}
             [training.run]

@@ -62,6 +62,25 @@ fn bad_arguments_exit_with_2() {
 }
 
 #[test]
+fn goals_that_cannot_be_met_are_said_before_anything_is_written() {
+    let case = "scenarios/validate/rsc1-rate.toml";
+    for (arguments, words) in [
+        (&["--replications", "5", "--until", "ettr=0.1"][..], "--until needs a range to stop in"),
+        (&["--replications", "5..9"], "--replications with a range needs --until"),
+        (&["--replications", "9..5", "--until", "ettr=0.1"], "9 is more than 5"),
+        (&["--replications", "2..3", "--until", "etr=0.1"], "--until etr=0.1: no figure of rsc1-rate is named so"),
+        (&["--replications", "2..3", "--until", "ettr"], "expected METRIC=HALF_WIDTH"),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let out = folder.path().join("out");
+        let output = tollway(&[&["run", case, "--out", out.to_str().unwrap()], arguments].concat());
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
+        assert!(stderr(&output).contains(words), "{}", stderr(&output));
+        assert!(!out.exists(), "{arguments:?}");
+    }
+}
+
+#[test]
 fn list_names_every_kind_with_its_source() {
     let all = stdout(&tollway(&["list"]));
     for kind in tollway::scenario::LISTS {

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 use tollway::evidence::{self, CASES, Standing, facts};
-use tollway::{scenario, simulate};
+use tollway::scenario;
 
 /// Ids of a table of published facts, where it lies next to the checkout.
 fn given(file: &str) -> Option<BTreeSet<String>> {
@@ -46,7 +46,7 @@ fn what_is_called_reproduced_has_a_case_that_simulates_it() {
 fn every_case_lies_in_its_band() {
     for case in CASES {
         let scenario = scenario::parse(case.name, case.text).expect("a published case is sound");
-        let findings = evidence::compare(&scenario, &simulate(&scenario, |_| ()).accounts);
+        let findings = evidence::replay(&scenario);
         assert!(!findings.is_empty(), "{} publishes nothing", case.name);
         for finding in findings {
             assert!(finding.passes(), "{}: {finding:?}", case.name);

@@ -299,6 +299,64 @@ fn price_and_carbon_that_change_every_hour() {
     );
 }
 
+/// Price and carbon of hour n: $0.1 x n and 100 g x n a kilowatt-hour. A bucket pays the hours in which it was spent.
+#[test]
+fn what_a_failure_costs_depends_on_the_hour() {
+    let hours = || (1..=10).map(|n| f64::from(n) * 100.0);
+    let given = Given { prices: hours().collect(), direct: hours().collect(), lca: hours().collect(), zone: None };
+    let tariff = PriceSeries {
+        path: String::new(),
+        column: String::new(),
+        unit: PriceUnit::UsdPerMwh,
+        usd_per_unit: Ratio::new(1.0),
+    };
+    let water = LitresPerKwh::from_micro(4_520_000);
+    let grid = CarbonSeries { path: String::new(), direct: String::new(), lca: None, water };
+    let start = "2026-01-01T00:00:00Z".parse().expect("an instant");
+    let market = Market::compile(start, 10, &TariffSheet::Series(tariff), &GridSheet::Series(grid), &given);
+    let mut book = Book::new(ten_hours());
+    let draw = |watts| Draw::new(8, Watts::new(watts), Watts::new(250));
+    // At the meter, PUE 1.2: 12 kW while it trains, 6 kW while it does not. The first and the last hour are kept, the second and half
+    // of the third are done again; half an hour to know, one to restart.
+    book.spend(Use::Productive, hour(0), hour(1), draw(1_000));
+    let half_past_two = hour(2) + Span::MINUTE * 30;
+    book.spend(Use::Recomputed, hour(1), half_past_two, draw(1_000));
+    book.spend(Use::Detect, half_past_two, hour(3), draw(375));
+    book.spend(Use::Restart, hour(3), hour(4), draw(375));
+    book.spend(Use::Productive, hour(4), hour(5), draw(1_000));
+    let facts = Facts::Job(JobFacts { interruptions: 1, ..job_facts(1.0) });
+    let job = Tenant { subject: "training.pretrain".to_owned(), cluster: Some(0), site: 0, book, facts };
+    let site = SitePlan { market, ..hall() };
+    let accounts = close(start, ten_hours(), &[site], &[cluster(owned())], vec![job]);
+    // kWh, energy bill and kg: 12 kW x hours at 0.1 n; 8 GPUs hold $12 an hour.
+    let expected = [
+        (Use::Productive, 24.0, 12.0 * 0.1 + 12.0 * 0.5, 2.0),
+        (Use::Recomputed, 18.0, 12.0 * 0.2 + 6.0 * 0.3, 1.5),
+        (Use::Detect, 3.0, 3.0 * 0.3, 0.5),
+        (Use::Restart, 6.0, 6.0 * 0.4, 1.0),
+    ];
+    let buckets = accounts.buckets(0);
+    assert_eq!(buckets.len(), expected.len());
+    for (bucket, (what, energy, charged, hours)) in buckets.iter().zip(expected) {
+        assert_eq!(bucket.what, what);
+        assert!((bucket.sum.energy.kwh() - energy).abs() < 1e-9, "{what:?}: {} kWh", bucket.sum.energy.kwh());
+        assert!((bucket.sum.carbon.kg() - charged).abs() < 1e-6, "{what:?}: {} kg", bucket.sum.carbon.kg());
+        let cost = bucket.sum.cost.as_f64();
+        assert!((cost - charged - 12.0 * hours).abs() < 1e-6, "{what:?}: ${cost}");
+    }
+    let lost = 4.2 + 0.9 + 2.4;
+    expect_figures(
+        &accounts,
+        &[
+            ("training.pretrain", "lost_gpu_hours", "", 24.0),
+            ("training.pretrain", "lost_energy", "B4", 27.0),
+            ("training.pretrain", "lost_cost", "B4", lost + 36.0),
+            ("training.pretrain", "lost_carbon", "B4", lost),
+            ("training.pretrain", "cost_per_interruption", "B4", lost + 36.0),
+        ],
+    );
+}
+
 /// A contract of 36 kW at 0 g in the first two hours, in which the hall draws 17.76 kW, and none after.
 #[test]
 fn the_market_ledger_stands_beside_the_location_ledger() {
@@ -507,6 +565,12 @@ proptest! {
                 prop_assert!(narrow.energy <= wide.energy && narrow.carbon <= wide.carbon && narrow.time <= wide.time);
             }
             tenants += *sums.within(Boundary::B4);
+            let mut buckets = Sum::default();
+            for bucket in accounts.buckets(index) {
+                prop_assert_eq!(bucket.sum.time, accounts.tenants()[index].book.spent(bucket.what).time);
+                buckets += bucket.sum;
+            }
+            prop_assert_eq!(buckets, *sums.within(Boundary::B4));
         }
         prop_assert_eq!((0..6).map(|index| accounts.tenant(index).within(Boundary::B3).energy.pico()).sum::<u128>(), spent);
         let mut given = tenants;

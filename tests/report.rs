@@ -97,7 +97,9 @@ fn the_first_rows_of_the_power_timeline() {
 
 #[test]
 fn columns_are_unique_and_end_in_a_known_unit() {
-    const PLAIN: [&str; 25] = [
+    const PLAIN: [&str; 27] = [
+        "bucket",
+        "ml_goodput",
         "subject",
         "metric",
         "value",
@@ -224,12 +226,31 @@ fn interruptions_are_the_failure_rows() {
 }
 
 #[test]
+fn buckets_add_up_to_the_meters_and_bear_googles_names() {
+    with_results(|dir| {
+        let (buckets, summary) = (rows(dir, "buckets.csv"), rows(dir, "summary.csv"));
+        for (column, metric) in
+            [("gpu_h", "gpu_hours"), ("energy_kwh", "energy"), ("cost_usd", "cost"), ("water_l", "water")]
+        {
+            let placed = buckets.iter().filter(|row| !row["subject"].starts_with("device."));
+            let sum: f64 = placed.map(|row| number(row, column)).sum();
+            let figure =
+                summary.iter().find(|row| row["subject"] == "total" && row["metric"] == metric).expect("a figure");
+            assert!((sum - number(figure, "value")).abs() < 1e-6, "{column}: {sum} against {}", figure["value"]);
+        }
+        let name =
+            |bucket: &str| buckets.iter().find(|row| row["bucket"] == bucket).expect("a bucket")["ml_goodput"].clone();
+        assert_eq!((name("productive"), name("spare")), ("GOODPUT".to_owned(), String::new()));
+    });
+}
+
+#[test]
 fn the_data_package_describes_every_column() {
     with_results(|dir| {
         let text = std::fs::read_to_string(dir.join("datapackage.json")).expect("a file");
         let package: serde_json::Value = serde_json::from_str(&text).expect("JSON");
         let resources = package["resources"].as_array().expect("resources");
-        assert_eq!(resources.len(), 9);
+        assert_eq!(resources.len(), 10);
         for resource in resources {
             let file = resource["path"].as_str().expect("a path");
             let mut reader = csv::Reader::from_path(dir.join(file)).expect("a file");
@@ -252,7 +273,7 @@ fn the_same_inputs_give_the_same_bytes() {
                 assert_eq!(read(one), read(two), "{}", name.display());
                 files += 1;
             }
-            assert_eq!(files, 12);
+            assert_eq!(files, 13);
         });
     });
 }

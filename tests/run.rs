@@ -301,3 +301,29 @@ fn replications_spread_around_their_mean_and_are_the_same_bytes_on_any_number_of
     assert_eq!(figure(&out, "training.llama3", "interruptions"), of_the_first, "replication 0 is the ordinary run");
     assert!(!out.join("replications.csv").exists());
 }
+
+#[test]
+fn replications_stop_when_the_interval_is_narrow_enough_on_any_number_of_threads() {
+    let case = "scenarios/validate/llama3-405b-54d.toml";
+    let on = |range: &str, goal: &str, threads: &str| {
+        let folder = results();
+        let out = folder.path().join("out");
+        let (path, threads) = (out.to_str().expect("UTF-8"), ["--threads", threads]);
+        let arguments = ["run", case, "--replications", range, "--until", goal, "--out", path];
+        let printed = run(&[&arguments[..], &threads].concat());
+        let mean = |row: &BTreeMap<String, String>| row["metric"] == "interruptions";
+        let row = rows(&out.join("replications.csv")).into_iter().find(mean).expect("the row");
+        (contents(&out), row, printed)
+    };
+    // sd 20.5 a run: a half-width of 5 takes about (1.96 x 20.5 / 5)^2 = 65 runs, and more at the first estimate than at the last.
+    let (one, row, printed) = on("10..400", "interruptions=5", "1");
+    let (two, ..) = on("10..400", "interruptions=5", "2");
+    assert!(one == two, "the number of replications depends on that of threads");
+    let cell = |name: &str| row[name].parse::<f64>().expect("a number");
+    assert!((30.0..150.0).contains(&cell("n")), "{row:?}");
+    assert!((cell("ci95_high") - cell("ci95_low")) / 2.0 <= 5.0, "{row:?}");
+    assert!(printed.contains("interruptions=5: reached after"), "{printed}");
+    let (.., row, printed) = on("4..6", "training.llama3/interruptions=0.1%", "2");
+    assert_eq!(row["n"], "6");
+    assert!(printed.contains("interruptions=0.1%: not reached after 6 of at most 6"), "{printed}");
+}

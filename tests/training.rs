@@ -3,29 +3,29 @@
 use std::collections::VecDeque;
 use tollway::catalog::{GPUS, ModelSheet, NODES, find};
 use tollway::engine::{self, Control, Process, Seed};
-use tollway::fault::{FailureLaw, InitialAge};
+use tollway::fault::{FailureLaw, FaultPlan, InitialAge};
 use tollway::ledger::{Book, EventKind, Grid, JobFacts, Use};
 use tollway::power::{NodePower, Priority};
 use tollway::training::{
     Checkpoint, CheckpointError, Every, FailureClock, Job, JobPlan, Planned, Progress, Recovery, Schedule, Spares,
-    StepTime, Survives,
+    StepTime,
 };
 use tollway::units::{Bytes, BytesPerSecond, PerSecond, Ratio, Share, SimTime, Span, Tokens};
-use tollway::world::NodeSet;
+use tollway::world::{Domain, NodeSet};
 
 /// Unexpected interruptions of Llama 3, for each of 2,048 nodes and day: 419 in 54 days.
 const LLAMA3: f64 = 419.0 / (2_048.0 * 54.0);
 
-fn minutes(minutes: f64) -> Span {
+pub(crate) fn minutes(minutes: f64) -> Span {
     Span::from_secs_f64(minutes * 60.0)
 }
 
-fn days(days: f64) -> Span {
+pub(crate) fn days(days: f64) -> Span {
     Span::from_secs_f64(days * 86_400.0)
 }
 
 /// A job of `ideal` length on H100 nodes that never fails, without spares or checkpoints; repairs in place.
-fn plan(nodes: u32, ideal: Span) -> JobPlan {
+pub(crate) fn plan(nodes: u32, ideal: Span) -> JobPlan {
     let node = find(NODES, "dgx-h100").expect("in the catalog");
     let gpu = find(GPUS, "h100-sxm").expect("in the catalog");
     JobPlan {
@@ -45,7 +45,7 @@ fn plan(nodes: u32, ideal: Span) -> JobPlan {
         levels: Vec::new(),
         power_priority: Priority::Low,
         swing: [gpu.tdp, gpu.tdp],
-        failures: FailureLaw::None,
+        failures: FailureLaw::None.into(),
         tokens: Tokens::new(2_000_000_000_000),
         progress: Progress::Ideal(ideal),
         submit: Span::ZERO,
@@ -58,29 +58,30 @@ fn plan(nodes: u32, ideal: Span) -> JobPlan {
     }
 }
 
-fn exponential(per_node_day: f64) -> FailureLaw {
-    FailureLaw::Weibull { rate: PerSecond::per_day(per_node_day), shape: 1.0, initial_age: InitialAge::Stationary }
+pub(crate) fn exponential(per_node_day: f64) -> FaultPlan {
+    let rate = PerSecond::per_day(per_node_day);
+    FailureLaw::Weibull { rate, shape: 1.0, initial_age: InitialAge::Stationary }.into()
 }
 
 /// A law by which `nodes` nodes together fail every `between`.
-fn failing_every(between: Span, nodes: u32) -> FailureLaw {
+pub(crate) fn failing_every(between: Span, nodes: u32) -> FaultPlan {
     exponential(1.0 / (between.days() * f64::from(nodes)))
 }
 
-fn saving(every: Span, blocking: Span, background: Span) -> Vec<(String, Checkpoint)> {
+pub(crate) fn saving(every: Span, blocking: Span, background: Span) -> Vec<(String, Checkpoint)> {
     let tier = Checkpoint {
         every: Every::Fixed(every),
         blocking,
         background: Some(background),
         bandwidth: BytesPerSecond::new(2e12),
-        survives: Survives::Site,
+        survives: Domain::Site,
         ..Checkpoint::default()
     };
     vec![("remote".into(), tier)]
 }
 
 /// A stall of `length` in one step.
-fn stalling(length: Span, clock: FailureClock) -> Recovery {
+pub(crate) fn stalling(length: Span, clock: FailureClock) -> Recovery {
     Recovery {
         detect: Span::ZERO,
         localise: Span::ZERO,
@@ -113,28 +114,28 @@ impl Control<Job> for Starter {
     }
 }
 
-struct Outcome {
-    book: Book,
-    facts: JobFacts,
+pub(crate) struct Outcome {
+    pub(crate) book: Book,
+    pub(crate) facts: JobFacts,
     starter: Starter,
 }
 
 impl Outcome {
-    fn ettr(&self, horizon: SimTime) -> f64 {
+    pub(crate) fn ettr(&self, horizon: SimTime) -> f64 {
         let end = self.facts.finished.unwrap_or(horizon);
         self.facts.ideal.as_secs_f64() / end.since(SimTime::ZERO).as_secs_f64()
     }
 
-    fn gpu_nanos(&self, what: Use) -> u128 {
+    pub(crate) fn gpu_nanos(&self, what: Use) -> u128 {
         self.book.spent(what).time.nanos()
     }
 
-    fn rows(&self, kind: EventKind) -> usize {
+    pub(crate) fn rows(&self, kind: EventKind) -> usize {
         self.book.events().iter().filter(|event| event.kind == kind).count()
     }
 }
 
-fn run(plan: JobPlan, seed: u64, horizon: Span) -> Outcome {
+pub(crate) fn run(plan: JobPlan, seed: u64, horizon: Span) -> Outcome {
     let horizon = SimTime::ZERO + horizon;
     let granted = plan.granted_nodes();
     let mut jobs = [Job::new(plan, Seed { seed, replication: 0 }, Grid { horizon, bin: Span::HOUR })];
@@ -146,7 +147,7 @@ fn run(plan: JobPlan, seed: u64, horizon: Span) -> Outcome {
 }
 
 /// Mean and standard error of the ETTR over `seeds` runs that never finish.
-fn mean_ettr(plan: &JobPlan, seeds: u64, horizon: Span) -> (f64, f64) {
+pub(crate) fn mean_ettr(plan: &JobPlan, seeds: u64, horizon: Span) -> (f64, f64) {
     let runs: Vec<f64> =
         (0..seeds).map(|seed| run(plan.clone(), seed, horizon).ettr(SimTime::ZERO + horizon)).collect();
     let count = seeds as f64;
@@ -210,7 +211,7 @@ fn bins_hold_each_hour_of_training_and_of_saving_exactly() {
 }
 
 /// Renewal theory, exact for exponential failures on the wall clock (models/training.md section 7).
-fn renewal(m: f64, t: f64, d: f64, r: f64) -> f64 {
+pub(crate) fn renewal(m: f64, t: f64, d: f64, r: f64) -> f64 {
     t / (m * libm::exp(r / m) * (libm::exp((t + d) / m) - 1.0))
 }
 
@@ -299,7 +300,7 @@ fn other_seeds_give_other_failures_and_the_same_seed_the_same() {
 }
 
 /// Failures as rows say them.
-fn failure_rows(outcome: &Outcome) -> VecDeque<(SimTime, String)> {
+pub(crate) fn failure_rows(outcome: &Outcome) -> VecDeque<(SimTime, String)> {
     let failures = outcome.book.events().iter().filter(|event| event.kind == EventKind::Failure);
     failures.map(|event| (event.at, event.nodes.clone())).collect()
 }
@@ -327,7 +328,8 @@ fn every_gpu_nanosecond_lies_in_one_use() {
             rate: PerSecond::per_day(0.2),
             shape: 0.7,
             initial_age: InitialAge::Stationary,
-        },
+        }
+        .into(),
         checkpoint: saving(minutes(13.0), Span::from_secs(7), minutes(3.0)),
         recovery: Recovery {
             detect: minutes(1.0),
@@ -490,7 +492,7 @@ fn auto_takes_the_daly_optimum_of_all_nodes() {
         minutes(20.0),
         "no save begins before the last is written"
     );
-    plan.failures = FailureLaw::None;
+    plan.failures = FailureLaw::None.into();
     assert_eq!(Schedule::new(&plan).expect("one tier").every(), Span::ZERO, "nothing breaks, nothing is saved");
 }
 
@@ -527,7 +529,7 @@ fn tiers(memory: bool) -> Vec<(String, Checkpoint)> {
     tiers[0].1.restore = Some(minutes(10.0));
     if memory {
         let (_, mut peer) = saving(Span::MINUTE, Span::ZERO, Span::from_secs(3)).remove(0);
-        (peer.restore, peer.survives) = (Some(Span::from_secs(20)), Survives::Node);
+        (peer.restore, peer.survives) = (Some(Span::from_secs(20)), Domain::Node);
         tiers.push(("memory".into(), peer));
     }
     tiers
@@ -568,7 +570,7 @@ fn a_copy_in_memory_shortens_lost_work_and_reload_and_nothing_else() {
         assert!(share > 0.0005 && share <= 2.0 / 1_800.0, "only the remote tier stops the job: {share}");
     }
     assert!(memory.gpu_nanos(Use::Recomputed) * 10 < remote.gpu_nanos(Use::Recomputed));
-    assert!(memory.gpu_nanos(Use::Restart) < remote.gpu_nanos(Use::Restart));
+    assert!(memory.gpu_nanos(Use::Reload) * 2 < remote.gpu_nanos(Use::Reload));
     assert!(memory.gpu_nanos(Use::Productive) > remote.gpu_nanos(Use::Productive));
     for outcome in [remote, memory] {
         let total: u128 = Use::ALL.iter().map(|&what| outcome.gpu_nanos(what)).sum();

@@ -3,6 +3,7 @@
 mod check;
 mod interrupt;
 mod run;
+mod shards;
 mod sweep;
 mod usage;
 mod validate;

@@ -7,10 +7,10 @@ use std::num::{NonZeroU64, NonZeroUsize};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use tollway::engine::RunStats;
-use tollway::ledger::{Accounts, Count, Replications};
+use tollway::ledger::{Accounts, Count, Goal, Replications};
 use tollway::report::{self, InputFile, Manifest, Note, RunRecord};
 use tollway::scenario::{self, Scenario};
-use tollway::{Outcome, Replicated, replicate, simulate};
+use tollway::{Outcome, Replicated, Stopping, replicate_until, simulate};
 
 /// What to run and where to.
 #[derive(Debug, Args)]
@@ -30,26 +30,79 @@ pub(crate) struct RunArguments {
     /// Threads; all cores by default. The results are the same on any number.
     #[arg(long, value_name = "N")]
     threads: Option<NonZeroUsize>,
-    /// Run so many replications, each with chance of its own, and write how each figure varies to replications.csv.
-    #[arg(long, value_name = "N", default_value = "1")]
-    replications: NonZeroU64,
+    /// Run so many replications, each with chance of its own, and write how each figure varies to replications.csv; with --until,
+    /// at least and at most so many.
+    #[arg(long, value_name = "N or MIN..MAX", default_value = "1")]
+    replications: Replicate,
+    /// Go on until the 95 % interval of a figure's mean is that narrow to each side, such as ettr=0.005 or
+    /// training.pretrain/cost@B4=0.5%; may be repeated.
+    #[arg(long, value_name = "METRIC=HALF_WIDTH")]
+    until: Vec<Goal>,
     /// Print the summary as one JSON object instead of the table.
     #[arg(long)]
     json: bool,
 }
 
+/// How many replications: `20`, or `20..400`.
+#[derive(Debug, Clone, Copy)]
+struct Replicate {
+    min: NonZeroU64,
+    max: NonZeroU64,
+}
+
+impl std::str::FromStr for Replicate {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Replicate, String> {
+        let (min, max) = text.split_once("..").unwrap_or((text, text));
+        let count = |text: &str| {
+            text.trim()
+                .parse()
+                .map_err(|_| format!("expected a number above zero or a range such as 20..400, found {text:?}"))
+        };
+        let range = Replicate { min: count(min)?, max: count(max)? };
+        if range.min > range.max {
+            return Err(format!("{} is more than {}: write the smaller number first", range.min, range.max));
+        }
+        Ok(range)
+    }
+}
+
+impl RunArguments {
+    /// When enough replications have run, or what contradicts itself.
+    fn stopping(&self) -> Result<Stopping, &'static str> {
+        let Replicate { min, max } = self.replications;
+        match (min == max, self.until.is_empty()) {
+            (true, false) => Err("--until needs a range to stop in, such as --replications 20..400"),
+            (false, true) => Err("--replications with a range needs --until, such as --until ettr=0.005"),
+            _ => Ok(Stopping { min, max, goals: self.until.clone() }),
+        }
+    }
+}
+
 /// Runs each scenario in turn.
 pub(crate) fn run(arguments: &RunArguments) -> u8 {
+    let stopping = match arguments.stopping() {
+        Ok(stopping) => stopping,
+        Err(words) => {
+            eprintln!("error: {words}");
+            return BAD_INPUT;
+        }
+    };
     if arguments.out.is_some() && arguments.files.len() > 1 {
         eprintln!("error: --out names one folder and there are {} scenarios", arguments.files.len());
         return BAD_INPUT;
     }
     let threads = arguments.threads.map_or(0, NonZeroUsize::get);
     rayon::ThreadPoolBuilder::new().num_threads(threads).build_global().expect("no pool was built before");
-    arguments.files.iter().map(|file| run_one(file, arguments)).find(|&outcome| outcome != DONE).unwrap_or(DONE)
+    arguments
+        .files
+        .iter()
+        .map(|file| run_one(file, arguments, &stopping))
+        .find(|&outcome| outcome != DONE)
+        .unwrap_or(DONE)
 }
 
-fn run_one(file: &Path, arguments: &RunArguments) -> u8 {
+fn run_one(file: &Path, arguments: &RunArguments, stopping: &Stopping) -> u8 {
     let mut sets = arguments.sets.clone();
     sets.extend(arguments.seed.map(|seed| format!("seed={seed}")));
     let scenario = match scenario::load(file, &sets) {
@@ -61,22 +114,36 @@ fn run_one(file: &Path, arguments: &RunArguments) -> u8 {
         eprintln!("error: {error}");
         return BAD_INPUT;
     }
-    let (accounts, written) = match arguments.replications.get() {
-        1 => {
-            let (outcome, record) = timed(&scenario);
-            let manifest = manifest(&scenario);
-            let written = report::write(&out, &outcome.accounts, scenario.step, &manifest, &record);
-            (outcome.accounts, written)
+    let mut note = String::new();
+    let (accounts, written) = if stopping.max == NonZeroU64::MIN {
+        let (outcome, record) = timed(&scenario);
+        let written = report::write(&out, &outcome.accounts, scenario.step, &manifest(&scenario), &record);
+        (outcome.accounts, written)
+    } else {
+        let (outcome, record) = match timed_replications(&scenario, stopping) {
+            Ok(replicated) => replicated,
+            Err(goal) => {
+                eprintln!("error: --until {goal}: no figure of {} is named so; summary.csv lists them", scenario.name);
+                return BAD_INPUT;
+            }
+        };
+        let Replicated { accounts, replications, .. } = outcome;
+        let mut manifest = manifest(&scenario);
+        let mut tell = |key: &str, value| {
+            manifest.notes.push(Note { subject: "total".to_owned(), key: key.to_owned(), value });
+        };
+        let count = replications.count();
+        tell("replications", count.to_string());
+        note = format!("This is replication 0 of {count}; replications.csv says how each figure varies over them.\n");
+        for goal in &stopping.goals {
+            let reached = replications.excess(goal).is_some_and(|excess| excess <= 1.0);
+            let words = if reached { "reached" } else { "not reached" };
+            tell("until", format!("{goal} {words}"));
+            note.push_str(&format!("{goal}: {words} after {count} of at most {} replications.\n", stopping.max));
         }
-        count => {
-            let (outcome, record) = timed_replications(&scenario, arguments.replications);
-            let mut manifest = manifest(&scenario);
-            let value = count.to_string();
-            manifest.notes.push(Note { subject: "total".to_owned(), key: "replications".to_owned(), value });
-            let Replicated { accounts, replications, .. } = outcome;
-            let written = report::write_replicated(&out, &accounts, &replications, scenario.step, &manifest, &record);
-            (accounts, written)
-        }
+        note.push('\n');
+        let written = report::write_replicated(&out, &accounts, &replications, scenario.step, &manifest, &record);
+        (accounts, written)
     };
     if let Err(error) = written {
         eprintln!("error: {error}");
@@ -85,12 +152,6 @@ fn run_one(file: &Path, arguments: &RunArguments) -> u8 {
     if arguments.json {
         return print(&report::json(&accounts));
     }
-    let note = match arguments.replications.get() {
-        1 => String::new(),
-        count => {
-            format!("This is replication 0 of {count}; replications.csv says how each figure varies over them.\n\n")
-        }
-    };
     print(&format!("{}\n{note}Results: {}\n", report::table(&accounts, &models(&scenario)), out.display()))
 }
 
@@ -108,18 +169,19 @@ fn timed(scenario: &Scenario) -> (Outcome, RunRecord) {
     (outcome, record)
 }
 
-/// Runs `count` replications under a progress bar that counts them, and with a clock.
+/// Runs replications under a progress bar that counts them, and with a clock; else the goal whose figure does not exist.
 #[expect(clippy::disallowed_methods, reason = "the run record is the one place for wall-clock facts")]
-fn timed_replications(scenario: &Scenario, count: NonZeroU64) -> (Replicated, RunRecord) {
+fn timed_replications(scenario: &Scenario, stopping: &Stopping) -> Result<(Replicated, RunRecord), Goal> {
     let began = Instant::now();
-    let bar = ProgressBar::new(count.get());
+    let bar = ProgressBar::new(stopping.max.get());
     let style = ProgressStyle::with_template("{msg} {wide_bar} {pos} of {len}, {eta} left");
     bar.set_style(style.expect("the template is ours"));
     bar.set_message(scenario.name.clone());
-    let outcome = replicate(scenario, count, || bar.inc(1));
+    let outcome = replicate_until(scenario, stopping, || bar.inc(1));
     bar.finish_and_clear();
+    let outcome = outcome?;
     let record = record(began.elapsed(), outcome.stats, requests_of_all(&outcome.replications));
-    (outcome, record)
+    Ok((outcome, record))
 }
 
 /// Wall-clock facts of what took `elapsed`.

@@ -1,6 +1,7 @@
 //! `tollway sweep`: check every cell, run, write, print.
 
 use super::run::{input, record, requests_of_all};
+use super::shards::{self, Step};
 use super::{BAD_INPUT, INCOMPLETE, OUR_FAULT, OWN_UP, interrupt, print};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -16,10 +17,29 @@ use tollway::sweep::{Axis, Pick, Plan, Results, Store, StoreError, SweepError, V
 
 /// What to sweep and where to.
 #[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub(crate) struct SweepArguments {
+    #[command(subcommand)]
+    step: Option<Step>,
+    #[command(flatten)]
+    swept: Swept,
+    /// Write the results to this folder instead of output/<file's name>-sweep.
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Threads; all cores by default. The results are the same on any number.
+    #[arg(long, value_name = "N")]
+    threads: Option<NonZeroUsize>,
+    /// Check all cells, print them with an estimate of the time, and run nothing but one run to measure.
+    #[arg(long)]
+    dry_run: bool,
+}
+
+/// What to sweep.
+#[derive(Debug, Args)]
+pub(super) struct Swept {
     /// A sweep file, or a scenario.
-    #[arg(value_name = "FILE")]
-    file: PathBuf,
+    #[arg(required = true, value_name = "FILE")]
+    file: Option<PathBuf>,
     /// Vary a value over a list, path=a,b,c, or a range with both ends, path=1..7/4; may be repeated.
     #[arg(long, value_name = "PATH=VALUES")]
     vary: Vec<String>,
@@ -32,21 +52,25 @@ pub(crate) struct SweepArguments {
     /// Compare with the cell that has this value; by default the first of each axis. May be repeated, once an axis.
     #[arg(long, value_name = "PATH=VALUE")]
     baseline: Vec<String>,
-    /// Write the results to this folder instead of output/<file's name>-sweep.
-    #[arg(long, value_name = "DIR")]
-    out: Option<PathBuf>,
-    /// Threads; all cores by default. The results are the same on any number.
-    #[arg(long, value_name = "N")]
-    threads: Option<NonZeroUsize>,
-    /// Check all cells, print them with an estimate of the time, and run nothing but one run to measure.
-    #[arg(long)]
-    dry_run: bool,
+}
+
+impl Swept {
+    /// The sweep file or scenario.
+    fn file(&self) -> &Path {
+        self.file.as_deref().expect("it is required where no step is named")
+    }
+
+    /// Name of the sweep.
+    pub(super) fn name(&self) -> String {
+        self.file().file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned())
+    }
 }
 
 /// Runs a sweep.
 pub(crate) fn sweep(arguments: &SweepArguments) -> u8 {
     // While runs may fail alone a panic of our own is as silent as theirs.
-    std::panic::catch_unwind(|| all(arguments)).unwrap_or_else(|_| {
+    let sweep = || arguments.step.as_ref().map_or_else(|| all(arguments), shards::step);
+    std::panic::catch_unwind(sweep).unwrap_or_else(|_| {
         eprintln!("error: the sweep ended with an internal error. {OWN_UP}");
         OUR_FAULT
     })
@@ -55,7 +79,7 @@ pub(crate) fn sweep(arguments: &SweepArguments) -> u8 {
 fn all(arguments: &SweepArguments) -> u8 {
     let threads = arguments.threads.map_or(0, NonZeroUsize::get);
     rayon::ThreadPoolBuilder::new().num_threads(threads).build_global().expect("no pool was built before");
-    let plan = match plan(arguments) {
+    let plan = match plan(&arguments.swept) {
         Ok(plan) => plan,
         Err(errors) => {
             let words: Vec<String> = errors.iter().map(SweepError::to_string).collect();
@@ -63,7 +87,7 @@ fn all(arguments: &SweepArguments) -> u8 {
             return BAD_INPUT;
         }
     };
-    let name = arguments.file.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned());
+    let name = arguments.swept.name();
     let out = arguments.out.clone().unwrap_or_else(|| Path::new("output").join(format!("{name}-sweep")));
     if let Err(error) = report::check(&out) {
         eprintln!("error: {error}");
@@ -100,9 +124,9 @@ fn refuse(error: &StoreError) -> u8 {
 }
 
 /// The checked sweep; the command line adds axes and changes to those of the file and wins over it.
-fn plan(arguments: &SweepArguments) -> Result<Plan, Vec<SweepError>> {
+pub(super) fn plan(arguments: &Swept) -> Result<Plan, Vec<SweepError>> {
     let words = |words| vec![SweepError::Sweep(words)];
-    let mut swept = read(&arguments.file).map_err(|error| vec![error])?;
+    let mut swept = read(arguments.file()).map_err(|error| vec![error])?;
     let varied = arguments.vary.iter().map(|vary| Vary::parse(vary)).collect::<Result<Vec<_>, _>>().map_err(words)?;
     swept.varies.retain(|vary| varied.iter().all(|other| other.path != vary.path));
     swept.varies.extend(varied);
@@ -141,7 +165,7 @@ fn dry_run(plan: &Plan, store: &Store, out: &Path) -> String {
 }
 
 /// How many runs, and how many of them are on record.
-fn size(plan: &Plan, known: u64) -> String {
+pub(super) fn size(plan: &Plan, known: u64) -> String {
     let known = match known {
         0 => String::new(),
         known => format!(", {known} of them on record"),
@@ -150,7 +174,7 @@ fn size(plan: &Plan, known: u64) -> String {
 }
 
 /// What a sweep gave now, and how many of its runs were on record before.
-struct Ran {
+pub(super) struct Ran {
     results: Results,
     record: RunRecord,
     known: u64,
@@ -158,7 +182,7 @@ struct Ran {
 
 /// Runs what is not on record, under a progress bar that only a terminal sees.
 #[expect(clippy::disallowed_methods, reason = "the run record is the one place for wall-clock facts")]
-fn run(plan: &Plan, store: &Arc<Store>, name: &str) -> Result<Ran, StoreError> {
+pub(super) fn run(plan: &Plan, store: &Arc<Store>, name: &str) -> Result<Ran, StoreError> {
     let began = Instant::now();
     let known = plan.on_record(store);
     let bar = ProgressBar::new(plan.runs() - known);
@@ -178,7 +202,7 @@ fn run(plan: &Plan, store: &Arc<Store>, name: &str) -> Result<Ran, StoreError> {
 }
 
 /// Writes the results and says where.
-fn write(plan: &Plan, Ran { results, record, known }: &Ran, name: &str, out: &Path) -> u8 {
+pub(super) fn write(plan: &Plan, Ran { results, record, known }: &Ran, name: &str, out: &Path) -> u8 {
     let writing = interrupt::not_now();
     let written = report::write_sweep(out, &plan.tables(results), &manifest(plan, name), record);
     // The program ends soon: an interruption has nothing left to stop.

@@ -2,7 +2,8 @@
 
 use super::{BAD_INPUT, DONE, OUTSIDE, print};
 use tollway::evidence::{self, CASES, Case, Finding, Standing};
-use tollway::{scenario, simulate};
+use tollway::ledger::Spread;
+use tollway::scenario;
 
 /// Replays the named cases, or all, and prints published, simulated, difference, band and source.
 pub(crate) fn validate(names: &[String]) -> u8 {
@@ -30,7 +31,7 @@ pub(crate) fn validate(names: &[String]) -> u8 {
 fn replay(case: &'static Case) -> impl Iterator<Item = (&'static str, Finding)> {
     let scenario =
         scenario::parse(case.name, case.text).unwrap_or_else(|complaints| panic!("{}: {complaints}", case.name));
-    evidence::compare(&scenario, &simulate(&scenario, |_| ()).accounts).into_iter().map(|finding| (case.name, finding))
+    evidence::replay(&scenario).into_iter().map(|finding| (case.name, finding))
 }
 
 fn table(findings: &[(&str, Finding)]) -> String {
@@ -53,14 +54,28 @@ fn table(findings: &[(&str, Finding)]) -> String {
             &finding.difference_pct().map_or(String::new(), |difference| format!("{difference:+.2} %")),
             &format!("{} %", published.band_pct),
             finding.kind(),
-            &format!("{}{}", if finding.passes() { "" } else { "OUTSIDE ITS BAND: " }, published.source),
+            &format!(
+                "{}{}{}",
+                if finding.passes() { "" } else { "OUTSIDE ITS BAND: " },
+                finding.spread.as_ref().map_or(String::new(), spread),
+                published.source
+            ),
         ]));
     }
     text
 }
 
-/// Six significant digits, plain.
+/// What a mean over replications is made of.
+fn spread(spread: &Spread) -> String {
+    let sd = spread.sd.map_or(String::new(), |sd| format!(", standard deviation {}", figure(sd)));
+    format!("mean of {} replications{sd}; ", spread.n)
+}
+
+/// Six significant digits, plain; as many as fit with an exponent below a thousandth.
 fn figure(value: f64) -> String {
+    if value != 0.0 && value.abs() < 1e-3 {
+        return format!("{value:.3e}");
+    }
     let digits = if value == 0.0 { 0 } else { 5 - libm::floor(libm::log10(value.abs())) as i32 };
     format!("{value:.*}", digits.clamp(0, 6) as usize)
 }

@@ -185,7 +185,7 @@ fn meters(plan: &CappingPlan, clusters: &[(usize, &ClusterPlan)]) -> Vec<Meter> 
     }
     for &(index, cluster) in clusters {
         let kinds = [
-            ("row", cluster.domains.row, cluster.power.row_limit),
+            ("row", cluster.domains.power_unit, cluster.power.row_limit),
             ("rack", cluster.domains.rack, cluster.power.rack_limit),
         ];
         for (kind, size, limit) in kinds {

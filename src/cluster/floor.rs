@@ -25,7 +25,7 @@ pub(super) enum Move {
 impl Floor {
     pub(super) fn new(plan: &ClusterPlan, scheduler: Scheduler) -> Floor {
         Floor {
-            hall: Hall::new(plan.nodes, plan.node.gpus, plan.domains.pod.min(plan.nodes)),
+            hall: Hall::new(plan.nodes, plan.node.gpus, plan.domains.switch.min(plan.nodes)),
             queue: Queue::new(&scheduler),
             running: Running::default(),
             scheduler,

@@ -9,16 +9,20 @@ mod facts;
 pub use cases::{CASES, Case};
 pub use facts::{Fact, Standing, facts};
 
-use crate::ledger::Accounts;
+use crate::ledger::{Accounts, Figure, Replications, Spread};
 use crate::scenario::{Kind, Published, Scenario};
+use crate::{replicate, simulate};
+use std::num::NonZeroU64;
 
 /// One published figure beside the simulated one.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Finding {
     /// The published figure.
     pub published: Published,
-    /// The same figure of the run; `None` where the run has none.
+    /// The same figure of the run, or its mean over replications; `None` where the run has none.
     pub simulated: Option<f64>,
+    /// How it spreads, where it is a mean over replications.
+    pub spread: Option<Spread>,
 }
 
 impl Finding {
@@ -44,6 +48,35 @@ impl Finding {
     }
 }
 
+/// Replays `scenario` and lays what it publishes beside what it gives, as the mean over replications where it says so.
+#[must_use]
+pub fn replay(scenario: &Scenario) -> Vec<Finding> {
+    let most = scenario.published.iter().map(|published| published.replications).max();
+    let count = most.unwrap_or(NonZeroU64::MIN);
+    if count == NonZeroU64::MIN {
+        return compare(scenario, &simulate(scenario, |_| ()).accounts);
+    }
+    let replicated = replicate(scenario, count, || ());
+    let mut findings = compare(scenario, &replicated.accounts);
+    for finding in findings.iter_mut().filter(|finding| finding.published.replications > NonZeroU64::MIN) {
+        finding.spread = spread(&finding.published, &replicated.replications);
+        finding.simulated = finding.spread.map(|spread| spread.mean);
+    }
+    findings
+}
+
+/// How the figure that `published` means spreads over its replications.
+fn spread(published: &Published, replications: &Replications) -> Option<Spread> {
+    let meant = |figure: &Figure| {
+        figure.subject == published.subject
+            && figure.metric == published.metric
+            && figure.boundary.map_or("", |boundary| boundary.name()) == published.boundary
+    };
+    let sample = replications.samples().iter().find(|sample| meant(&sample.figure))?;
+    let values = sample.values.iter().take(published.replications.get() as usize);
+    Spread::of(&values.copied().flatten().collect::<Vec<f64>>())
+}
+
 /// What `scenario` publishes beside what `accounts` say.
 #[must_use]
 pub fn compare(scenario: &Scenario, accounts: &Accounts) -> Vec<Finding> {
@@ -51,6 +84,6 @@ pub fn compare(scenario: &Scenario, accounts: &Accounts) -> Vec<Finding> {
     scenario
         .published
         .iter()
-        .map(|published| Finding { published: published.clone(), simulated: figure(published) })
+        .map(|published| Finding { published: published.clone(), simulated: figure(published), spread: None })
         .collect()
 }

@@ -1,48 +1,66 @@
-//! The failures of the nodes that a job holds: one absolute next-failure time for each, earliest first.
+//! The failures of the nodes that a job holds: one absolute next-failure time for each node and domain, earliest first.
 
-use super::draws::NodeDraws;
-use super::law::FailureLaw;
-use super::lemons::Lemons;
-use super::lifetime::Lifetime;
+use super::burst::{Burst, Fault};
+use super::law::{FailureLaw, InitialAge};
+use super::lives::Lives;
+use super::plan::FaultPlan;
 use crate::engine::{Calendar, Entity, EventKey, Seed};
-use crate::units::SimTime;
+use crate::units::{SimTime, Span};
+use crate::world::{Domain, DomainTree};
 
-/// Class of a failure in event keys; one calendar holds nothing else.
-const FAILURE: u8 = 0;
+/// Class in event keys of a node's own failure; the `i`-th kind of burst has class `i` + 1.
+const OWN: u8 = 0;
+
+/// Class of a node that falls to a burst that began earlier.
+const VICTIM: u8 = u8::MAX;
 
 /// Next failures of a changing set of nodes, on the failure clock of their job.
 ///
 /// Ages are kept: a node's next failure moves only when the node itself is renewed, never because the job around it restarts
 /// (redrawing turns 417 failures into 10,858 at shape 0.7; models/training.md section 1). A node that joins late continues the
-/// life that it began at time zero, each failure before that taken as repaired at once.
+/// life that it began at time zero, each failure before that taken as repaired at once. So does one that comes back from a
+/// fault of its domain: only what broke is renewed.
 #[derive(Debug, Clone)]
 pub struct FaultQueue {
-    /// Of the mean node.
-    lifetime: Option<Lifetime>,
-    /// Where nodes differ.
-    lemons: Option<Lemons>,
+    tree: DomainTree,
+    nodes: Lives,
+    /// By node: whether its own failure is in the calendar.
+    counts: Vec<bool>,
+    /// By node: whether its own failure was the last, so that its repair renews it.
+    broken: Vec<bool>,
+    bursts: Vec<Bursts>,
     horizon: SimTime,
-    /// Draws above it are first lives that outlast the horizon: four nodes in five of a two-month run need no inverse.
-    failed_by_horizon: f64,
-    draws: NodeDraws,
-    /// Next failure of each node met so far, by node.
-    next: Vec<SimTime>,
     pending: Calendar,
+    victims: u32,
+}
+
+/// The bursts of one kind of domain.
+#[derive(Debug, Clone)]
+struct Bursts {
+    domain: Domain,
+    burst: Burst,
+    lives: Lives,
+    seed: Seed,
+    owner: Entity,
+    /// By instance: bursts so far.
+    past: Vec<u32>,
 }
 
 impl FaultQueue {
     /// A queue without nodes, for the nodes of `cluster` (`cluster.<name>`). Failures after `horizon` are not kept.
     #[must_use]
-    pub fn new(law: FailureLaw, seed: Seed, cluster: Entity, horizon: SimTime) -> FaultQueue {
-        let lifetime = Lifetime::new(law);
+    pub fn new(plan: &FaultPlan, seed: Seed, cluster: &str, horizon: SimTime) -> FaultQueue {
+        let owner = Entity::named(cluster);
+        let bursts = plan.bursts.iter().map(|&(domain, burst)| Bursts::new(domain, burst, seed, cluster, horizon));
         FaultQueue {
-            lifetime,
-            lemons: law.mixture().map(|mixture| Lemons::new(mixture, seed, cluster)),
+            tree: plan.tree,
+            nodes: Lives::new(plan.law, seed, owner, horizon),
+            counts: Vec::new(),
+            broken: Vec::new(),
+            bursts: bursts.collect(),
             horizon,
-            failed_by_horizon: lifetime.map_or(0.0, |lifetime| lifetime.failed_by(horizon)),
-            draws: NodeDraws::new(seed, cluster, "failure"),
-            next: Vec::new(),
             pending: Calendar::default(),
+            victims: 0,
         }
     }
 
@@ -51,24 +69,48 @@ impl FaultQueue {
         self.pending.reserve(nodes as usize);
     }
 
-    /// `node` begins to count at `at`: its next failure is the first of its own life after `at`.
-    pub fn join(&mut self, node: u32, at: SimTime) {
-        let Some(lifetime) = self.lifetime_of(node) else { return };
-        let mut next = if self.draws.is_fresh(node) { self.first(lifetime, node) } else { self.next[node as usize] };
-        while next <= at {
-            next += lifetime.whole(self.draws.next(node));
-        }
-        self.set(node, next);
-        if next <= self.horizon {
-            self.pending.push(EventKey::new(next, FAILURE, node, 0), ());
+    /// From `at` on, the domains of `nodes`, ascending, can take them: once for all nodes that it will hold until it is cleared.
+    pub fn watch(&mut self, nodes: impl Iterator<Item = u32> + Clone, at: SimTime) {
+        for kind in 0..self.bursts.len() {
+            let mut met = 0;
+            for node in nodes.clone() {
+                for instance in self.tree.instances_at(self.bursts[kind].domain, node) {
+                    if instance >= met {
+                        met = instance + 1;
+                        self.plan_burst(kind, instance, at);
+                    }
+                }
+            }
         }
     }
 
-    /// `node`, which has left through [`pop`](FaultQueue::pop), is as good as new at `at`. It counts again once it joins.
-    pub fn renew(&mut self, node: u32, at: SimTime) {
-        let lifetime = self.lifetime_of(node).expect("a node that failed has a lifetime");
-        let next = at + lifetime.whole(self.draws.next(node));
-        self.set(node, next);
+    /// `node` begins to count at `at`: its next failure is the first of its own life after `at`.
+    pub fn join(&mut self, node: u32, at: SimTime) {
+        if let Some(next) = self.nodes.after(node, at) {
+            set(&mut self.counts, node, true);
+            self.pending.push(EventKey::new(next, OWN, node, 0), ());
+        }
+    }
+
+    /// No node counts any more, and no domain is watched.
+    pub fn clear(&mut self) {
+        self.pending = Calendar::default();
+        self.counts.fill(false);
+        self.broken.fill(false);
+    }
+
+    /// `node`, which a burst took, counts no more until it joins again.
+    pub fn leave(&mut self, node: u32) {
+        set(&mut self.counts, node, false);
+        self.drop_stale();
+    }
+
+    /// `node`, which has left, is mended at `at`: as good as new where it failed by itself. It counts again once it joins.
+    pub fn mend(&mut self, node: u32, at: SimTime) {
+        if self.broken.get(node as usize) == Some(&true) {
+            set(&mut self.broken, node, false);
+            self.nodes.renew(node, at);
+        }
     }
 
     /// When the next failure is due; [`SimTime::NEVER`] where none is before the horizon.
@@ -77,42 +119,93 @@ impl FaultQueue {
         self.pending.peek().map_or(SimTime::NEVER, |(key, ())| key.time())
     }
 
-    /// Takes the next failure and its node out.
-    pub fn pop(&mut self) -> Option<(SimTime, u32)> {
-        self.pending.pop().map(|(key, ())| (key.time(), key.entity()))
-    }
-
-    fn first(&mut self, lifetime: Lifetime, node: u32) -> SimTime {
-        let uniform = self.draws.first(node);
-        let failed_by_horizon = match self.lemons {
-            Some(_) => lifetime.failed_by(self.horizon),
-            None => self.failed_by_horizon,
+    /// Takes the next fault out, and its node where that failed by itself.
+    pub fn pop(&mut self) -> Option<Fault> {
+        let (key, ()) = self.pending.pop()?;
+        let (at, index) = (key.time(), key.entity());
+        let fault = match key.class() {
+            OWN => {
+                set(&mut self.counts, index, false);
+                set(&mut self.broken, index, true);
+                Fault { at, domain: Domain::Node, nodes: vec![index], repair: None }
+            }
+            VICTIM => Fault { at, domain: Domain::Node, nodes: vec![index], repair: None },
+            kind => self.burst(usize::from(kind) - 1, index, at),
         };
-        if uniform > failed_by_horizon { SimTime::NEVER } else { SimTime::ZERO + lifetime.first(uniform) }
+        self.drop_stale();
+        Some(fault)
     }
 
-    fn lifetime_of(&mut self, node: u32) -> Option<Lifetime> {
-        let lifetime = self.lifetime?;
-        Some(match &mut self.lemons {
-            Some(lemons) => lifetime.at_rate(lemons.factor(node)),
-            None => lifetime,
-        })
-    }
-
-    fn set(&mut self, node: u32, next: SimTime) {
-        let slot = node as usize;
-        if slot >= self.next.len() {
-            self.next.resize(slot + 1, SimTime::NEVER);
+    /// The fault of a burst that begins at `at`: the nodes that it takes at once. Those that fall later are planned.
+    fn burst(&mut self, kind: usize, instance: u32, at: SimTime) -> Fault {
+        let bursts = &mut self.bursts[kind];
+        let domain = bursts.domain;
+        let (victims, repair) = bursts.strike(self.tree.nodes_of(domain, instance), instance);
+        self.plan_burst(kind, instance, at);
+        let (now, later): (Vec<_>, Vec<_>) = victims.into_iter().partition(|&(after, _)| after == Span::ZERO);
+        for (after, node) in later {
+            self.victims = (self.victims + 1) % (1 << 24);
+            if at + after <= self.horizon {
+                self.pending.push(EventKey::new(at + after, VICTIM, node, self.victims), ());
+            }
         }
-        self.next[slot] = next;
+        Fault { at, domain, nodes: now.into_iter().map(|(_, node)| node).collect(), repair }
     }
+
+    fn plan_burst(&mut self, kind: usize, instance: u32, at: SimTime) {
+        if let Some(next) = self.bursts[kind].lives.after(instance, at) {
+            self.pending.push(EventKey::new(next, kind as u8 + 1, instance, 0), ());
+        }
+    }
+
+    /// Drops failures that come first and are no longer meant, so that what comes first is meant.
+    fn drop_stale(&mut self) {
+        while let Some((key, ())) = self.pending.peek() {
+            let node = key.entity();
+            let stale = key.class() == OWN && !(self.counts[node as usize] && self.nodes.next(node) == key.time());
+            if !stale {
+                return;
+            }
+            self.pending.pop();
+        }
+    }
+}
+
+impl Bursts {
+    fn new(domain: Domain, burst: Burst, seed: Seed, cluster: &str, horizon: SimTime) -> Bursts {
+        let law = FailureLaw::Weibull { rate: burst.rate, shape: 1.0, initial_age: InitialAge::Stationary };
+        let owner = Entity::named(&format!("{cluster}.{}", domain.name()));
+        Bursts { domain, burst, lives: Lives::new(law, seed, owner, horizon), seed, owner, past: Vec::new() }
+    }
+
+    /// What one more burst of `instance`, which has `nodes`, takes, and until when all of it is gone.
+    fn strike(&mut self, nodes: std::ops::Range<u32>, instance: u32) -> (Vec<(Span, u32)>, Option<Span>) {
+        let slot = instance as usize;
+        if slot >= self.past.len() {
+            self.past.resize(slot + 1, 0);
+        }
+        self.past[slot] += 1;
+        let mut chance = self.seed.stream(self.owner.part(instance).part(self.past[slot]), "burst");
+        let repair = self.burst.repair.map(|mean| mean.scale(chance.exponential()));
+        (self.burst.victims(nodes, &mut chance), repair)
+    }
+}
+
+fn set(flags: &mut Vec<bool>, node: u32, to: bool) {
+    let slot = node as usize;
+    if slot >= flags.len() {
+        flags.resize(slot + 1, false);
+    }
+    flags[slot] = to;
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::law::{InitialAge, Mixture};
+    use super::super::burst::Blast;
+    use super::super::law::Mixture;
     use super::*;
-    use crate::units::{PerSecond, Span};
+    use crate::units::{PerSecond, Share};
+    use crate::world::Domains;
 
     /// Llama 3's 419 failures of 2,048 nodes in 54 days.
     const RATE: PerSecond = PerSecond::per_day(419.0 / (2_048.0 * 54.0));
@@ -120,7 +213,7 @@ mod tests {
     fn queue(shape: f64, initial_age: InitialAge, seed: u64, nodes: u32) -> FaultQueue {
         let law = FailureLaw::Weibull { rate: RATE, shape, initial_age };
         let seed = Seed { seed, replication: 0 };
-        let mut queue = FaultQueue::new(law, seed, Entity::named("cluster.main"), SimTime::ZERO + Span::DAY * 54);
+        let mut queue = FaultQueue::new(&law.into(), seed, "cluster.main", SimTime::ZERO + Span::DAY * 54);
         (0..nodes).for_each(|node| queue.join(node, SimTime::ZERO));
         queue
     }
@@ -128,8 +221,9 @@ mod tests {
     /// All failures to the horizon, each node repaired at once.
     fn failures(mut queue: FaultQueue) -> Vec<(SimTime, u32)> {
         std::iter::from_fn(|| {
-            let (at, node) = queue.pop()?;
-            queue.renew(node, at);
+            let Fault { at, nodes, .. } = queue.pop()?;
+            let node = nodes[0];
+            queue.mend(node, at);
             queue.join(node, at);
             Some((at, node))
         })
@@ -162,7 +256,7 @@ mod tests {
         let law = FailureLaw::Mixed { rate, shape: 1.0, initial_age: InitialAge::Stationary, mixture };
         let [mut sum, mut squares, mut none, mut worst_5, mut worst_10] = [0.0; 5];
         for seed in 0..fleets {
-            let mut queue = FaultQueue::new(law, Seed { seed, replication: 0 }, Entity::named("cluster.main"), year);
+            let mut queue = FaultQueue::new(&law.into(), Seed { seed, replication: 0 }, "cluster.main", year);
             (0..nodes).for_each(|node| queue.join(node, SimTime::ZERO));
             let mut counts = vec![0.0; nodes as usize];
             failures(queue).iter().for_each(|&(_, node)| counts[node as usize] += 1.0);
@@ -213,9 +307,83 @@ mod tests {
         let seed = Seed { seed: 1, replication: 0 };
         let never = FailureLaw::Weibull { rate: PerSecond::new(0.0), shape: 1.0, initial_age: InitialAge::New };
         for law in [FailureLaw::None, never] {
-            let mut queue = FaultQueue::new(law, seed, Entity::named("cluster.main"), SimTime::NEVER);
+            let mut queue = FaultQueue::new(&law.into(), seed, "cluster.main", SimTime::NEVER);
             queue.join(0, SimTime::ZERO);
             assert_eq!(queue.next_time(), SimTime::NEVER);
         }
+    }
+
+    /// A year of a cluster of 64 nodes whose only faults are those of `bursts`.
+    fn bursting(bursts: Vec<(Domain, Burst)>, seed: u64, nodes: u32) -> FaultQueue {
+        let tree = DomainTree { nodes: 64, gpus_per_node: 8, sizes: Domains::default() };
+        let plan = FaultPlan { law: FailureLaw::None, bursts, tree };
+        let year = SimTime::ZERO + Span::DAY * 365;
+        let mut queue = FaultQueue::new(&plan, Seed { seed, replication: 0 }, "cluster.main", year);
+        queue.watch(0..nodes, SimTime::ZERO);
+        (0..nodes).for_each(|node| queue.join(node, SimTime::ZERO));
+        queue
+    }
+
+    fn burst(per_day: f64, hits: Blast) -> Burst {
+        Burst { rate: PerSecond::per_day(per_day), hits, spread: Span::ZERO, repair: None }
+    }
+
+    #[test]
+    fn each_domain_bursts_at_its_own_rate_and_takes_its_own_nodes() {
+        for (domain, instances, size) in [
+            (Domain::Gpu, 512, 1),
+            (Domain::Node, 64, 1),
+            (Domain::Rack, 16, 4),
+            (Domain::PowerUnit, 4, 16),
+            (Domain::Switch, 2, 32),
+            (Domain::CoolingLoop, 1, 64),
+            (Domain::Site, 1, 64),
+        ] {
+            let mut queue = bursting(vec![(domain, burst(1.0, Blast::Whole {}))], 1, 64);
+            let faults: Vec<Fault> = std::iter::from_fn(|| queue.pop()).collect();
+            let expected = f64::from(instances) * 365.0;
+            assert!((faults.len() as f64 - expected).abs() < 4.0 * expected.sqrt(), "{domain:?}: {}", faults.len());
+            for fault in faults {
+                assert_eq!((fault.domain, fault.nodes.len()), (domain, size));
+                assert_eq!(fault.nodes[0] as usize % size, 0, "domains are of consecutive nodes");
+                assert!(fault.nodes.windows(2).all(|pair| pair[0] + 1 == pair[1]));
+            }
+        }
+    }
+
+    #[test]
+    fn more_nodes_move_no_burst() {
+        let of = |nodes| {
+            let mut queue = bursting(vec![(Domain::Rack, burst(0.1, Blast::Share(Share::new(0.5))))], 7, nodes);
+            let faults = std::iter::from_fn(move || queue.pop());
+            faults.filter(|fault| fault.nodes.first().is_some_and(|&node| node < 16)).collect::<Vec<_>>()
+        };
+        assert!(of(16).len() > 100);
+        assert_eq!(of(16), of(64));
+    }
+
+    #[test]
+    fn a_node_that_a_burst_took_keeps_its_own_life() {
+        let mut queue = queue(0.7, InitialAge::Stationary, 3, 500);
+        let due = queue.next_time();
+        let alone = failures(queue.clone());
+        let first = alone[0].1;
+        queue.leave(first);
+        assert!(queue.next_time() > due, "it no longer counts");
+        queue.mend(first, SimTime::ZERO + Span::SECOND);
+        queue.join(first, SimTime::ZERO + Span::SECOND);
+        assert_eq!(failures(queue), alone, "only what broke is renewed");
+    }
+
+    #[test]
+    fn a_spread_burst_falls_node_by_node() {
+        let spread = Span::from_secs(600);
+        let hits = Blast::Batch { least: 3, extra: 0.0 };
+        let mut queue = bursting(vec![(Domain::Site, Burst { spread, ..burst(0.05, hits) })], 2, 64);
+        let faults: Vec<Fault> = std::iter::from_fn(|| queue.pop()).collect();
+        let victims = faults.iter().filter(|fault| !fault.nodes.is_empty()).count();
+        let bursts = faults.iter().filter(|fault| fault.domain == Domain::Site).count();
+        assert!(bursts > 5);
+        assert_eq!(victims, 3 * bursts);
     }
 }

@@ -31,6 +31,11 @@ impl RepairShop {
     /// Takes `node` in at `at`.
     pub fn admit(&mut self, node: u32, at: SimTime) {
         let length = self.mean.scale(-libm::log(self.draws.next(node)));
+        self.admit_for(length, node, at);
+    }
+
+    /// Takes `node` in at `at`, with a repair of its domain that takes `length`.
+    pub fn admit_for(&mut self, length: Span, node: u32, at: SimTime) {
         self.pending.push(EventKey::new(at + length, REPAIRED, node, 0), ());
     }
 

@@ -1,6 +1,7 @@
 //! The books closed against the meters: who held what, behind which meter, and what each tenant's, cluster's and site's bins
 //! add up to. A bin is settled when it is read, so that a year of minutes needs no more memory than its books.
 
+use super::buckets::{Bucket, Weighing};
 use super::figures::{self, Figure};
 use super::settle::{Charge, Entry, Settled};
 use super::{Book, CapFacts, Comparison, Count, Draw, Facts, Grid, SitePlan, Tenant, Use};
@@ -274,6 +275,8 @@ pub struct Accounts {
     /// Market-based carbon of each bin, by site; none of sites without contracts.
     pub(super) market_based: BTreeMap<usize, Vec<GramsCo2e>>,
     pub(super) tenant_sums: Vec<Sums>,
+    /// The time of each tenant by use.
+    pub(super) buckets: Vec<Vec<Bucket>>,
     pub(super) idle_sums: Vec<Sum>,
     pub(super) site_sums: Vec<SiteSum>,
     pub(super) capping: Vec<CapFacts>,
@@ -298,6 +301,7 @@ pub fn close(
         sites: sites.to_vec(),
         clusters: clusters.to_vec(),
         tenant_sums: vec![Sums::default(); tenants.len()],
+        buckets: vec![Vec::new(); tenants.len()],
         idle_sums: vec![Sum::default(); clusters.len()],
         site_sums: vec![SiteSum::default(); sites.len()],
         tenants,
@@ -426,12 +430,17 @@ impl Accounts {
         let serves = self.tenants.iter().any(|tenant| matches!(tenant.facts, Facts::Service(_)));
         let mut curve = Vec::with_capacity(if serves { self.grid.bins() } else { 0 });
         let mut totals = vec![(Entry::default(), Charge::default()); self.lines.len()];
+        let mut weighings: Vec<Weighing> = self.lines.iter().map(Weighing::of).collect();
         let (mut settled, mut weights) = (Settled::default(), Weights::default());
         for bin in 0..self.grid.bins() {
             self.settle_into(bin, &mut settled);
             let mut serving = Sums::default();
-            for ((line, total), entry) in self.lines.iter().zip(&mut totals).zip(&settled.entries) {
+            let lines = self.lines.iter().zip(&mut totals).zip(&mut weighings);
+            for (((line, total), weighing), entry) in lines.zip(&settled.entries) {
                 total.0 += *entry;
+                if let Some(tenant) = line.tenant {
+                    weighing.enter(line, &self.tenants[tenant].book, bin, entry);
+                }
                 let accelerators = match line.part {
                     Part::Active => entry.own.accelerators(entry.spent, &mut weights),
                     _ => Charge::default(),
@@ -447,7 +456,13 @@ impl Accounts {
             }
         }
         self.enter_totals(&totals);
+        for ((line, weighing), (total, _)) in self.lines.iter().zip(&weighings).zip(&totals) {
+            if let Some(tenant) = line.tenant.filter(|_| !line.uses.is_empty()) {
+                self.buckets[tenant].extend(weighing.close(line, &self.tenants[tenant].book, total));
+            }
+        }
         self.assert_sums_add_up();
+        self.assert_buckets_add_up();
         curve
     }
 

@@ -20,8 +20,10 @@ pub enum Use {
     Localise,
     /// Waiting for a replacement node.
     SpareWait,
-    /// Rescheduling, initialising, reloading the checkpoint.
+    /// Rescheduling and initialising; reloading the checkpoint too, where its tier does not say how long that takes.
     Restart,
+    /// Reading the checkpoint back.
+    Reload,
     /// A planned interruption.
     Planned,
     /// A spare that stands by, powered.
@@ -40,7 +42,7 @@ pub enum Use {
 
 impl Use {
     /// Every use, in the order of its discriminant.
-    pub const ALL: [Use; 14] = [
+    pub const ALL: [Use; 15] = [
         Use::Productive,
         Use::Recomputed,
         Use::Checkpoint,
@@ -48,6 +50,7 @@ impl Use {
         Use::Localise,
         Use::SpareWait,
         Use::Restart,
+        Use::Reload,
         Use::Planned,
         Use::Spare,
         Use::Repair,
@@ -68,6 +71,7 @@ impl Use {
             Use::Localise => "localise",
             Use::SpareWait => "spare_wait",
             Use::Restart => "restart",
+            Use::Reload => "reload",
             Use::Planned => "planned",
             Use::Spare => "spare",
             Use::Repair => "repair",
@@ -76,6 +80,29 @@ impl Use {
             Use::Loading => "loading",
             Use::Unallocated => "unallocated",
         }
+    }
+
+    /// True of what an unplanned interruption takes of the nodes that compute.
+    #[must_use]
+    pub const fn is_lost(self) -> bool {
+        matches!(self, Use::Recomputed | Use::Detect | Use::Localise | Use::SpareWait | Use::Restart | Use::Reload)
+    }
+
+    /// Google's name for a training job's time of this use, so that simulated and logged badput can be compared
+    /// (AI-Hypercomputer/ml-goodput-measurement, ml_goodput_measurement/src/goodput_utils.py); none for time that it does not
+    /// count as the job's.
+    #[must_use]
+    pub const fn ml_goodput(self) -> Option<&'static str> {
+        Some(match self {
+            Use::Productive => "GOODPUT",
+            Use::Recomputed => "WASTED_PROGRESS_FROM_DISRUPTION",
+            Use::Checkpoint => "UNPRODUCTIVE_CHECKPOINT_SAVE_TIME",
+            Use::Detect | Use::Localise | Use::SpareWait => "INFRASTRUCTURE_RECOVERY_FROM_DISRUPTION",
+            Use::Restart => "PROGRAM_STARTUP",
+            Use::Reload => "UNPRODUCTIVE_CHECKPOINT_RESTORE_TIME",
+            Use::Planned => "OTHER",
+            _ => return None,
+        })
     }
 
     /// True where GPUs stand reserved and do nothing: what boundary B3 adds to B2.
@@ -250,6 +277,8 @@ pub enum EventKind {
     Finished,
     /// A node failed under a job and interrupted it.
     Failure,
+    /// Spares failed with their domain.
+    SpareFailure,
     /// Somebody knows of a failure.
     Detected,
     /// A node failed under a replica, whose requests start over.
@@ -280,6 +309,7 @@ impl EventKind {
             EventKind::Started => "started",
             EventKind::Finished => "finished",
             EventKind::Failure => "failure",
+            EventKind::SpareFailure => "spare_failure",
             EventKind::Detected => "detected",
             EventKind::ReplicaFailure => "replica_failure",
             EventKind::Maintenance => "maintenance",
@@ -539,7 +569,7 @@ mod tests {
         }
 
         #[test]
-        fn order_and_merging_change_nothing(stretches in prop::collection::vec((0_usize..14, 0_u64..1_100, 0_u64..300, 0_u32..9), 0..20)) {
+        fn order_and_merging_change_nothing(stretches in prop::collection::vec((0_usize..15, 0_u64..1_100, 0_u64..300, 0_u32..9), 0..20)) {
             let (mut forward, mut backward, mut even, mut odd) = (Book::new(GRID), Book::new(GRID), Book::new(GRID), Book::new(GRID));
             let spend = |book: &mut Book, &(what, from, length, gpus): &(usize, u64, u64, u32)| {
                 book.spend(Use::ALL[what], at(from), at(from + length), draw(gpus));

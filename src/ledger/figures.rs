@@ -35,7 +35,10 @@ pub(super) fn all(accounts: &Accounts) -> Vec<Figure> {
         let mut rows = Rows { subject: tenant.subject.clone(), figures: &mut figures };
         let sums = accounts.tenant(index);
         match &tenant.facts {
-            Facts::Job(facts) => job(&mut rows, tenant, facts, accounts.grid().horizon, sums),
+            Facts::Job(facts) => {
+                job(&mut rows, tenant, facts, accounts.grid().horizon, sums);
+                lost(&mut rows, facts, &accounts.lost(index));
+            }
             Facts::Service(facts) => {
                 service(&mut rows, tenant, facts, sums);
                 replicas(&mut rows, &tenant.book, facts, accounts.grid().horizon);
@@ -137,6 +140,7 @@ fn job(rows: &mut Rows<'_>, tenant: &Tenant, facts: &JobFacts, horizon: SimTime,
     rows.put("waited", facts.started.map(|started| started.since(facts.submitted).as_secs_f64()), "s");
     rows.put("finished", facts.finished.map(SimTime::as_secs_f64), "s");
     rows.put("ettr", over(ideal, elapsed.as_secs_f64()), "fraction");
+    rows.put("ettr_queued", over(ideal, end.since(facts.submitted).as_secs_f64()), "fraction");
     rows.put("goodput", over(ideal, end.since(facts.submitted).as_secs_f64()), "fraction");
     rows.put("mfu", over(flops, peak * ideal), "fraction");
     rows.put("whole_run_mfu", over(flops, peak * elapsed.as_secs_f64()), "fraction");
@@ -152,7 +156,7 @@ fn job(rows: &mut Rows<'_>, tenant: &Tenant, facts: &JobFacts, horizon: SimTime,
     rows.gpu_hours("productive_gpu_hours", time_of(book, &[Use::Productive]));
     rows.gpu_hours("recomputed_gpu_hours", time_of(book, &[Use::Recomputed]));
     rows.gpu_hours("checkpoint_gpu_hours", time_of(book, &[Use::Checkpoint]));
-    rows.gpu_hours("recovery_gpu_hours", time_of(book, &[Use::Detect, Use::Localise, Use::SpareWait, Use::Restart]));
+    rows.gpu_hours("recovery_gpu_hours", time_of(book, &RECOVERY));
     rows.gpu_hours("planned_gpu_hours", time_of(book, &[Use::Planned]));
     rows.gpu_hours("spare_gpu_hours", time_of(book, &[Use::Spare]));
     rows.gpu_hours("repair_gpu_hours", time_of(book, &[Use::Repair]));
@@ -162,6 +166,20 @@ fn job(rows: &mut Rows<'_>, tenant: &Tenant, facts: &JobFacts, horizon: SimTime,
     rows.put("step_time_factor", over(running, ideal), "ratio");
     rows.put("research_multiplier", facts.research_multiplier.as_f64(), "ratio");
     rows.sums(sums);
+}
+
+/// The steps of a recovery.
+const RECOVERY: [Use; 5] = [Use::Detect, Use::Localise, Use::SpareWait, Use::Restart, Use::Reload];
+
+/// What the unplanned interruptions of a training job took: work done again, and the computing nodes until it ran again, with their
+/// share of losses and cooling.
+fn lost(rows: &mut Rows<'_>, facts: &JobFacts, lost: &Sum) {
+    rows.gpu_hours("lost_gpu_hours", lost.time);
+    rows.metered("lost_energy", lost.energy.kwh(), "kWh");
+    rows.metered("lost_cost", lost.cost.as_f64(), "USD");
+    rows.metered("lost_carbon", lost.carbon.kg(), "kgCO2e");
+    let each = (facts.interruptions > 0).then(|| lost.cost.as_f64() / facts.interruptions as f64);
+    rows.push("cost_per_interruption", each, "USD", Some(Boundary::B4));
 }
 
 /// A service or device. `slo_attainment` is the part of all requests that ended (completed, rejected or failed) which met every

@@ -52,6 +52,14 @@ impl Replications {
         &self.samples
     }
 
+    /// The widest half-width of the figures that `goal` means, over the one that it asks for; none where there is no such figure.
+    #[must_use]
+    pub fn excess(&self, goal: &Goal) -> Option<f64> {
+        let meant = self.samples.iter().filter(|sample| goal.means(&sample.figure));
+        let excesses = meant.map(|sample| sample.spread().map_or(0.0, |spread| goal.excess(&spread)));
+        excesses.reduce(f64::max)
+    }
+
     /// Enters one more replication, whose figures mostly come in the order of the others'.
     fn enter(&mut self, figures: Vec<Figure>) {
         for (index, figure) in figures.into_iter().enumerate() {
@@ -67,6 +75,86 @@ impl Replications {
             values.push(value);
         }
         self.count += 1;
+    }
+}
+
+/// How narrow the 95 % interval of a figure's mean is to be: `ettr=0.005`, `training.llama3/cost@B4=0.5%`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Goal {
+    /// Subject of the figure; unset, every subject's.
+    pub subject: Option<String>,
+    /// The figure.
+    pub metric: String,
+    /// Its boundary; unset, whatever it has.
+    pub boundary: Option<String>,
+    /// The half-width to reach, in the figure's unit or in parts of its mean.
+    pub half_width: HalfWidth,
+}
+
+/// Half of an interval's width.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum HalfWidth {
+    /// In the figure's unit.
+    Absolute(f64),
+    /// In parts of the mean.
+    Relative(f64),
+}
+
+impl std::str::FromStr for Goal {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Goal, String> {
+        let form = "METRIC=HALF_WIDTH, such as ettr=0.005 or training.pretrain/cost@B4=0.5%";
+        let (name, width) = text.rsplit_once('=').ok_or_else(|| format!("expected {form}"))?;
+        let (number, relative) = match width.trim().strip_suffix('%') {
+            Some(percent) => (percent.trim(), true),
+            None => (width.trim(), false),
+        };
+        let number: f64 = number.parse().map_err(|_| format!("{width:?} is no half-width; expected {form}"))?;
+        if !(number > 0.0 && number.is_finite()) {
+            return Err(format!("a half-width is above zero, found {width}"));
+        }
+        let half_width = if relative { HalfWidth::Relative(number / 100.0) } else { HalfWidth::Absolute(number) };
+        let (subject, metric) = name.split_once('/').map_or((None, name), |(subject, rest)| (Some(subject), rest));
+        let (metric, boundary) = metric.split_once('@').map_or((metric, None), |(metric, rest)| (metric, Some(rest)));
+        let owned = |text: &str| text.trim().to_owned();
+        Ok(Goal { subject: subject.map(owned), metric: owned(metric), boundary: boundary.map(owned), half_width })
+    }
+}
+
+impl std::fmt::Display for Goal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if let Some(subject) = &self.subject {
+            write!(f, "{subject}/")?;
+        }
+        f.write_str(&self.metric)?;
+        if let Some(boundary) = &self.boundary {
+            write!(f, "@{boundary}")?;
+        }
+        match self.half_width {
+            HalfWidth::Absolute(width) => write!(f, "={width}"),
+            HalfWidth::Relative(width) => write!(f, "={}%", width * 100.0),
+        }
+    }
+}
+
+impl Goal {
+    fn means(&self, figure: &Figure) -> bool {
+        figure.metric == self.metric
+            && self.subject.as_ref().is_none_or(|subject| *subject == figure.subject)
+            && self.boundary.as_deref().is_none_or(|name| figure.boundary.is_some_and(|it| it.name() == name))
+    }
+
+    /// The half-width of `spread` over the one to reach; infinite where one value has none.
+    fn excess(&self, spread: &Spread) -> f64 {
+        let wanted = match self.half_width {
+            HalfWidth::Absolute(width) => width,
+            HalfWidth::Relative(part) => part * spread.mean.abs(),
+        };
+        match spread.half_width {
+            Some(0.0) => 0.0,
+            Some(half_width) => half_width / wanted,
+            None => f64::INFINITY,
+        }
     }
 }
 
@@ -248,6 +336,32 @@ mod tests {
         assert_eq!((spread.mean, spread.sd, spread.ci95_low(), spread.p5, spread.p95), (3.0, None, None, 3.0, 3.0));
         assert_eq!(Spread::of(&[]), None);
         assert_eq!(Spread::of(&[2.0, 2.0]).unwrap().half_width, Some(0.0));
+    }
+
+    #[test]
+    fn goals_read_as_they_print() {
+        for text in ["ettr=0.005", "training.llama3/cost@B4=0.5%", "cost@B4=100000"] {
+            assert_eq!(text.parse::<Goal>().unwrap().to_string(), text);
+        }
+        for text in ["ettr", "ettr=", "ettr=-1", "ettr=0", "ettr=NaN", "ettr=wide", "ettr=inf%"] {
+            assert!(text.parse::<Goal>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_widest_interval_decides() {
+        let figure = |subject: &str, value| {
+            vec![Figure { subject: subject.to_owned(), metric: "a", value: Some(value), unit: "s", boundary: None }]
+        };
+        let run = |narrow, wide| [figure("x", narrow), figure("y", wide)].concat();
+        // Half-width for two values d apart: 12.7062 d / 2.
+        let all = Replications::gather([run(1.0, 10.0), run(1.2, 12.0)]);
+        let excess = |goal: &str| all.excess(&goal.parse().unwrap());
+        assert!((excess("x/a=1").unwrap() - 1.270_62).abs() < 1e-5);
+        assert!((excess("a=1").unwrap() - 12.706_2).abs() < 1e-4);
+        assert!((excess("y/a=100%").unwrap() - 12.706_2 / 11.0).abs() < 1e-5);
+        assert_eq!((excess("b=1"), excess("z/a=1"), excess("a@B4=1")), (None, None, None));
+        assert_eq!(Replications::gather([run(1.0, 1.0)]).excess(&"a=1".parse().unwrap()), Some(f64::INFINITY));
     }
 
     #[test]

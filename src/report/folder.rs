@@ -126,19 +126,71 @@ impl Folder {
         self.create(name).and_then(|mut file| file.write_all(text.as_bytes())).map_err(unfinished)
     }
 
-    /// Puts the folder in its place; what stood there is moved aside and deleted.
+    /// Puts the folder on the disk and then in its place. At any instant, a power cut's included, the old results stand there or
+    /// the new ones.
     pub(super) fn publish(self) -> Result<(), OutputError> {
         let unwritable = |source| OutputError::Unwritable { dir: self.target.clone(), source };
+        let new = self.aside.path().join("new");
+        settle(&new).map_err(unwritable)?;
         refuse_strangers(&self.target)?;
-        if self.target.exists() {
-            fs::rename(&self.target, self.aside.path().join("old")).map_err(unwritable)?;
+        if !self.target.exists() {
+            fs::rename(&new, &self.target).map_err(unwritable)?;
+        } else if swap(&new, &self.target).is_err() {
+            self.replace(&new)?;
         }
-        fs::rename(self.aside.path().join("new"), &self.target).map_err(unwritable)
+        sync_folder(parent(&self.target)).map_err(unwritable)
+    }
+
+    /// Where two folders cannot change places at once: a kill between the renames leaves the old results beside their place, under
+    /// a name that says what they are.
+    fn replace(&self, new: &Path) -> Result<(), OutputError> {
+        let unwritable = |source| OutputError::Unwritable { dir: self.target.clone(), source };
+        let mut old = self.target.clone().into_os_string();
+        old.push(".old");
+        let old = PathBuf::from(old);
+        refuse_strangers(&old)?;
+        if old.exists() {
+            fs::remove_dir_all(&old).map_err(unwritable)?;
+        }
+        fs::rename(&self.target, &old).map_err(unwritable)?;
+        fs::rename(new, &self.target).map_err(unwritable)?;
+        fs::remove_dir_all(&old).map_err(unwritable)
     }
 
     fn create(&self, name: &str) -> io::Result<File> {
         File::create_new(self.aside.path().join("new").join(name))
     }
+}
+
+/// Puts the files of `folder`, and their names, on the disk itself.
+fn settle(folder: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        // Some systems put only what may be written on the disk.
+        File::options().write(true).open(entry?.path())?.sync_all()?;
+    }
+    sync_folder(folder)
+}
+
+#[cfg(unix)]
+fn sync_folder(folder: &Path) -> io::Result<()> {
+    File::open(folder)?.sync_all()
+}
+
+#[cfg(not(unix))]
+fn sync_folder(_: &Path) -> io::Result<()> {
+    Ok(())
+}
+
+/// Lets two folders change places at one instant, where the file system can.
+#[cfg(any(target_os = "linux", target_vendor = "apple"))]
+fn swap(one: &Path, other: &Path) -> io::Result<()> {
+    use rustix::fs::{CWD, RenameFlags, renameat_with};
+    Ok(renameat_with(CWD, one, CWD, other, RenameFlags::EXCHANGE)?)
+}
+
+#[cfg(not(any(target_os = "linux", target_vendor = "apple")))]
+fn swap(_: &Path, _: &Path) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
 }
 
 #[cfg(test)]
@@ -173,6 +225,44 @@ mod tests {
         }
         assert!(fs::read_to_string(dir.join("manifest.json")).expect("a manifest").contains("second"));
         assert_eq!(names(dir.parent().expect("a parent")), ["run"]);
+    }
+
+    #[test]
+    fn results_are_there_at_any_instant() {
+        let scratch = scratch();
+        let dir = scratch.path().join("run");
+        publish(&dir, "0").expect("free");
+        let done = std::sync::atomic::AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            // Somebody who looks all the time: what one would find after a kill.
+            let looks = scope.spawn(|| {
+                let mut looks = 0;
+                while !done.load(std::sync::atomic::Ordering::Relaxed) {
+                    assert!(dir.join("manifest.json").exists(), "the results were away for an instant");
+                    looks += 1;
+                }
+                looks
+            });
+            (1..200).for_each(|text: i32| publish(&dir, &text.to_string()).expect("ours"));
+            done.store(true, std::sync::atomic::Ordering::Relaxed);
+            assert!(looks.join().expect("it never was away") > 0);
+        });
+        assert_eq!(names(scratch.path()), ["run"]);
+    }
+
+    #[test]
+    fn without_a_swap_the_old_results_stand_beside() {
+        let scratch = scratch();
+        let dir = scratch.path().join("run");
+        publish(&dir, "first").expect("free");
+        // A kill between the renames of an earlier time.
+        publish(&scratch.path().join("run.old"), "older").expect("free");
+        let folder = Folder::aside(&dir).expect("ours");
+        folder.json("manifest.json", &serde_json::json!({ "program": "tollway", "text": "second" })).expect("written");
+        folder.replace(&folder.aside.path().join("new")).expect("ours");
+        drop(folder);
+        assert!(fs::read_to_string(dir.join("manifest.json")).expect("a manifest").contains("second"));
+        assert_eq!(names(scratch.path()), ["run"]);
     }
 
     #[test]

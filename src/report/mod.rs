@@ -131,13 +131,16 @@ fn fill(
     folder.csv("summary.csv", |to| tables::summary(accounts, to))?;
     folder.csv("comparison.csv", |to| tables::comparison(accounts, to))?;
     folder.csv("events.csv", |to| tables::events(accounts, to))?;
+    folder.csv("buckets.csv", |to| tables::buckets(accounts, to))?;
     folder.csv("jobs.csv", |to| jobs.write(to))?;
     folder.csv("services.csv", |to| services.write(to))?;
     let timelines = ["power.csv", "utilisation.csv", "cost.csv", "carbon.csv"];
     folder.csvs(timelines, |to| timelines::write(accounts, step, to))?;
     let fixed = [sheets::SUMMARY, sheets::COMPARISON, sheets::POWER, sheets::UTILISATION, sheets::COST, sheets::CARBON];
-    let mut sheets: Vec<_> =
-        fixed.into_iter().chain([sheets::EVENTS, jobs.sheet.clone(), services.sheet.clone()]).collect();
+    let mut sheets: Vec<_> = fixed
+        .into_iter()
+        .chain([sheets::EVENTS, sheets::BUCKETS, jobs.sheet.clone(), services.sheet.clone()])
+        .collect();
     if let Some(replications) = replications {
         folder.csv(sheets::REPLICATIONS.file, |to| tables::replications(replications, to))?;
         sheets.push(sheets::REPLICATIONS);

@@ -340,6 +340,31 @@ pub(super) const CARBON: Sheet = Sheet {
     ]),
 };
 
+/// Where the time of each tenant went, and what that cost.
+pub(super) const BUCKETS: Sheet = Sheet {
+    file: "buckets.csv",
+    about: "Where GPU time went: each GPU-second in one bucket, with what it took, losses and cooling included. The rows of a subject add up to its figures inside B4, those of all subjects but devices to the meters.",
+    columns: Cow::Borrowed(&[
+        column("subject", "string", "", "whose time: a tenant's, or cluster.<name> for GPUs that nobody held"),
+        column("bucket", "string", "", "what it went to"),
+        column(
+            "ml_goodput",
+            "string",
+            "",
+            "name of the same time in Google's ml-goodput-measurement; empty where that does not count it",
+        ),
+        column("gpu_h", "number", "GPU-h", "accelerator time"),
+        column("time_fraction", "number", "", "of the subject's accelerator time"),
+        column("energy_kwh", "number", "kWh", "energy at the meter"),
+        column("cost_usd", "number", "USD", "holding and energy"),
+        column("carbon_kgco2e", "number", "kgCO2e", "stack CO2 of the energy, location-based, hourly (scope 2)"),
+        column("upstream_kgco2e", "number", "kgCO2e", "fuel upstream of the power plants (scope 3)"),
+        column("embodied_kgco2e", "number", "kgCO2e", "making the hardware (scope 3); owned hardware only"),
+        column("water_l", "number", "L", "water that the site evaporates"),
+        column("water_offsite_l", "number", "L", "water that power plants evaporate for the energy"),
+    ]),
+};
+
 /// What happened when.
 pub(super) const EVENTS: Sheet = Sheet {
     file: "events.csv",

@@ -3,7 +3,10 @@
 use super::number::{decimals, figure};
 use super::sheets::{self, Column, Sheet};
 use super::timelines::utc;
-use crate::ledger::{Accounts, Event, Facts, Figure, Replications, Row, Spent, Spread, Tenant, Use};
+use crate::ledger::{
+    Accounts, Boundary, Bucket, Event, Facts, Figure, Replications, Row, Spent, Spread, Sum, Tenant, Use,
+};
+use crate::units::GpuTime;
 use std::borrow::Cow;
 use std::io::Write;
 
@@ -81,6 +84,39 @@ pub(super) fn events(accounts: &Accounts, to: impl Write) -> csv::Result<()> {
         csv.write_record([time_s, &time_utc, subject, event.kind.name(), &event.nodes, &event.detail])?;
     }
     Ok(csv.flush()?)
+}
+
+/// Writes `buckets.csv`.
+pub(super) fn buckets(accounts: &Accounts, to: impl Write) -> csv::Result<()> {
+    let mut csv = csv::Writer::from_writer(to);
+    csv.write_record(sheets::BUCKETS.header())?;
+    for (index, tenant) in accounts.tenants().iter().enumerate() {
+        let held = accounts.tenant(index).within(Boundary::B4).time;
+        for Bucket { what, sum } in accounts.buckets(index) {
+            csv.write_record(bucket_cells(&tenant.subject, *what, sum, held))?;
+        }
+    }
+    for (index, cluster) in accounts.clusters().iter().enumerate() {
+        let (subject, idle) = (format!("cluster.{}", cluster.name), accounts.idle(index));
+        csv.write_record(bucket_cells(&subject, Use::Unallocated, idle, idle.time))?;
+    }
+    Ok(csv.flush()?)
+}
+
+fn bucket_cells(subject: &str, what: Use, sum: &Sum, held: GpuTime) -> Vec<String> {
+    let amounts = [
+        sum.time.gpu_hours(),
+        sum.time.fraction_of(held),
+        sum.energy.kwh(),
+        sum.cost.as_f64(),
+        sum.carbon.kg(),
+        sum.upstream.kg(),
+        sum.embodied.kg(),
+        sum.water.as_f64(),
+        sum.water_offsite.as_f64(),
+    ];
+    let names = [subject, what.name(), what.ml_goodput().unwrap_or_default()].map(str::to_owned);
+    names.into_iter().chain(amounts.map(|amount| figure(Some(amount)))).collect()
 }
 
 /// `jobs.csv`: all figures and time buckets of each training job.

@@ -15,6 +15,7 @@ impl Scenario {
             published: _,
             manifest: _,
             inputs: _,
+            data: _,
             notes: _,
             seed,
             start,

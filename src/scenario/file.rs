@@ -2,7 +2,7 @@
 
 use crate::catalog::{Named, NodeSheet};
 use crate::facility::FacilitySection;
-use crate::fault::FailureSection;
+use crate::fault::{BurstsSection, FailureSection};
 use crate::market::{ContractsSection, GridSection, TariffSection};
 use crate::power::{CappingSection, DemandResponse};
 use crate::scheduler::Scheduler;
@@ -108,6 +108,9 @@ pub(super) struct ClusterSection {
     pub domains: Domains,
     /// How often its nodes fail.
     pub failures: FailureSection,
+    /// Faults of whole domains: several nodes at once.
+    #[serde(default)]
+    pub bursts: BurstsSection,
     /// Limits, network, and nodes that nobody holds.
     #[serde(default)]
     pub power: ClusterPower,
@@ -154,6 +157,8 @@ pub(super) struct PublishedSection {
     pub unit: String,
     /// Half-width of the pass band, in percent of the value.
     pub band_pct: f64,
+    /// Replications whose mean has to lie in the band; unset, the scenario's own run.
+    pub replications: Option<std::num::NonZeroU64>,
     /// Where it was published.
     pub source: String,
     /// Whether the figure was reproduced from mechanism, or follows from the inputs by arithmetic.

@@ -20,7 +20,7 @@ pub use complaint::{Complaints, instead};
 pub use document::{Places, document};
 pub use file::Kind;
 pub use list::{LISTS, Row, list};
-pub use read::{Change, Input};
+pub use read::{Change, DataFile, Input};
 pub use schema::schema;
 
 use crate::cluster::CappingPlan;
@@ -30,6 +30,7 @@ use crate::serving::{DevicePlan, ServicePlan};
 use crate::training::JobPlan;
 use crate::units::{SimTime, Span};
 use crate::world::ClusterPlan;
+use std::num::NonZeroU64;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -68,6 +69,8 @@ pub struct Scenario {
     pub manifest: String,
     /// The files read.
     pub inputs: Vec<Input>,
+    /// Which of them are data, and the values that name them.
+    pub data: Vec<DataFile>,
     /// What the reader of a figure should know: which model a subject runs, where its step time comes from.
     pub notes: Vec<Note>,
 }
@@ -100,6 +103,8 @@ pub struct Published {
     pub unit: String,
     /// Half-width of the pass band, in percent of the value.
     pub band_pct: f64,
+    /// Replications whose mean has to lie in the band.
+    pub replications: NonZeroU64,
     /// Where it was published.
     pub source: String,
     /// What agreement shows.
@@ -130,7 +135,15 @@ pub fn load_changed(file: &Path, changes: &[Change]) -> Result<Scenario, Complai
 /// # Errors
 /// As [`load`].
 pub fn parse(name: &str, text: &str) -> Result<Scenario, Complaints> {
-    build(Path::new(name), Some(text.as_bytes().to_vec()), &[], Complaints::default())
+    parse_at(Path::new(name), text)
+}
+
+/// As [`parse`], as if the text stood in `file`, so that files that it names start from its folder.
+///
+/// # Errors
+/// As [`load`].
+pub fn parse_at(file: &Path, text: &str) -> Result<Scenario, Complaints> {
+    build(file, Some(text.as_bytes().to_vec()), &[], Complaints::default())
 }
 
 fn build(

@@ -219,6 +219,11 @@ pub(super) fn portable(text: &str) -> String {
     name.map_or_else(|| text.to_owned(), |name| name.to_string_lossy().into_owned())
 }
 
+/// The keys of `path` as [`Node::canonical`] writes them.
+pub(super) fn canonical_path(path: &[String]) -> String {
+    path.iter().map(|key| canonical_key(key)).collect::<Vec<_>>().join(".")
+}
+
 fn canonical_key(key: &str) -> String {
     let bare = !key.is_empty() && key.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_'));
     if bare { key.to_owned() } else { toml::Value::String(key.to_owned()).to_string() }

@@ -14,6 +14,15 @@ pub struct Input {
     pub blake3: String,
 }
 
+/// A data file that a value of the scenario names, such as a trace.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DataFile {
+    /// The value's key, as the manifest writes it.
+    pub key: String,
+    /// Where the file lies.
+    pub file: PathBuf,
+}
+
 /// One value laid over a scenario.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Change {

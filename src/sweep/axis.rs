@@ -49,6 +49,11 @@ impl Value {
         Value { label, toml: text.to_owned(), folder: PathBuf::new() }
     }
 
+    /// A value of which only the label is known, as every cell has it already.
+    pub(super) fn named(label: &str) -> Value {
+        Value { label: label.to_owned(), toml: String::new(), folder: PathBuf::new() }
+    }
+
     /// The same value, with paths that start from `folder`.
     pub(super) fn in_folder(self, folder: &Path) -> Value {
         Value { folder: folder.to_owned(), ..self }

@@ -7,8 +7,11 @@ mod design;
 mod draw;
 mod ensemble;
 mod file;
+mod frozen;
 mod key;
 mod record;
+mod script;
+mod shard;
 mod sobol;
 mod store;
 
@@ -16,8 +19,11 @@ pub use axis::{Axis, Vary};
 pub use design::{Design, Drawn, Pick};
 pub use ensemble::{Task, catches_panics, run};
 pub use file::{SweepFile, read};
+pub use frozen::Frozen;
 pub use key::{Key, MODEL};
 pub use record::{Record, Told};
+pub use script::{Engine, Submission};
+pub use shard::Shard;
 pub use store::{Sealed, Store, StoreError};
 
 use crate::ledger::Replications;

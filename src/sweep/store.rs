@@ -83,14 +83,19 @@ impl Store {
     /// # Errors
     /// A file cannot be read, or two records of one run differ.
     pub fn open(folder: &Path, name: &str, alone: bool, wanted: Option<&BTreeSet<Key>>) -> Result<Store, StoreError> {
-        let mut reading = Reading { wanted, layouts: Layouts::default(), found: BTreeMap::new() };
-        for file in files(folder)? {
-            reading.file(&file)?;
-        }
-        let path = Some(folder.join(name));
-        let known = reading.found.into_iter().map(|(key, (record, _))| (key, record)).collect();
-        let writer = Writer { path, alone, layouts: reading.layouts, ..Writer::default() };
+        let (known, layouts) = gather(&[folder], wanted)?;
+        let writer = Writer { path: Some(folder.join(name)), alone, layouts, ..Writer::default() };
         Ok(Store { known, writer: Mutex::new(writer) })
+    }
+
+    /// The records of several folders that are among `wanted`; new ones are gone when the program ends.
+    ///
+    /// # Errors
+    /// As [`Store::open`].
+    pub fn read(folders: &[PathBuf], wanted: Option<&BTreeSet<Key>>) -> Result<Store, StoreError> {
+        let folders: Vec<&Path> = folders.iter().map(PathBuf::as_path).collect();
+        let (known, layouts) = gather(&folders, wanted)?;
+        Ok(Store { known, writer: Mutex::new(Writer { layouts, ..Writer::default() }) })
     }
 
     /// The record of a run, found or added.
@@ -216,6 +221,19 @@ fn files(folder: &Path) -> Result<Vec<PathBuf>, StoreError> {
     paths.retain(|path| path.extension().is_some_and(|extension| extension == "jsonl"));
     paths.sort();
     Ok(paths)
+}
+
+type Known = BTreeMap<Key, Arc<Record>>;
+
+fn gather(folders: &[&Path], wanted: Option<&BTreeSet<Key>>) -> Result<(Known, Layouts), StoreError> {
+    let mut reading = Reading { wanted, layouts: Layouts::default(), found: BTreeMap::new() };
+    for folder in folders {
+        for file in files(folder)? {
+            reading.file(&file)?;
+        }
+    }
+    let known = reading.found.into_iter().map(|(key, (record, _))| (key, record)).collect();
+    Ok((known, reading.layouts))
 }
 
 /// Lines that are read side by side.

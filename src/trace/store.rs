@@ -6,6 +6,7 @@
 
 use super::{Dropped, Request, Row};
 use crate::units::{SimTime, Span, Tokens};
+use std::fmt;
 use std::fs::File;
 use std::io::{self, BufWriter, Read, Seek, SeekFrom, Write};
 use std::sync::{Arc, Mutex};
@@ -18,9 +19,11 @@ const RECORD: usize = 16;
 const BLOCK: u64 = 4_096;
 
 /// A request trace, checked. `rows_read` = `kept` + all of `dropped`.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct RequestTrace {
     rows: Rows,
+    /// Of all rows, with their conversations and prefixes.
+    hash: blake3::Hash,
     sessions: Arc<[u64]>,
     blocks: Arc<Blocks>,
     /// Rows read.
@@ -49,6 +52,14 @@ struct Blocks {
     ids: Vec<u64>,
     /// Where each row's begin; one more than rows.
     starts: Vec<usize>,
+}
+
+/// Two traces of one text have the same rows: they stand for themselves by their hash, not by where they are kept.
+impl fmt::Debug for RequestTrace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let RequestTrace { hash, rows_read, kept, dropped, .. } = self;
+        write!(f, "RequestTrace({}, {rows_read} read, {kept} kept, {dropped:?})", hash.to_hex())
+    }
 }
 
 impl From<Vec<Request>> for RequestTrace {
@@ -158,9 +169,17 @@ fn unpack(bytes: &[u8]) -> Request {
     Request { at, prompt: word(8), output: word(12) }
 }
 
+/// A conversation, told from none.
+fn session_bytes(session: u64) -> [u8; 9] {
+    let mut bytes = [1; 9];
+    bytes[1..].copy_from_slice(&session.to_le_bytes());
+    bytes
+}
+
 /// Takes rows in order of time, and makes them a trace.
 #[derive(Debug, Default)]
 pub struct TraceBuilder {
+    hasher: blake3::Hasher,
     memory: Vec<Request>,
     file: Option<BufWriter<File>>,
     sessions: Vec<u64>,
@@ -179,6 +198,7 @@ impl TraceBuilder {
     pub fn push(&mut self, row: &Row) -> io::Result<()> {
         assert!(row.at >= self.last, "rows come in order of time");
         let request = Request { at: row.at, prompt: row.prompt, output: row.output };
+        self.hash(&request, row);
         match &mut self.file {
             Some(file) => file.write_all(&pack(&request))?,
             None => self.memory.push(request),
@@ -205,6 +225,19 @@ impl TraceBuilder {
         Ok(())
     }
 
+    fn hash(&mut self, request: &Request, row: &Row) {
+        self.hasher.update(&pack(request));
+        if row.session.is_some() || !row.blocks.is_empty() {
+            // Whose they are, so that they cannot be taken for another row's.
+            self.hasher.update(&self.count.to_le_bytes());
+            self.hasher.update(&row.session.map_or([0; 9], session_bytes));
+            self.hasher.update(&(row.blocks.len() as u64).to_le_bytes());
+            row.blocks.iter().for_each(|block| {
+                self.hasher.update(&block.to_le_bytes());
+            });
+        }
+    }
+
     /// The trace, of a file of `rows_read` rows of which some were `dropped`.
     ///
     /// # Errors
@@ -220,6 +253,7 @@ impl TraceBuilder {
         };
         Ok(RequestTrace {
             rows,
+            hash: self.hasher.finalize(),
             sessions: self.sessions.into(),
             blocks: Arc::new(self.blocks),
             rows_read,
@@ -261,6 +295,34 @@ mod tests {
         assert_eq!(cursor.get(count), None);
         for index in [3, IN_MEMORY / 3 * 3, count / 3 * 3 - 3] {
             assert_eq!(cursor.first_after(0, count, request(index).at), index + 3, "three share each instant");
+        }
+    }
+
+    #[test]
+    fn the_text_of_a_trace_follows_from_its_rows() {
+        let text = |rows: &[Row]| {
+            let mut builder = TraceBuilder::default();
+            rows.iter().for_each(|row| builder.push(row).unwrap());
+            format!("{:?}", builder.finish(rows.len() as u64, Dropped::default()).unwrap())
+        };
+        let row = |prompt, session, blocks: &[u64]| Row {
+            prompt,
+            output: 1,
+            session,
+            blocks: blocks.into(),
+            ..Row::default()
+        };
+        let rows = || [row(1, None, &[]), row(2, Some(3), &[4, 5])];
+        assert_eq!(text(&rows()), text(&rows()));
+        let others = [
+            [row(2, None, &[]), row(2, Some(3), &[4, 5])],
+            [row(1, None, &[]), row(2, Some(4), &[4, 5])],
+            [row(1, None, &[]), row(2, None, &[4, 5])],
+            [row(1, None, &[]), row(2, Some(3), &[4, 6])],
+            [row(1, Some(3), &[]), row(2, None, &[4, 5])],
+        ];
+        for other in others {
+            assert_ne!(text(&rows()), text(&other), "{other:?}");
         }
     }
 

@@ -1,14 +1,16 @@
 //! A training job as one logical process: it runs, a node fails, it recovers, it runs on. Start reading at [`Job`].
 
-use super::roster::{PerNode, Roster, cluster_of};
+use super::copies::{Copies, Stretch};
+use super::roster::{PerNode, Place, Roster, cluster_of};
+use super::schedule::Origin;
 use super::warp::{Piece, Slow, Warp, share};
 use super::{FailureClock, JobPlan, Schedule};
 use crate::engine::{Entity, Process, Seed, Stream};
-use crate::fault::FaultQueue;
+use crate::fault::{Fault, FaultQueue};
 use crate::ledger::{Book, Draw, Event, EventKind, Grid, JobFacts, Use};
 use crate::power::State;
 use crate::units::{PerSecond, SimTime, Span, Tokens};
-use crate::world::NodeSet;
+use crate::world::{Domain, NodeSet};
 use std::collections::VecDeque;
 
 /// A training job.
@@ -16,17 +18,21 @@ use std::collections::VecDeque;
 /// Progress is fluid and checkpoints are arithmetic (see [`Schedule`]), so that only failures, the steps of recovery, repairs and
 /// planned stops are events: about six for each failure, whatever the length of the run.
 ///
-/// A *stretch* is running without a break. When it ends its fate is known, and it is booked whole: up to the newest durable save,
-/// or all of it after a planned stop, which drains first, as productive; the rest as recomputed. Without a checkpoint tier a
-/// failure throws everything away since the start or the last planned stop. A *stall* is everything else.
+/// A *stretch* is running without a break. When it ends its fate is known, and it is booked whole: up to the newest durable copy
+/// that survives what broke, or all of it after a planned stop, which drains first, as productive; the rest as recomputed. Where
+/// that copy is older than the stretch, the work between them is booked as recomputed when it is done again. Without a checkpoint
+/// tier a failure throws everything away since the start or the last planned stop. A *stall* is everything else.
 ///
-/// A node that fails goes to repair at that instant; spares neither fail nor age while they stand by.
+/// A node that fails goes to repair at that instant. Spares neither fail nor age while they stand by, but go with their domain.
 ///
 /// A job that is preempted saves, gives all its nodes back and waits; on the next ones it restarts as after a planned stop.
 #[derive(Debug)]
 pub struct Job {
     plan: JobPlan,
     schedule: Schedule,
+    copies: Copies,
+    /// Where in the round of saves the stretch began.
+    origin: Origin,
     clocks: Clocks,
     /// What reading the copy takes that the job would restart from.
     reload: Span,
@@ -97,8 +103,12 @@ struct Tally {
     preemptions: u64,
     /// Time without nodes after preemptions.
     requeued: Span,
-    /// Useful time that nothing can take away.
-    kept: Span,
+    /// Useful time behind the job: where it stands.
+    position: Span,
+    /// The furthest that it ever stood and later work builds on: what lies between is being done again.
+    done: Span,
+    /// What stands without any copy: the last drain of a job without a tier.
+    floor: Span,
     /// Time of all stalls that have ended.
     stalled: Span,
     /// Time that power control added to running.
@@ -134,8 +144,8 @@ enum Happening {
 enum Fate {
     /// Everything counts.
     Kept,
-    /// What follows the newest durable save is lost.
-    RolledBack,
+    /// What follows the newest durable copy that survives the loss of that domain is lost.
+    RolledBack(Domain),
 }
 
 impl Job {
@@ -146,6 +156,8 @@ impl Job {
         let stream = seed.stream(Entity::named(&format!("training.{}", plan.name)), "planned");
         Job {
             clocks: Clocks::new(&plan, &schedule),
+            copies: Copies::new(&schedule),
+            origin: Origin::default(),
             schedule,
             reload: Span::ZERO,
             ideal: plan.ideal(),
@@ -153,7 +165,7 @@ impl Job {
             grid,
             book: Book::new(grid),
             per_node: PerNode::new(&plan),
-            faults: FaultQueue::new(plan.failures, seed, cluster_of(&plan), grid.horizon),
+            faults: FaultQueue::new(&plan.failures, seed, &cluster_of(&plan), grid.horizon),
             maintenance: Maintenance { stream, rate: plan.planned.rate, next: SimTime::NEVER },
             roster: None,
             phase: Phase::Queued,
@@ -185,14 +197,16 @@ impl Job {
         self.tally.stalled += away;
         let clock = self.failure_clock(at);
         self.faults.reserve(self.plan.nodes);
+        self.faults.watch(roster.granted(), clock);
         roster.first().for_each(|node| self.faults.join(node, clock));
         self.roster = Some(roster);
         self.maintenance.plan_next(at);
         if self.tally.preempted.is_none() {
             self.run(at);
         } else {
-            let restart = Step { what: Use::Restart, length: self.clocks.restart + self.reload };
-            self.stop(at, VecDeque::from([restart]));
+            let restart = Step { what: Use::Restart, length: self.clocks.restart };
+            let reload = Step { what: Use::Reload, length: self.reload };
+            self.stop(at, VecDeque::from([restart, reload]));
         }
     }
 
@@ -202,7 +216,7 @@ impl Job {
         match self.phase {
             Phase::Running(since) => {
                 self.end_stretch(since, at, Fate::Kept);
-                self.reload = self.schedule.quickest_reload();
+                self.drain(at);
             }
             Phase::Stalled(_) => {
                 self.book_stall(at);
@@ -213,7 +227,7 @@ impl Job {
         }
         self.book_roster(at);
         self.log(at, EventKind::Preempted, String::new(), String::new());
-        while self.faults.pop().is_some() {}
+        self.faults.clear();
         self.phase = Phase::Queued;
         self.tally.preempted = Some(at);
         self.tally.preemptions += 1;
@@ -332,7 +346,7 @@ impl Job {
 
     fn finish(&mut self, since: SimTime, at: SimTime) {
         self.end_stretch(since, at, Fate::Kept);
-        assert!(self.tally.kept == self.ideal, "a finished job has done its work exactly once");
+        assert!(self.tally.position == self.ideal, "a finished job has done its work exactly once");
         self.book_roster(at);
         self.phase = Phase::Finished(at);
         self.log(at, EventKind::Finished, String::new(), String::new());
@@ -347,9 +361,9 @@ impl Job {
         }
         let roster = self.roster.as_mut().expect("a running job has nodes");
         let node = roster.repaired();
-        self.faults.renew(node, clock);
+        self.faults.mend(node, clock);
         if waiting {
-            roster.take_place(at);
+            roster.take_place(node, at);
             self.faults.join(node, clock);
         } else {
             roster.stand_by(node);
@@ -365,7 +379,7 @@ impl Job {
             Phase::Running(since) => {
                 let since = *since;
                 self.end_stretch(since, at, Fate::Kept);
-                self.reload = self.schedule.quickest_reload();
+                self.drain(at);
                 self.stop(at, VecDeque::from([stop]));
             }
             Phase::Stalled(stall) => stall.steps.push_back(stop),
@@ -374,31 +388,57 @@ impl Job {
     }
 
     fn failure(&mut self, at: SimTime) {
-        let (_, node) = self.faults.pop().expect("a failure was due");
+        let fault = self.faults.pop().expect("a failure was due");
+        let computing = self.taken_by(&fault, Place::Computing);
+        let spares = self.taken_by(&fault, Place::StandingBy);
+        if !spares.is_empty() {
+            self.log(at, EventKind::SpareFailure, NodeSet::of(&spares).to_string(), fault.domain.name().to_owned());
+            self.lose(&fault, &spares, at);
+        }
+        if computing.is_empty() {
+            return;
+        }
         self.tally.interruptions += 1;
         let lost = match self.phase {
-            Phase::Running(since) => self.end_stretch(since, at, Fate::RolledBack),
+            Phase::Running(since) => self.end_stretch(since, at, Fate::RolledBack(fault.domain)),
             Phase::Stalled(_) => {
                 self.book_stall(at);
-                Span::ZERO
+                self.lose_copies(fault.domain)
             }
             Phase::Queued | Phase::Finished(_) => unreachable!("only a running job fails"),
         };
-        self.log(at, EventKind::Failure, node.to_string(), format!("lost {} s of work", lost.as_secs_f64().round()));
-        self.lose(node, at);
+        self.log_failure(at, &fault, &computing, lost);
+        self.lose(&fault, &computing, at);
         self.begin_recovery(at);
     }
 
-    /// The failed node goes to repair, or is rebooted where it stands.
-    fn lose(&mut self, node: u32, at: SimTime) {
+    /// The nodes at `place` that `fault` takes.
+    fn taken_by(&self, fault: &Fault, place: Place) -> Vec<u32> {
+        fault.nodes.iter().copied().filter(|&node| self.roster().place(node) == place).collect()
+    }
+
+    fn log_failure(&mut self, at: SimTime, fault: &Fault, nodes: &[u32], lost: Span) {
+        let lost = lost.as_secs_f64().round();
+        let detail = match fault.domain {
+            Domain::Node => format!("lost {lost} s of work"),
+            domain => format!("{}: lost {lost} s of work", domain.name()),
+        };
+        self.log(at, EventKind::Failure, NodeSet::of(nodes).to_string(), detail);
+    }
+
+    /// The nodes that `fault` took go to repair, or are rebooted where they stand.
+    fn lose(&mut self, fault: &Fault, nodes: &[u32], at: SimTime) {
         self.book_roster(at);
         let clock = self.failure_clock(at);
         let roster = self.roster.as_mut().expect("a running job has nodes");
-        if roster.keeps_failed() {
-            self.faults.renew(node, clock);
-            self.faults.join(node, clock);
-        } else {
-            roster.lose(node, at);
+        for &node in nodes {
+            if fault.repair.is_some() || !roster.keeps_failed() {
+                self.faults.leave(node);
+                roster.lose(node, fault.repair, at);
+            } else if roster.place(node) == Place::Computing {
+                self.faults.mend(node, clock);
+                self.faults.join(node, clock);
+            }
         }
     }
 
@@ -457,6 +497,7 @@ impl Job {
         assert!(!self.roster().is_short(), "a job runs on all its nodes");
         let began = self.stall().began;
         self.tally.stalled += at.since(began);
+        self.origin = self.schedule.origin(self.tally.position);
         self.run(at);
         self.log(at, EventKind::Restarted, String::new(), String::new());
     }
@@ -467,7 +508,7 @@ impl Job {
     /// Holds the job at the level of power control that `level` gives for its nodes from `at`, the edge being handled, on.
     pub fn hold(&mut self, at: SimTime, level: &dyn Fn(&NodeSet) -> u8) {
         let Some(roster) = &self.roster else { return };
-        let level = level(roster.granted());
+        let level = level(roster.nodes());
         if level == self.level {
             return;
         }
@@ -480,13 +521,13 @@ impl Job {
     /// What its nodes draw at this instant: the nodes granted, the draw, the level of power control, and whether a lever can hold
     /// it. Saves are passed over.
     pub fn draws(&self, visit: &mut dyn FnMut(&NodeSet, Draw, u8, bool)) {
-        let Some(roster) = self.roster.as_ref().filter(|roster| !roster.granted().is_empty()) else { return };
+        let Some(roster) = self.roster.as_ref().filter(|roster| !roster.nodes().is_empty()) else { return };
         let computing = roster.computing();
         match self.phase {
-            Phase::Running(_) => visit(roster.granted(), self.training_draw(self.level), self.level, true),
-            _ => visit(roster.granted(), self.per_node.draw(computing, State::Resident), self.level, false),
+            Phase::Running(_) => visit(roster.nodes(), self.training_draw(self.level), self.level, true),
+            _ => visit(roster.nodes(), self.per_node.draw(computing, State::Resident), self.level, false),
         }
-        visit(roster.granted(), roster.beside(), self.level, false);
+        visit(roster.nodes(), roster.beside(), self.level, false);
     }
 
     fn run(&mut self, at: SimTime) {
@@ -508,7 +549,7 @@ impl Job {
 impl Job {
     /// Length of the stretch that would finish the work.
     fn work_left(&self) -> Span {
-        self.schedule.elapsed(self.ideal.saturating_sub(self.tally.kept))
+        self.schedule.elapsed(self.origin, self.ideal.saturating_sub(self.tally.position))
     }
 
     /// True while nothing but a repaired node can end the step.
@@ -552,8 +593,8 @@ impl Job {
     }
 
     fn facts(&self) -> JobFacts {
-        let kept =
-            u128::from(self.plan.tokens.count()) * u128::from(self.tally.kept.nanos()) / u128::from(self.ideal.nanos());
+        let kept = u128::from(self.plan.tokens.count()) * u128::from(self.tally.position.nanos())
+            / u128::from(self.ideal.nanos());
         JobFacts {
             gpus: self.plan.gpus(),
             submitted: SimTime::ZERO + self.plan.submit,
@@ -561,7 +602,7 @@ impl Job {
             finished: self.finished(),
             asked: self.plan.tokens,
             kept: Tokens::new(kept as u64),
-            ideal: self.tally.kept,
+            ideal: self.tally.position,
             flops_per_token: self.plan.flops_per_token(),
             peak: self.plan.peak,
             interruptions: self.tally.interruptions,
@@ -585,26 +626,49 @@ impl Job {
     fn end_stretch(&mut self, since: SimTime, at: SimTime, fate: Fate) -> Span {
         let elapsed = self.warp.work_at(at);
         self.tally.slowed += at.since(since).saturating_sub(elapsed);
-        let useful = self.schedule.useful(elapsed);
-        let standing = match fate {
-            Fate::Kept => elapsed,
-            Fate::RolledBack => self.roll_back(elapsed),
+        let (from, useful) = (self.tally.position, self.schedule.useful(self.origin, elapsed));
+        let again = match self.tally.done.saturating_sub(from) {
+            Span::ZERO => Span::ZERO,
+            again => self.schedule.elapsed(self.origin, again).min(elapsed),
         };
-        let saved = self.schedule.useful(standing);
-        self.tally.kept += saved;
-        self.tally.checkpoints += self.schedule.saves(elapsed);
-        let kept_to = if standing == elapsed { at } else { self.warp.wall_of(standing).min(at) };
-        self.book_running(Use::Productive, since, kept_to);
-        self.book_running(Use::Recomputed, kept_to, at);
-        useful.saturating_sub(saved)
+        self.tally.position = from + useful;
+        self.tally.checkpoints += self.schedule.saves(self.origin, elapsed);
+        let (standing, lost) = match fate {
+            Fate::Kept => (elapsed, Span::ZERO),
+            Fate::RolledBack(domain) => {
+                self.copies.add(&self.schedule, Stretch { began: since, position: from, origin: self.origin }, elapsed);
+                let lost = self.lose_copies(domain);
+                (self.copies.newest(&self.schedule).map_or(Span::ZERO, |copy| copy.taken.since(since)), lost)
+            }
+        };
+        self.tally.done = self.tally.done.max(self.tally.position);
+        // Copies, too, count in time at full speed.
+        let wall = |work: Span| if work == elapsed { at } else { self.warp.wall_of(work).min(at) };
+        let (again, standing) = (wall(again), wall(standing.max(again)));
+        self.book_running(Use::Recomputed, since, again);
+        self.book_running(Use::Productive, again, standing);
+        self.book_running(Use::Recomputed, standing, at);
+        lost
     }
 
-    /// The part of a stretch of `elapsed` that a failure leaves standing. Without a copy in it the job restarts from the one that
-    /// it started from.
-    fn roll_back(&mut self, elapsed: Span) -> Span {
-        let Some(newest) = self.schedule.newest(elapsed) else { return Span::ZERO };
-        self.reload = newest.reload;
-        newest.standing
+    /// `domain` breaks: the job stands where the newest copy that survives it stood. Returns the useful time lost.
+    fn lose_copies(&mut self, domain: Domain) -> Span {
+        self.copies.lose(domain);
+        let copy = self.copies.newest(&self.schedule);
+        let position = copy.map_or(self.tally.floor, |copy| copy.position);
+        self.reload = copy.map_or(Span::ZERO, |copy| copy.reload);
+        let lost = self.tally.position.saturating_sub(position);
+        self.tally.position = position;
+        lost
+    }
+
+    /// A planned stop saves to every tier before it begins.
+    fn drain(&mut self, at: SimTime) {
+        self.copies.drain(at, self.tally.position);
+        self.reload = self.schedule.quickest_reload();
+        if self.schedule.tiers() == 0 {
+            self.tally.floor = self.tally.position;
+        }
     }
 
     /// Books a part of the stretch: its useful time as `what`, its saves as checkpoints. Between two
@@ -619,12 +683,12 @@ impl Job {
                 continue;
             }
             let (mut from, mut work) = (piece.from, piece.work_at(piece.from));
-            let mut done = self.schedule.useful(work);
+            let mut done = self.schedule.useful(self.origin, work);
             let mut edge = self.bin_end(from);
             while from < piece.to {
                 let next = edge.min(piece.to);
                 let reached = piece.work_at(next);
-                let useful = self.schedule.useful(reached);
+                let useful = self.schedule.useful(self.origin, reached);
                 let part = share(next.since(from), useful.saturating_sub(done), reached.saturating_sub(work));
                 self.book.spend(what, from, from + part, training);
                 self.book.spend(Use::Checkpoint, from + part, next, saving);
@@ -681,12 +745,13 @@ impl Clocks {
         }
     }
 
-    fn recovery(&self, reload: Span) -> [Step; 4] {
+    fn recovery(&self, reload: Span) -> [Step; 5] {
         [
             Step { what: Use::Detect, length: self.detect },
             Step { what: Use::Localise, length: self.localise },
             Step { what: Use::SpareWait, length: Span::ZERO },
-            Step { what: Use::Restart, length: self.restart + reload },
+            Step { what: Use::Restart, length: self.restart },
+            Step { what: Use::Reload, length: reload },
         ]
     }
 }

@@ -1,5 +1,6 @@
 //! A training job: progress, checkpoints, failures, recovery, spares. Start reading at [`Job`].
 
+mod copies;
 mod job;
 mod plan;
 mod roster;
@@ -9,7 +10,7 @@ mod warp;
 
 pub use job::Job;
 pub use plan::{HeldTraining, JobPlan};
-pub use schedule::{CheckpointError, Saved, Schedule, daly};
+pub use schedule::{CheckpointError, Schedule, daly};
 pub use section::{
-    Checkpoint, Every, FailureClock, Planned, Progress, Recovery, Spares, StepTime, Survives, Swing, TrainingSection,
+    Checkpoint, Every, FailureClock, Planned, Progress, Recovery, Spares, StepTime, Swing, TrainingSection,
 };

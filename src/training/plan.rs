@@ -2,7 +2,7 @@
 
 use super::{Checkpoint, Planned, Progress, Recovery, Spares};
 use crate::catalog::ModelSheet;
-use crate::fault::FailureLaw;
+use crate::fault::FaultPlan;
 use crate::power::{NodePower, PerGpu, Priority, State};
 use crate::units::{FlopsPerSecond, Ratio, Span, Tokens, Watts};
 
@@ -33,7 +33,7 @@ pub struct JobPlan {
     /// What one GPU draws at the crest and in the trough of an iteration.
     pub swing: [Watts; 2],
     /// How its nodes fail.
-    pub failures: FailureLaw,
+    pub failures: FaultPlan,
     /// Tokens to train on.
     pub tokens: Tokens,
     /// Speed.
@@ -116,10 +116,10 @@ impl JobPlan {
         })
     }
 
-    /// Mean time between failures of any of its computing nodes; `None` where nothing breaks.
+    /// Mean time between failures of any of its computing nodes, however many at once; `None` where nothing breaks.
     #[must_use]
     pub fn mean_time_between_failures(&self) -> Option<Span> {
-        let rate = self.failures.rate().as_f64() * f64::from(self.nodes);
+        let rate = self.failures.rate_of(self.nodes).as_f64();
         (rate > 0.0).then(|| Span::from_secs_f64(1.0 / rate))
     }
 }

@@ -16,6 +16,8 @@ pub(super) struct Roster {
     granted: NodeSet,
     computing: u32,
     wanted: u32,
+    /// By node.
+    places: Vec<Place>,
     hot_slots: u32,
     hot: VecDeque<u32>,
     cold: VecDeque<u32>,
@@ -26,6 +28,16 @@ pub(super) struct Roster {
     per_node: PerNode,
     /// Until when spares and repairs are in the book.
     booked: SimTime,
+}
+
+/// Where a node is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Place {
+    /// In somebody else's hands.
+    Elsewhere,
+    Computing,
+    StandingBy,
+    InRepair,
 }
 
 /// Power of a whole node by state.
@@ -50,18 +62,23 @@ impl PerNode {
 impl Roster {
     /// Takes `granted` over at `at`: the first nodes compute, the next stand by hot, the last cold.
     pub(super) fn new(plan: &JobPlan, granted: NodeSet, at: SimTime, seed: Seed) -> Roster {
-        let shop = RepairShop::new(plan.recovery.repair, seed, cluster_of(plan));
+        let shop = RepairShop::new(plan.recovery.repair, seed, Entity::named(&cluster_of(plan)));
         Roster::staffed(plan, granted, at, shop)
     }
 
     fn staffed(plan: &JobPlan, granted: NodeSet, at: SimTime, shop: RepairShop) -> Roster {
         assert!(granted.len() == plan.granted_nodes(), "a job is granted exactly the nodes that it asked for");
+        let mut places = vec![Place::Elsewhere; granted.iter().last().map_or(0, |node| node as usize + 1)];
+        for (index, node) in granted.iter().enumerate() {
+            places[node as usize] = if index < plan.nodes as usize { Place::Computing } else { Place::StandingBy };
+        }
         let mut spares = granted.iter().skip(plan.nodes as usize);
         let hot = spares.by_ref().take(plan.spares.hot as usize).collect();
         let cold = spares.collect();
         Roster {
             computing: plan.nodes,
             wanted: plan.nodes,
+            places,
             hot_slots: plan.spares.hot,
             hot,
             cold,
@@ -92,7 +109,7 @@ impl Roster {
     }
 
     /// All nodes granted.
-    pub(super) fn granted(&self) -> &NodeSet {
+    pub(super) fn nodes(&self) -> &NodeSet {
         &self.granted
     }
 
@@ -131,11 +148,31 @@ impl Roster {
         self.shop.is_instant()
     }
 
-    /// A computing node breaks at `at` and goes to repair.
-    pub(super) fn lose(&mut self, node: u32, at: SimTime) {
-        assert!(self.computing > 0, "a node that fails was computing");
-        self.computing -= 1;
-        self.shop.admit(node, at);
+    /// Everything granted.
+    pub(super) fn granted(&self) -> impl Iterator<Item = u32> + Clone {
+        self.granted.iter()
+    }
+
+    /// Where `node` is.
+    pub(super) fn place(&self, node: u32) -> Place {
+        self.places.get(node as usize).copied().unwrap_or(Place::Elsewhere)
+    }
+
+    /// A computing node or a spare breaks at `at` and goes to repair, for `repair` where its domain is mended as a whole.
+    pub(super) fn lose(&mut self, node: u32, repair: Option<Span>, at: SimTime) {
+        match self.place(node) {
+            Place::Computing => self.computing -= 1,
+            Place::StandingBy => {
+                self.hot.retain(|&spare| spare != node);
+                self.cold.retain(|&spare| spare != node);
+            }
+            Place::InRepair | Place::Elsewhere => unreachable!("a node that breaks was whole and here"),
+        }
+        self.places[node as usize] = Place::InRepair;
+        match repair {
+            Some(length) => self.shop.admit_for(length, node, at),
+            None => self.shop.admit(node, at),
+        }
     }
 
     /// The next repaired node.
@@ -144,15 +181,17 @@ impl Roster {
         node
     }
 
-    /// A node that is up at `up` takes the place of a lost one.
-    pub(super) fn take_place(&mut self, up: SimTime) {
+    /// `node`, which is up at `up`, takes the place of a lost one.
+    pub(super) fn take_place(&mut self, node: u32, up: SimTime) {
         assert!(self.is_short(), "a place is free");
         self.computing += 1;
+        self.places[node as usize] = Place::Computing;
         self.attached = self.attached.max(up);
     }
 
     /// `node` stands by, hot where a slot is free.
     pub(super) fn stand_by(&mut self, node: u32) {
+        self.places[node as usize] = Place::StandingBy;
         let hot_free = (self.hot.len() as u32) < self.hot_slots;
         if hot_free { &mut self.hot } else { &mut self.cold }.push_back(node);
     }
@@ -160,11 +199,11 @@ impl Roster {
     /// A spare to take a lost node's place, hot before cold; a cold one is up after its start.
     pub(super) fn call_spare(&mut self, at: SimTime) -> Option<u32> {
         if let Some(node) = self.hot.pop_front() {
-            self.take_place(at);
+            self.take_place(node, at);
             return Some(node);
         }
         let node = self.cold.pop_front()?;
-        self.take_place(at + self.attach_cold);
+        self.take_place(node, at + self.attach_cold);
         Some(node)
     }
 
@@ -190,6 +229,6 @@ impl Roster {
 }
 
 /// Whose streams the failures and repairs of the job's nodes are.
-pub(super) fn cluster_of(plan: &JobPlan) -> Entity {
-    Entity::named(&format!("cluster.{}", plan.cluster_name))
+pub(super) fn cluster_of(plan: &JobPlan) -> String {
+    format!("cluster.{}", plan.cluster_name)
 }

@@ -2,6 +2,8 @@
 
 use super::{Checkpoint, Every, JobPlan};
 use crate::units::{Bytes, Span};
+use crate::world::Domain;
+use std::ops::Range;
 
 /// When a running job saves, when a save counts, and which copy a restart reads.
 ///
@@ -9,8 +11,8 @@ use crate::units::{Bytes, Span};
 /// is a whole number of intervals. A save is durable once its background write has ended; one write at a time in each tier.
 ///
 /// Tiers nest: a slower one saves right after a save of the next faster one, the first at or after its own interval, so that each
-/// interval is a whole multiple of the one before. Failures take single nodes, which every tier survives: a restart reads the
-/// newest durable copy, of equally new ones that of the faster tier.
+/// interval is a whole multiple of the one before. A restart reads a copy of one of them and goes on in the round of all: a
+/// slower tier's next save comes when it would have come without the failure.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Schedule {
     /// The shortest interval first.
@@ -24,17 +26,18 @@ struct Tier {
     blocking: Span,
     background: Span,
     reload: Span,
+    survives: Domain,
     /// From one save's end to the next one's, the saves of faster tiers included.
     cycle: Span,
 }
 
-/// The copy that a restart reads.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Saved {
-    /// The first part of the stretch, which the copy holds.
-    pub standing: Span,
-    /// What reading it takes, beyond the restart itself.
-    pub reload: Span,
+/// Where in the round of saves a stretch begins: at a save of the fastest tier, the one that its copy is or the last before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Origin {
+    /// Useful time since the round began.
+    useful: Span,
+    /// Time since the round began, had nothing broken.
+    elapsed: Span,
 }
 
 /// Why a job's checkpoints cannot be simulated.
@@ -95,15 +98,74 @@ impl Schedule {
         self.tiers.iter().map(|tier| tier.reload).min().unwrap_or_default()
     }
 
-    /// Length of a stretch that does `useful` of work.
+    /// The origin of a stretch that begins with `position` behind it.
     #[must_use]
-    pub fn elapsed(&self, useful: Span) -> Span {
+    pub fn origin(&self, position: Span) -> Origin {
+        let (Some(fastest), Some(slowest)) = (self.tiers.first(), self.tiers.last()) else { return Origin::default() };
+        let useful = fastest.every * (position.nanos() % slowest.every.nanos() / fastest.every.nanos());
+        Origin { useful, elapsed: self.round(useful) }
+    }
+
+    /// Length of a stretch from `origin` that does `useful` of work.
+    #[must_use]
+    pub fn elapsed(&self, origin: Origin, useful: Span) -> Span {
+        self.round(origin.useful + useful).saturating_sub(origin.elapsed)
+    }
+
+    /// Useful time in the first `elapsed` of a stretch from `origin`.
+    #[must_use]
+    pub fn useful(&self, origin: Origin, elapsed: Span) -> Span {
+        self.work(origin.elapsed + elapsed).saturating_sub(origin.useful)
+    }
+
+    /// Saves, of any tier, whose blocking part ends in the first `elapsed` of a stretch from `origin`.
+    #[must_use]
+    pub fn saves(&self, origin: Origin, elapsed: Span) -> u64 {
+        let saves = |tier: usize| self.saves_of(tier, origin.elapsed + elapsed) - self.tiers[tier].times(origin.useful);
+        (0..self.tiers.len()).map(saves).sum()
+    }
+
+    /// How many tiers there are.
+    #[must_use]
+    pub fn tiers(&self) -> usize {
+        self.tiers.len()
+    }
+
+    /// The largest domain whose loss the copies of `tier` survive.
+    #[must_use]
+    pub fn survives(&self, tier: usize) -> Domain {
+        self.tiers[tier].survives
+    }
+
+    /// What reading a copy of `tier` takes, beyond the restart itself.
+    #[must_use]
+    pub fn reload(&self, tier: usize) -> Span {
+        self.tiers[tier].reload
+    }
+
+    /// The saves of `tier`, numbered through the round from 1, that are durable after `elapsed` of a stretch from `origin`.
+    #[must_use]
+    pub fn durable(&self, tier: usize, origin: Origin, elapsed: Span) -> Range<u64> {
+        let first = self.tiers[tier].times(origin.useful) + 1;
+        let written = (origin.elapsed + elapsed).saturating_sub(self.tiers[tier].background);
+        first..(self.saves_of(tier, written) + 1).max(first)
+    }
+
+    /// What save number `save` of `tier` holds of a stretch from `origin`, in useful time, and when its blocking part ends. Save 0
+    /// is the drain before the stretch.
+    #[must_use]
+    pub fn save(&self, tier: usize, origin: Origin, save: u64) -> (Span, Span) {
+        let (useful, elapsed) = (self.tiers[tier].every * save, self.end_of(tier, save));
+        (useful.saturating_sub(origin.useful), elapsed.saturating_sub(origin.elapsed))
+    }
+
+    /// Time from the beginning of a round until `useful` is done.
+    fn round(&self, useful: Span) -> Span {
         self.tiers.iter().fold(useful, |elapsed, tier| elapsed + tier.blocking * tier.times(useful))
     }
 
-    /// Useful time in the first `elapsed` of a stretch.
-    #[must_use]
-    pub fn useful(&self, elapsed: Span) -> Span {
+    /// Useful time in the first `elapsed` of a round.
+    fn work(&self, elapsed: Span) -> Span {
         let (mut useful, mut rest) = (Span::ZERO, elapsed);
         for tier in self.tiers.iter().rev() {
             let cycle = tier.cycle.nanos();
@@ -113,38 +175,17 @@ impl Schedule {
         useful + rest
     }
 
-    /// Saves, of any tier, whose blocking part ends in the first `elapsed` of a stretch.
-    #[must_use]
-    pub fn saves(&self, elapsed: Span) -> u64 {
-        (0..self.tiers.len()).map(|tier| self.saves_of(tier, elapsed)).sum()
-    }
-
-    /// The newest copy that is durable after `elapsed` of a stretch; `None` before the first one of the stretch.
-    #[must_use]
-    pub fn newest(&self, elapsed: Span) -> Option<Saved> {
-        let mut newest = None;
-        let mut held = Span::ZERO;
-        for (index, tier) in self.tiers.iter().enumerate() {
-            let saves = self.saves_of(index, elapsed.saturating_sub(tier.background));
-            if tier.every * saves > held {
-                held = tier.every * saves;
-                newest = Some(Saved { standing: self.end_of(index, saves), reload: tier.reload });
-            }
-        }
-        newest
-    }
-
-    fn saves_of(&self, index: usize, elapsed: Span) -> u64 {
-        let saves = self.tiers[index].times(self.useful(elapsed));
+    fn saves_of(&self, tier: usize, elapsed: Span) -> u64 {
+        let saves = self.tiers[tier].times(self.work(elapsed));
         // The last one may still block.
-        if saves > 0 && self.end_of(index, saves) > elapsed { saves - 1 } else { saves }
+        if saves > 0 && self.end_of(tier, saves) > elapsed { saves - 1 } else { saves }
     }
 
-    /// Time into the stretch at which the blocking part of a tier's save number `save`, from 1, ends.
-    fn end_of(&self, index: usize, save: u64) -> Span {
-        let useful = self.tiers[index].every * save;
+    /// Time into the round at which the blocking part of save number `save` of `tier`, from 1, ends.
+    fn end_of(&self, tier: usize, save: u64) -> Span {
+        let useful = self.tiers[tier].every * save;
         let before = useful.saturating_sub(Span::from_nanos(1));
-        let (faster, slower) = self.tiers.split_at(index + 1);
+        let (faster, slower) = self.tiers.split_at(tier + 1);
         let blocked = faster.iter().map(|tier| tier.blocking * tier.times(useful)).sum::<Span>();
         useful + blocked + slower.iter().map(|tier| tier.blocking * tier.times(before)).sum::<Span>()
     }
@@ -170,7 +211,8 @@ impl Tier {
         }
         let read = checkpoint.read_bandwidth.map(|bandwidth| bandwidth.time_for(size));
         let reload = checkpoint.restore.or(read).unwrap_or_default();
-        Ok(Some(Tier { every, blocking, background, reload, cycle: every + blocking }))
+        let survives = checkpoint.survives;
+        Ok(Some(Tier { every, blocking, background, reload, survives, cycle: every + blocking }))
     }
 
     /// Whole intervals in `useful`.
@@ -223,6 +265,7 @@ mod tests {
             blocking: minutes(1.0),
             background: minutes(3.0),
             reload: Span::ZERO,
+            survives: Domain::Site,
             cycle: minutes(11.0),
         };
         let schedule = Schedule::nested(vec![tier]);
@@ -238,13 +281,13 @@ mod tests {
             (25.0, 20.0 + 3.0, 2, 22.0),
         ] {
             let at = minutes(elapsed);
-            assert_eq!(schedule.useful(at), minutes(useful), "useful after {elapsed} min");
-            assert_eq!(schedule.saves(at), saves, "saves after {elapsed} min");
-            let saved = schedule.newest(at).map_or(Span::ZERO, |saved| saved.standing);
+            assert_eq!(schedule.useful(Origin::default(), at), minutes(useful), "useful after {elapsed} min");
+            assert_eq!(schedule.saves(Origin::default(), at), saves, "saves after {elapsed} min");
+            let saved = schedule.end_of(0, schedule.durable(0, Origin::default(), at).end - 1);
             assert_eq!(saved, minutes(standing), "standing after {elapsed} min");
         }
-        assert_eq!(schedule.elapsed(minutes(20.0)), minutes(22.0));
-        assert_eq!(schedule.elapsed(minutes(29.0)), minutes(31.0));
+        assert_eq!(schedule.elapsed(Origin::default(), minutes(20.0)), minutes(22.0));
+        assert_eq!(schedule.elapsed(Origin::default(), minutes(29.0)), minutes(31.0));
     }
 
     /// Every save of a schedule in order, nanosecond by nanosecond of work: tier, end of its blocking part, work it holds.
@@ -265,31 +308,39 @@ mod tests {
     fn tiers() -> impl Strategy<Value = Vec<Tier>> {
         let tier = (1..20_u64, 0..5_u64, 0..10_u64, 0..3_u64).prop_map(|(every, blocking, background, reload)| {
             let [every, blocking, background, reload] = [every, blocking, background, reload].map(Span::from_nanos);
-            Tier { every, blocking, background, reload, cycle: every + blocking }
+            Tier { every, blocking, background, reload, survives: Domain::Site, cycle: every + blocking }
         });
         prop::collection::vec(tier, 0..4)
     }
 
     proptest! {
         #[test]
-        fn arithmetic_agrees_with_stepping_through_the_saves(tiers in tiers()) {
+        fn arithmetic_agrees_with_stepping_through_the_saves(tiers in tiers(), position in 0..60_u64) {
             let schedule = Schedule::nested(tiers);
-            let (useful_after, saves) = stepped(&schedule, 150);
-            for (elapsed, &useful) in useful_after.iter().enumerate() {
-                let at = Span::from_nanos(elapsed as u64);
-                prop_assert_eq!(schedule.useful(at).nanos(), useful);
-                let ended = saves.iter().filter(|(_, end, _)| *end <= at.nanos());
-                prop_assert_eq!(schedule.saves(at), ended.count() as u64);
-                let durable = saves.iter().filter(|(tier, end, _)| {
-                    end + schedule.tiers[*tier].background.nanos() <= at.nanos()
-                });
-                let newest = durable.max_by_key(|(tier, _, useful)| (*useful, std::cmp::Reverse(*tier)));
-                let expected = newest.map(|&(tier, end, _)| {
-                    Saved { standing: Span::from_nanos(end), reload: schedule.tiers[tier].reload }
-                });
-                prop_assert_eq!(schedule.newest(at), expected);
+            let origin = schedule.origin(Span::from_nanos(position));
+            // Long enough for a round of four tiers of 20 or less.
+            let (useful_after, saves) = stepped(&schedule, 150 + origin.useful.nanos());
+            let before = origin.elapsed.nanos();
+            prop_assert_eq!(useful_after[before as usize], origin.useful.nanos());
+            for (elapsed, &useful) in useful_after.iter().enumerate().skip(before as usize) {
+                let at = Span::from_nanos(elapsed as u64 - before);
+                prop_assert_eq!(schedule.useful(origin, at).nanos(), useful - origin.useful.nanos());
+                let mine = saves.iter().filter(|(_, end, work)| *work > origin.useful.nanos() && *end <= elapsed as u64);
+                prop_assert_eq!(schedule.saves(origin, at), mine.count() as u64);
+                for (tier, Tier { background, .. }) in schedule.tiers.iter().enumerate() {
+                    let durable = saves.iter().filter(|(of, end, work)| {
+                        *of == tier && *work > origin.useful.nanos() && end + background.nanos() <= elapsed as u64
+                    });
+                    let found = schedule.durable(tier, origin, at);
+                    prop_assert_eq!(found.end - found.start, durable.clone().count() as u64);
+                    for (save, &(_, end, work)) in found.zip(durable) {
+                        let (holds, taken) = schedule.save(tier, origin, save);
+                        prop_assert_eq!((holds.nanos(), taken.nanos()), (work - origin.useful.nanos(), end - before));
+                    }
+                }
             }
-            prop_assert_eq!(schedule.elapsed(Span::from_nanos(150)).nanos(), useful_after.len() as u64 - 1);
+            let all = Span::from_nanos(150);
+            prop_assert_eq!(schedule.elapsed(origin, all).nanos(), useful_after.len() as u64 - 1 - before);
         }
     }
 }

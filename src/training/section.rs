@@ -3,6 +3,7 @@
 use crate::catalog::{ModelSheet, Named};
 use crate::power::Priority;
 use crate::units::{Bytes, BytesPerSecond, PerSecond, Ratio, Share, Span, Tokens, Watts};
+use crate::world::Domain;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -185,8 +186,8 @@ pub struct Checkpoint {
     pub read_bandwidth: Option<BytesPerSecond>,
     /// Size of one checkpoint; unset, 14 bytes a parameter.
     pub size: Option<Bytes>,
-    /// The largest domain whose loss the copy survives.
-    pub survives: Survives,
+    /// The largest domain whose loss the copy survives: `node` where it lies in a peer's memory, `site` in a remote store.
+    pub survives: Domain,
 }
 
 impl Default for Checkpoint {
@@ -201,21 +202,9 @@ impl Default for Checkpoint {
             restore: None,
             read_bandwidth: None,
             size: None,
-            survives: Survives::Site,
+            survives: Domain::Site,
         }
     }
-}
-
-/// The largest domain whose loss a checkpoint survives.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Survives {
-    /// A node: the copy lies in a peer's memory.
-    Node,
-    /// A rack.
-    Rack,
-    /// The whole site's loss of power: the copy lies in a remote store.
-    Site,
 }
 
 /// Interval between checkpoints: `"auto"` (Daly's higher-order optimum) or a duration.

@@ -1,30 +1,8 @@
 //! A cluster: identical nodes at one site.
 
-use super::ClusterPower;
+use super::{ClusterPower, DomainTree, Domains};
 use crate::catalog::{CapSheet, GpuSheet, NodeSheet};
 use crate::units::DollarsPerHour;
-use schemars::JsonSchema;
-use serde::Deserialize;
-
-/// Sizes of the failure and power domains, in nodes; consecutive nodes share a domain.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct Domains {
-    /// Nodes that share a rack.
-    pub rack: u32,
-    /// Nodes that share a row of racks and its power feed.
-    pub row: u32,
-    /// Nodes that share a leaf switch.
-    pub pod: u32,
-}
-
-impl Default for Domains {
-    fn default() -> Domains {
-        // Llama 3's cluster: 2 servers a rack, 3,072 GPUs a pod (arXiv:2407.21783 section 3.3.1); 4 is what 40 kW racks hold.
-        // A row of 40 servers: POLCA (arXiv:2308.12908).
-        Domains { rack: 4, row: 40, pod: 128 }
-    }
-}
 
 /// What a node costs whoever holds it, energy apart.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -63,5 +41,11 @@ impl ClusterPlan {
     #[must_use]
     pub fn gpus(&self) -> u32 {
         self.nodes * self.node.gpus
+    }
+
+    /// What breaks together.
+    #[must_use]
+    pub fn domain_tree(&self) -> DomainTree {
+        DomainTree { nodes: self.nodes, gpus_per_node: self.node.gpus, sizes: self.domains }
     }
 }

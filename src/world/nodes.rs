@@ -22,6 +22,22 @@ impl NodeSet {
         NodeSet::range(node..node + 1)
     }
 
+    /// `nodes`, ascending and each once.
+    #[must_use]
+    pub fn of(nodes: &[u32]) -> NodeSet {
+        let mut ranges: Vec<Range<u32>> = Vec::new();
+        for &node in nodes {
+            match ranges.last_mut() {
+                Some(last) if last.end == node => last.end += 1,
+                last => {
+                    assert!(last.is_none_or(|last| last.end < node), "nodes are ascending and each there once");
+                    ranges.push(node..node + 1);
+                }
+            }
+        }
+        NodeSet { ranges }
+    }
+
     fn range(range: Range<u32>) -> NodeSet {
         NodeSet { ranges: Some(range).filter(|range| range.start < range.end).into_iter().collect() }
     }
@@ -60,7 +76,7 @@ impl NodeSet {
     }
 
     /// The nodes, ascending.
-    pub fn iter(&self) -> impl Iterator<Item = u32> {
+    pub fn iter(&self) -> impl Iterator<Item = u32> + Clone {
         self.ranges.iter().cloned().flatten()
     }
 
@@ -106,6 +122,12 @@ impl std::fmt::Display for NodeSet {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn listed_nodes_become_intervals() {
+        assert_eq!(NodeSet::of(&[0, 1, 2, 5, 8, 9]).to_string(), "0-2 5 8-9");
+        assert!(NodeSet::of(&[]).is_empty());
+    }
 
     #[test]
     fn nodes_leave_and_join() {

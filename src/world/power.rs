@@ -18,7 +18,7 @@ pub struct ClusterPower {
     pub gpu_limit: Option<Watts>,
     /// What the nodes of a rack may draw together; `site.<name>.capping` holds them to it.
     pub rack_limit: Option<Watts>,
-    /// What the nodes of a row may draw together; `site.<name>.capping` holds them to it.
+    /// What the nodes behind one power distribution unit, those of a row, may draw together; `site.<name>.capping` holds them to it.
     pub row_limit: Option<Watts>,
     /// How accelerators answer a cap.
     pub response: Named<CapSheet>,

@@ -116,6 +116,7 @@ impl Check<'_> {
             value: section.value,
             unit: section.unit.clone(),
             band_pct: section.band_pct,
+            replications: section.replications.unwrap_or(std::num::NonZeroU64::MIN),
             source: section.source.clone(),
             kind: section.kind,
         })

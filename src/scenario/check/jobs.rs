@@ -1,11 +1,11 @@
 //! Training jobs.
 
 use super::Check;
+use super::faults::MOST_FAILURES;
 use super::header::Header;
 use super::names::sheet_name;
-use super::places::MOST_FAILURES;
 use crate::catalog::{GpuSheet, MODELS, ModelSheet, Named};
-use crate::fault::FailureLaw;
+use crate::fault::FaultPlan;
 use crate::power::{Hand, NodePower};
 use crate::training::{Every, HeldTraining, JobPlan, Progress, Schedule, TrainingSection};
 use crate::units::{Bytes, Ratio, Span, Tokens, Watts};
@@ -17,7 +17,7 @@ impl Check<'_> {
         &mut self,
         header: Option<&Header>,
         clusters: &[Option<ClusterPlan>],
-        failures: &[Option<FailureLaw>],
+        failures: &[Option<FaultPlan>],
     ) -> Vec<Option<JobPlan>> {
         let typed = self.typed;
         let jobs = typed.file.training.iter();
@@ -30,7 +30,7 @@ impl Check<'_> {
         section: &TrainingSection,
         header: Option<&Header>,
         clusters: &[Option<ClusterPlan>],
-        failures: &[Option<FailureLaw>],
+        failures: &[Option<FaultPlan>],
     ) -> Option<JobPlan> {
         let at = |key| ["training", name, key];
         let cluster = self.section(&at("cluster"), "cluster", &section.cluster);
@@ -72,7 +72,7 @@ impl Check<'_> {
             swing: section.swing.map_or([plan.gpu.tdp.max(plan.gpu.training), half_trough(&plan.gpu)], |swing| {
                 [swing.crest, swing.trough]
             }),
-            failures: failures[index]?,
+            failures: failures[index].clone()?,
             tokens: section.tokens,
             progress,
             submit: section.submit,

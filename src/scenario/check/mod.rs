@@ -3,6 +3,7 @@
 
 mod capping;
 mod devices;
+mod faults;
 mod header;
 mod jobs;
 mod market;
@@ -13,8 +14,8 @@ mod series;
 mod services;
 
 use super::complaint::{Complaint, Complaints};
-use super::node::portable;
-use super::read::{Input, unreadable};
+use super::node::{canonical_path, portable};
+use super::read::{DataFile, Input, unreadable};
 use super::typed::Typed;
 use super::{Note, Scenario};
 use crate::trace::TraceError;
@@ -26,16 +27,17 @@ struct Check<'a> {
     typed: &'a Typed,
     complaints: &'a mut Complaints,
     inputs: Vec<Input>,
+    data: Vec<DataFile>,
     notes: Vec<Note>,
 }
 
 /// The scenario that `typed` describes; `None` where something is wrong, which `complaints` then hold.
 pub(super) fn check(typed: &Typed, inputs: Vec<Input>, complaints: &mut Complaints) -> Option<Scenario> {
-    let mut check = Check { typed, complaints, inputs, notes: Vec::new() };
+    let mut check = Check { typed, complaints, inputs, data: Vec::new(), notes: Vec::new() };
     let header = check.header();
     check.has_something_to_run();
     let clusters = check.clusters();
-    let failures = check.failures();
+    let failures = check.failures(&clusters);
     let sites = check.sites(header.as_ref(), &clusters);
     let capping = check.capping(header.as_ref(), &clusters);
     let jobs = check.jobs(header.as_ref(), &clusters, &failures);
@@ -43,7 +45,7 @@ pub(super) fn check(typed: &Typed, inputs: Vec<Input>, complaints: &mut Complain
     check.tenants_fit(&clusters);
     let devices = check.devices(&clusters);
     let published = check.published();
-    let (header, inputs, notes) = (header?, check.inputs, check.notes);
+    let (header, inputs, data, notes) = (header?, check.inputs, check.data, check.notes);
     Some(Scenario {
         name: header.name,
         seed: typed.file.seed,
@@ -61,6 +63,7 @@ pub(super) fn check(typed: &Typed, inputs: Vec<Input>, complaints: &mut Complain
         published: all(published)?,
         manifest: typed.tree.canonical(),
         inputs,
+        data,
         notes,
     })
 }
@@ -81,16 +84,19 @@ impl Check<'_> {
         }
     }
 
-    /// The data file that the value at `path` names, as `read` reads it, entered among the inputs; complains where it is no good.
+    /// The data file `name`, which the key `path` of the table of `at` names, as `read` reads it, entered among the inputs;
+    /// complains at `at` where it is no good.
     fn data<T>(
         &mut self,
-        path: &[&str],
+        at: &[&str],
         name: &str,
         read: impl FnOnce(&Path) -> Result<T, TraceError>,
         hash: impl FnOnce(&T) -> blake3::Hash,
     ) -> Option<T> {
-        let at = self.typed.tree.place(&keys(path));
-        let file = self.complaints.sources[at.source].folder.join(name);
+        let table = at.split_last().map_or(&[][..], |(_, table)| table);
+        let named = keys(&[table, &["path"]].concat());
+        let at = self.typed.tree.place(&keys(at));
+        let file = self.complaints.sources[self.typed.tree.place(&named).source].folder.join(name);
         let read = match std::fs::File::open(&file) {
             Err(error) => Err(unreadable(&file, &error)),
             Ok(_) if file.is_dir() => Err(format!("{} is a folder, not a file", file.display())),
@@ -98,6 +104,10 @@ impl Check<'_> {
         };
         match read {
             Ok(data) => {
+                let file = DataFile { key: canonical_path(&named), file };
+                if !self.data.contains(&file) {
+                    self.data.push(file);
+                }
                 self.inputs.push(Input { path: portable(name), blake3: hash(&data).to_hex().to_string() });
                 Some(data)
             }

@@ -2,9 +2,8 @@
 
 use super::Check;
 use super::header::Header;
-use crate::catalog::{FAILURES, GPUS, GpuSheet, NODES, NodeSheet};
+use crate::catalog::{GPUS, GpuSheet, NODES, NodeSheet};
 use crate::facility::{Facility, FacilitySection};
-use crate::fault::{FailureLaw, FailureSection, InitialAge, Mixture};
 use crate::ledger::SitePlan;
 use crate::scenario::file::{ClusterSection, CostSection, SiteSection};
 use crate::units::{Bytes, PerSecond, Watts};
@@ -18,9 +17,6 @@ const MOST_POWER: Watts = Watts::new(1_000_000);
 
 /// More than any accelerator has.
 const LARGEST_MEMORY: Bytes = Bytes::new(100_000_000_000_000);
-
-/// A node that fails every hour does little else.
-pub(super) const MOST_FAILURES: PerSecond = PerSecond::per_day(24.0);
 
 impl Check<'_> {
     /// The checked clusters; one that is wrong is `None`.
@@ -39,7 +35,9 @@ impl Check<'_> {
         let counts = [
             self.is_positive(&["cluster", name, "nodes"], section.nodes),
             self.is_positive(&["cluster", name, "domains", "rack"], section.domains.rack),
-            self.is_positive(&["cluster", name, "domains", "pod"], section.domains.pod),
+            self.is_positive(&["cluster", name, "domains", "power_unit"], section.domains.power_unit),
+            self.is_positive(&["cluster", name, "domains", "switch"], section.domains.switch),
+            self.is_positive(&["cluster", name, "domains", "cooling_loop"], section.domains.cooling_loop),
             section.nodes <= MOST_NODES || self.no(&["cluster", name, "nodes"], "is more than ten million nodes"),
         ];
         let paid = self.cost_is_sound(name, &section.cost);
@@ -93,45 +91,6 @@ impl Check<'_> {
             node.rated > Watts::ZERO || self.no(path, "has a nameplate of zero watts"),
         ];
         !sound.contains(&false)
-    }
-
-    /// The failure law of each cluster's nodes; one that is wrong is `None`.
-    pub(super) fn failures(&mut self) -> Vec<Option<FailureLaw>> {
-        let typed = self.typed;
-        let clusters = typed.file.cluster.iter();
-        clusters.map(|(name, section)| self.failure_law(name, &section.failures)).collect()
-    }
-
-    fn failure_law(&mut self, cluster: &str, section: &FailureSection) -> Option<FailureLaw> {
-        let at = |law, key| ["cluster", cluster, "failures", law, key];
-        match section {
-            FailureSection::None {} => Some(FailureLaw::None),
-            FailureSection::Preset(name) => {
-                let preset = self.entry(&["cluster", cluster, "failures", "preset"], name, FAILURES, "failures")?;
-                let (rate, shape, initial_age) = (preset.rate, preset.shape, InitialAge::default());
-                Some(FailureLaw::Weibull { rate, shape, initial_age })
-            }
-            FailureSection::Exponential { rate, mixture } => {
-                let fine = [
-                    self.is_a_rate(&at("exponential", "rate"), *rate, MOST_FAILURES),
-                    self.is_a_mixture(&["cluster", cluster, "failures", "exponential", "mixture", "shape"], *mixture),
-                ];
-                (!fine.contains(&false)).then_some(law(*rate, 1.0, InitialAge::default(), *mixture))
-            }
-            FailureSection::Weibull { rate, shape, initial_age, mixture } => {
-                let fine = [
-                    self.is_a_rate(&at("weibull", "rate"), *rate, MOST_FAILURES),
-                    self.is_a_mixture(&["cluster", cluster, "failures", "weibull", "mixture", "shape"], *mixture),
-                    (0.2..=20.0).contains(shape) || self.no(&at("weibull", "shape"), "must lie between 0.2 and 20"),
-                ];
-                (!fine.contains(&false)).then_some(law(*rate, *shape, *initial_age, *mixture))
-            }
-        }
-    }
-
-    fn is_a_mixture(&mut self, path: &[&str], mixture: Option<Mixture>) -> bool {
-        mixture.is_none_or(|mixture| (0.1..=100.0).contains(&mixture.shape))
-            || self.no(path, "must lie between 0.1 and 100")
     }
 
     /// The checked sites; one that is wrong is `None`.
@@ -217,13 +176,6 @@ impl Check<'_> {
     pub(super) fn no(&mut self, path: &[&str], why: &str) -> bool {
         self.refuse(path, why, None);
         false
-    }
-}
-
-fn law(rate: PerSecond, shape: f64, initial_age: InitialAge, mixture: Option<Mixture>) -> FailureLaw {
-    match mixture {
-        Some(mixture) => FailureLaw::Mixed { rate, shape, initial_age, mixture },
-        None => FailureLaw::Weibull { rate, shape, initial_age },
     }
 }
 

@@ -6,7 +6,7 @@ use super::names::sheet_name;
 use super::power::Steady;
 use crate::catalog::{ModelSheet, step_row};
 use crate::engine::Seed;
-use crate::fault::FailureLaw;
+use crate::fault::FaultPlan;
 use crate::power::{NodePower, Slowdown};
 use crate::serving::{
     ArrivalPlan, ArrivalsSection, Deployment, Fidelity, HeldServing, Opens, Precision, ReplicaSection, ScalePolicy,
@@ -25,7 +25,7 @@ impl Check<'_> {
         &mut self,
         header: Option<&Header>,
         clusters: &[Option<ClusterPlan>],
-        failures: &[Option<FailureLaw>],
+        failures: &[Option<FaultPlan>],
     ) -> Vec<Option<ServicePlan>> {
         let typed = self.typed;
         let services = typed.file.service.iter();
@@ -38,7 +38,7 @@ impl Check<'_> {
         section: &ServiceSection,
         header: Option<&Header>,
         clusters: &[Option<ClusterPlan>],
-        failures: &[Option<FailureLaw>],
+        failures: &[Option<FaultPlan>],
     ) -> Option<ServicePlan> {
         let at = |key| ["service", name, key];
         let index = self.section(&at("cluster"), "cluster", &section.cluster);
@@ -115,7 +115,7 @@ impl Check<'_> {
             fidelity: section.fidelity,
             slo: section.slo,
             queue: section.queue,
-            failures: failures[index]?,
+            failures: failures[index].as_ref()?.of_one_node(),
             start_hour_of_week: hour_of_week(header.start),
         })
     }

@@ -1,0 +1,87 @@
+//! Lives of one kind of component: an absolute next failure for each, moved only when the component itself is renewed.
+
+use super::draws::NodeDraws;
+use super::law::FailureLaw;
+use super::lemons::Lemons;
+use super::lifetime::Lifetime;
+use crate::engine::{Entity, Seed};
+use crate::units::SimTime;
+
+/// Next failures of all components of one kind, by index; those of a node, a rack or another domain.
+#[derive(Debug, Clone)]
+pub(super) struct Lives {
+    /// Of the mean component.
+    lifetime: Option<Lifetime>,
+    /// Where components differ.
+    lemons: Option<Lemons>,
+    horizon: SimTime,
+    /// Draws above it are first lives that outlast the horizon: four nodes in five of a two-month run need no inverse.
+    failed_by_horizon: f64,
+    draws: NodeDraws,
+    /// Next failure of each component met so far.
+    next: Vec<SimTime>,
+}
+
+impl Lives {
+    /// Components under `law`; the `index`-th draws from the stream of `owner`'s part of that index.
+    pub(super) fn new(law: FailureLaw, seed: Seed, owner: Entity, horizon: SimTime) -> Lives {
+        let lifetime = Lifetime::new(law);
+        Lives {
+            lifetime,
+            lemons: law.mixture().map(|mixture| Lemons::new(mixture, seed, owner)),
+            horizon,
+            failed_by_horizon: lifetime.map_or(0.0, |lifetime| lifetime.failed_by(horizon)),
+            draws: NodeDraws::new(seed, owner, "failure"),
+            next: Vec::new(),
+        }
+    }
+
+    /// The first failure of `index` in its own life after `at`, each before that taken as repaired at once; `None` where none
+    /// comes by the horizon.
+    pub(super) fn after(&mut self, index: u32, at: SimTime) -> Option<SimTime> {
+        let lifetime = self.lifetime_of(index)?;
+        let mut next = if self.draws.is_fresh(index) { self.first(lifetime, index) } else { self.next[index as usize] };
+        while next <= at {
+            next += lifetime.whole(self.draws.next(index));
+        }
+        self.set(index, next);
+        (next <= self.horizon).then_some(next)
+    }
+
+    /// `index` is as good as new at `at`.
+    pub(super) fn renew(&mut self, index: u32, at: SimTime) {
+        let lifetime = self.lifetime_of(index).expect("a component that failed has a lifetime");
+        let next = at + lifetime.whole(self.draws.next(index));
+        self.set(index, next);
+    }
+
+    /// When `index`, which has been met, fails next.
+    pub(super) fn next(&self, index: u32) -> SimTime {
+        self.next[index as usize]
+    }
+
+    fn first(&mut self, lifetime: Lifetime, index: u32) -> SimTime {
+        let uniform = self.draws.first(index);
+        let failed_by_horizon = match self.lemons {
+            Some(_) => lifetime.failed_by(self.horizon),
+            None => self.failed_by_horizon,
+        };
+        if uniform > failed_by_horizon { SimTime::NEVER } else { SimTime::ZERO + lifetime.first(uniform) }
+    }
+
+    fn lifetime_of(&mut self, index: u32) -> Option<Lifetime> {
+        let lifetime = self.lifetime?;
+        Some(match &mut self.lemons {
+            Some(lemons) => lifetime.at_rate(lemons.factor(index)),
+            None => lifetime,
+        })
+    }
+
+    fn set(&mut self, index: u32, next: SimTime) {
+        let slot = index as usize;
+        if slot >= self.next.len() {
+            self.next.resize(slot + 1, SimTime::NEVER);
+        }
+        self.next[slot] = next;
+    }
+}

@@ -1,0 +1,80 @@
+//! How the nodes of a cluster fail, once checked.
+
+use super::burst::Burst;
+use super::law::{FailureLaw, InitialAge};
+use crate::units::PerSecond;
+use crate::world::{Domain, DomainTree, Domains};
+
+/// How the nodes of a cluster fail: each by itself, and together.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FaultPlan {
+    /// Each node by itself.
+    pub law: FailureLaw,
+    /// Domains that take nodes with them, the smallest first.
+    pub bursts: Vec<(Domain, Burst)>,
+    /// What stands in which domain.
+    pub tree: DomainTree,
+}
+
+impl From<FailureLaw> for FaultPlan {
+    /// Each node by itself and nothing else.
+    fn from(law: FailureLaw) -> FaultPlan {
+        let tree = DomainTree { nodes: u32::MAX, gpus_per_node: 1, sizes: Domains::default() };
+        FaultPlan { law, bursts: Vec::new(), tree }
+    }
+}
+
+impl FaultPlan {
+    /// How often any of `nodes` consecutive nodes fails, however many at once.
+    #[must_use]
+    pub fn rate_of(&self, nodes: u32) -> PerSecond {
+        let alone = self.law.rate().as_f64() * f64::from(nodes);
+        let together = self.bursts.iter().map(|(domain, burst)| {
+            let size = self.tree.size(*domain);
+            let instances = f64::from(nodes.div_ceil(size) * self.tree.for_each_group(*domain));
+            instances * burst.rate.as_f64() * burst.chance_of_a_hit(nodes, size)
+        });
+        PerSecond::new(alone + together.sum::<f64>())
+    }
+
+    /// What a service sees of it: memoryless, at the long-run rate of one node, bursts included.
+    #[must_use]
+    pub fn of_one_node(&self) -> FailureLaw {
+        if self.bursts.is_empty() {
+            return self.law;
+        }
+        let together = self.bursts.iter().map(|(domain, burst)| {
+            let groups = f64::from(self.tree.for_each_group(*domain));
+            groups * burst.rate.as_f64() * burst.mean_hits(1, self.tree.size(*domain))
+        });
+        let rate = PerSecond::new(self.law.rate().as_f64() + together.sum::<f64>());
+        FailureLaw::Weibull { rate, shape: 1.0, initial_age: InitialAge::Stationary }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::burst::Blast;
+    use super::*;
+    use crate::units::{Share, Span};
+
+    #[test]
+    fn rates_count_nodes_and_domains() {
+        let day = PerSecond::per_day;
+        let burst = |rate, hits| Burst { rate: day(rate), hits, spread: Span::ZERO, repair: None };
+        let plan = FaultPlan {
+            law: FailureLaw::Weibull { rate: day(0.01), shape: 1.0, initial_age: InitialAge::New },
+            bursts: vec![
+                (Domain::Gpu, burst(0.001, Blast::Whole {})),
+                (Domain::Rack, burst(0.02, Blast::Whole {})),
+                (Domain::Site, burst(0.1, Blast::Share(Share::new(0.5)))),
+            ],
+            tree: DomainTree { nodes: 100, gpus_per_node: 8, sizes: Domains::default() },
+        };
+        // 8 nodes: 0.08 alone, 64 GPUs, 2 racks, and the site's burst misses all eight once in 256.
+        let expected = 0.08 + 0.064 + 0.04 + 0.1 * 255.0 / 256.0;
+        assert!((plan.rate_of(8).as_f64() * 86_400.0 - expected).abs() < 1e-9);
+        let one = 0.01 + 0.008 + 0.02 + 0.05;
+        assert!((plan.of_one_node().rate().as_f64() * 86_400.0 - one).abs() < 1e-9);
+    }
+}

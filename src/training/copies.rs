@@ -1,0 +1,116 @@
+//! The copies of a job's state that a restart could read, in every tier and across all stretches.
+
+use super::schedule::{Origin, Schedule};
+use crate::units::{SimTime, Span};
+use crate::world::Domain;
+use std::collections::VecDeque;
+
+/// The durable copies of one job.
+///
+/// A failure leaves the copies of the tiers that survive what broke; a restart reads the newest of them, of equally new ones the
+/// one that is read soonest. Copies are arithmetic: a run of them for each stretch and tier.
+#[derive(Debug, Clone)]
+pub(super) struct Copies {
+    tiers: Vec<Held>,
+}
+
+/// What one tier holds, the oldest first.
+#[derive(Debug, Clone)]
+struct Held {
+    survives: Domain,
+    reload: Span,
+    /// The most copies that are kept.
+    retention: u64,
+    runs: VecDeque<Run>,
+}
+
+/// Where a stretch began.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Stretch {
+    /// When.
+    pub began: SimTime,
+    /// The work behind it.
+    pub position: Span,
+    /// Where in the round of saves.
+    pub origin: Origin,
+}
+
+/// Copies that one stretch left in one tier: its saves `first` to `last`, counted from the origin of its round. A drain, which is
+/// no part of the round, is save 0 of a stretch that begins with it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Run {
+    stretch: Stretch,
+    first: u64,
+    last: u64,
+}
+
+/// One copy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Copy {
+    /// The work that it holds, in useful time since the job began.
+    pub position: Span,
+    /// When the job had been stopped for it for long enough.
+    pub taken: SimTime,
+    /// What reading it takes, beyond the restart itself.
+    pub reload: Span,
+}
+
+impl Copies {
+    /// None yet, in the tiers of `schedule`.
+    pub(super) fn new(schedule: &Schedule) -> Copies {
+        let held = |tier: usize| Held {
+            survives: schedule.survives(tier),
+            reload: schedule.reload(tier),
+            // Older copies are never asked for.
+            retention: 1,
+            runs: VecDeque::new(),
+        };
+        Copies { tiers: (0..schedule.tiers()).map(held).collect() }
+    }
+
+    /// `stretch` ends after `elapsed`: what it left is durable.
+    pub(super) fn add(&mut self, schedule: &Schedule, stretch: Stretch, elapsed: Span) {
+        for (tier, held) in self.tiers.iter_mut().enumerate() {
+            let saves = schedule.durable(tier, stretch.origin, elapsed);
+            if !saves.is_empty() {
+                held.push(Run { stretch, first: saves.start, last: saves.end - 1 });
+            }
+        }
+    }
+
+    /// The job has drained to every tier at `at` with `position` behind it.
+    pub(super) fn drain(&mut self, at: SimTime, position: Span) {
+        let stretch = Stretch { began: at, position, origin: Origin::default() };
+        self.tiers.iter_mut().for_each(|held| held.push(Run { stretch, first: 0, last: 0 }));
+    }
+
+    /// `domain` breaks: the copies that do not survive it are gone.
+    pub(super) fn lose(&mut self, domain: Domain) {
+        self.tiers.iter_mut().filter(|held| held.survives < domain).for_each(|held| held.runs.clear());
+    }
+
+    /// The copy that a restart reads; `None` where it starts from nothing.
+    pub(super) fn newest(&self, schedule: &Schedule) -> Option<Copy> {
+        let newest = |(tier, held): (usize, &Held)| {
+            let Run { stretch: Stretch { began, position, origin }, last, .. } = *held.runs.back()?;
+            let (work, taken) = schedule.save(tier, origin, last);
+            Some(Copy { position: position + work, taken: began + taken, reload: held.reload })
+        };
+        let all = self.tiers.iter().enumerate().filter_map(newest);
+        all.min_by_key(|copy| (std::cmp::Reverse(copy.position), copy.reload))
+    }
+}
+
+impl Held {
+    fn push(&mut self, run: Run) {
+        self.runs.push_back(run);
+        let mut most = self.retention;
+        for index in (0..self.runs.len()).rev() {
+            let run = &mut self.runs[index];
+            let kept = (run.last - run.first + 1).min(most);
+            run.first = run.last + 1 - kept;
+            most -= kept;
+        }
+        self.runs.retain(|run| run.first <= run.last);
+    }
+}
