@@ -13,7 +13,8 @@ use tollway::fault::FailureLaw;
 use tollway::ledger::{Count, Grid};
 use tollway::power::{NodePower, Priority, ServingPower, Slowdown};
 use tollway::serving::{
-    ArrivalPlan, Cell, Chat, Fidelity, Poisson, Router, ScalePolicy, ScaleSection, ServicePlan, Slo, StepModel,
+    ArrivalPlan, Cell, Chat, Fidelity, Lengths, Measured, Poisson, Router, ScalePolicy, ScaleSection, ServicePlan, Slo,
+    StepModel,
 };
 use tollway::units::{PerSecond, Ratio, SimTime, Span, Watts};
 use tollway::world::NodeSet;
@@ -32,6 +33,8 @@ fn chat(replicas: u32) -> ArrivalPlan {
         noise_time: Span::from_secs(600),
         burstiness: Ratio::new(1.04),
         weekly: false,
+        prompt: Lengths::Like(Measured::Conversation),
+        output: Lengths::Like(Measured::Conversation),
     })
 }
 

@@ -3,7 +3,7 @@
 mod cli;
 
 use clap::{Parser, Subcommand};
-use cli::{CheckArguments, RunArguments, SweepArguments};
+use cli::{CheckArguments, RunArguments, SweepArguments, TraceCommand};
 use std::process::ExitCode;
 use tollway::scenario::LISTS;
 
@@ -27,6 +27,9 @@ enum Command {
         #[arg(value_name = "CASE")]
         cases: Vec<String>,
     },
+    /// Look into people's traces.
+    #[command(subcommand)]
+    Trace(TraceCommand),
     /// Check scenario files and say all that is wrong with them.
     Check(CheckArguments),
     /// List what a scenario can name, each with its source.
@@ -45,6 +48,7 @@ fn main() -> ExitCode {
         Command::Run(arguments) => cli::run(&arguments),
         Command::Sweep(arguments) => cli::sweep(&arguments),
         Command::Validate { cases } => cli::validate(&cases),
+        Command::Trace(command) => cli::trace(&command),
         Command::Check(arguments) => cli::check(&arguments),
         Command::List { kind } => cli::list(kind.as_deref()),
         Command::Schema => cli::schema(),

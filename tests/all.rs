@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod arrivals;
 mod capping;
 mod catalog;
 mod cli;
@@ -9,6 +10,7 @@ mod engine;
 mod evidence;
 mod faults;
 mod fluid;
+mod inspect;
 mod layers;
 mod ledger;
 mod power;
@@ -18,6 +20,7 @@ mod requests;
 mod run;
 mod scenario;
 mod scheduler;
+mod servegen;
 mod serving;
 mod shards;
 mod sweep;

@@ -7,8 +7,8 @@ use tollway::fault::{FailureLaw, InitialAge};
 use tollway::ledger::{Book, Count, EventKind, Grid, ServiceFacts, Use};
 use tollway::power::{NodePower, Priority, ServingPower, Slowdown};
 use tollway::serving::{
-    ArrivalPlan, Autoscaler, Cell, Chat, Fidelity, Fluid, Router, ScalePolicy, ScaleSection, ServicePlan, Slo,
-    StepModel, Telemetry, cells,
+    ArrivalPlan, Autoscaler, Cell, Chat, Fidelity, Fluid, Lengths, Measured, Router, ScalePolicy, ScaleSection,
+    ServicePlan, Slo, StepModel, Telemetry, cells,
 };
 use tollway::units::{GpuTime, PerSecond, Ratio, SimTime, Span, Watts};
 use tollway::world::NodeSet;
@@ -46,6 +46,8 @@ fn plan(rate: f64, min: u32, max: u32, policy: ScalePolicy) -> ServicePlan {
             noise_time: Span::from_secs(600),
             burstiness: Ratio::new(1.04),
             weekly: true,
+            prompt: Lengths::Like(Measured::Conversation),
+            output: Lengths::Like(Measured::Conversation),
         }),
         fidelity: Fidelity::default(),
         slo: Some(Slo { ttft: Span::from_secs(2), tpot: Span::from_nanos(20_000_000) }),

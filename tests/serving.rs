@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 use tollway::catalog::{DEVICES, GPUS, MODELS, NODES};
-use tollway::engine::{Entity, Process, Seed, Stream};
+use tollway::engine::{Entity, Process, Seed, Stream, gamma_quantile};
 use tollway::fault::{FailureLaw, InitialAge};
 use tollway::ledger::{Book, Count, EventKind, Grid, ServiceFacts, Use};
 use tollway::power::{NodePower, Priority, ServingPower, Slowdown};
@@ -308,4 +308,33 @@ fn the_conversation_trace_takes_what_a_bare_loop_says() {
         println!("{name}: {found:.1?} ms, expected {expected:?}, off by {difference:.4?}");
         assert!(difference.iter().all(|difference| difference.abs() < band), "{name}: off by {difference:.4?}");
     }
+}
+
+/// Experiment 8 of models/workloads.md section 6: M/M/4 and Gamma/M/1 against theory.
+#[test]
+fn several_places_and_bursty_gaps_wait_as_queueing_theory_says() {
+    const REQUESTS: usize = 200_000;
+    let exponential = |stream: &mut Stream| (1_000.0 * stream.exponential()).ceil() as u32;
+    // M/M/4 at load 0.8: Erlang's C(4, 3.2) = 0.5964, so 0.5964 / (4 - 3.2) + 1 s in the system, and half a step more.
+    let requests = poisson(REQUESTS, Span::from_secs_f64(1.0 / 3.2), exponential);
+    let (book, _) = run(plan(MILLISECOND, 4, requests), 1, 200_000);
+    let found = (book.latencies().e2e().mean().unwrap().saturating_sub(API)).as_secs_f64();
+    assert!((found / 1.746 - 1.0).abs() < 0.04, "M/M/4: {found} s in the system, theory 1.746 s");
+    // Gamma gaps of CV 2 (shape 1/4, mean 2 s) before one place of mean 1 s: 1 / (1 - s) where s is the root below 1 of
+    // s = A(1 - s), A(t) = (1/8 / (1/8 + t))^(1/4) the transform of the gaps (Kleinrock, Queueing Systems I, 6.4): s = 0.7709.
+    let mut root: f64 = 0.5;
+    for _ in 0..200 {
+        root = (0.125 / (0.125 + 1.0 - root)).sqrt().sqrt();
+    }
+    let (mut gaps, mut outputs, mut at) = (stream("gamma"), stream("outputs"), SimTime::ZERO);
+    let requests = (0..REQUESTS)
+        .map(|_| {
+            at += Span::from_secs_f64(8.0 * gamma_quantile(0.25, gaps.uniform()));
+            Request { at, prompt: 1, output: exponential(&mut outputs) }
+        })
+        .collect();
+    let (book, _) = run(plan(MILLISECOND, 1, requests), 1, 1_000_000);
+    let found = (book.latencies().e2e().mean().unwrap().saturating_sub(API)).as_secs_f64();
+    let expected = 1.0 / (1.0 - root);
+    assert!((found / expected - 1.0).abs() < 0.06, "Gamma/M/1: {found} s in the system, theory {expected} s");
 }

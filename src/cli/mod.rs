@@ -5,12 +5,14 @@ mod interrupt;
 mod run;
 mod shards;
 mod sweep;
+mod trace;
 mod usage;
 mod validate;
 
 pub(crate) use check::{CheckArguments, check, list, schema};
 pub(crate) use run::{RunArguments, run};
 pub(crate) use sweep::{SweepArguments, sweep};
+pub(crate) use trace::{TraceCommand, trace};
 pub(crate) use validate::validate;
 
 use std::io::{ErrorKind, IsTerminal, Write};

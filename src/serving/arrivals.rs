@@ -1,13 +1,18 @@
-//! Where a cell's requests come from: generated traffic, a trace, or a given list.
+//! Where a cell's requests come from: generated traffic, sessions, a closed loop, a trace, or a given list.
 //!
 //! Generated arrivals are a renewal process in rescaled time: a gap with mean 1 is a stretch of time over which the cell's
 //! share of [`RateCurve`] integrates to it, found by inversion. A cell that takes a share p of its service draws its own
 //! process, with the gaps that random thinning leaves ([`renewal`](super::renewal)); so a cell more moves no other's
 //! arrivals. Each variate has its own stream and is drawn in index order: policies compared share common random numbers.
 
-use super::chat::RateCurve;
+use super::clients::Population;
+use super::closed::Asking;
+use super::curve::RateCurve;
+use super::lengths::{Lengths, Part, whole};
 use super::renewal::Gaps;
-use super::{ArrivalPlan, ServicePlan, lengths};
+use super::servegen::Walk;
+use super::sessions::{Origin, Talks};
+use super::{ArrivalPlan, ServicePlan, Sessions};
 use crate::engine::{Entity, QuantileTable, Seed, Stream};
 use crate::trace::{Cursor, Request, RequestTrace};
 use crate::units::{SimTime, Span};
@@ -31,7 +36,10 @@ pub struct Source {
 #[derive(Debug, Clone)]
 enum Kind {
     Generated(Box<Generated>),
-    Listed(Listed),
+    Conversing(Box<Conversing>),
+    Asking(Box<Asking>),
+    Measured(Box<Walk>),
+    Listed(Box<Listed>),
 }
 
 impl Source {
@@ -42,11 +50,27 @@ impl Source {
         assert!(cell < cells, "cell {cell} of {cells}");
         let kind = match &plan.arrivals {
             ArrivalPlan::Trace(requests) => {
-                let slice = f64::from(cell) / f64::from(cells)..f64::from(cell + 1) / f64::from(cells);
+                let slice = slice(cell, cells);
                 let salt = (cells > 1).then(|| seed.stream(service(plan), "front").bits());
-                Kind::Listed(Listed { salt, slice, ..Listed::new(requests) })
+                Kind::Listed(Box::new(Listed { salt, slice, ..Listed::new(requests) }))
             }
-            generated => Kind::Generated(Box::new(Generated::new(plan, generated, cell, cells, seed))),
+            ArrivalPlan::ClosedLoop(section) => {
+                let mut asking = Asking::new(section, service(plan).part(cell), seed);
+                asking.take(SimTime::ZERO, &slice(cell, cells));
+                Kind::Asking(Box::new(asking))
+            }
+            ArrivalPlan::Servegen(measured) => {
+                Kind::Measured(Box::new(Walk::new(measured, service(plan), slice(cell, cells), seed)))
+            }
+            ArrivalPlan::Sessions(section) => {
+                let talks = Talks::new(section, service(plan).part(cell), seed);
+                let starts = Generated::new(plan, Beat::starts(plan, section, cell, seed), cell, cells, seed);
+                Kind::Conversing(Box::new(Conversing { starts, talks, start: None, origin: Origin::default() }))
+            }
+            generated => {
+                let beat = Beat::new(plan, generated, cell, seed);
+                Kind::Generated(Box::new(Generated::new(plan, beat, cell, cells, seed)))
+            }
         };
         Source { kind }
     }
@@ -54,7 +78,7 @@ impl Source {
     /// Exactly `requests`, in order of time, counted from the opening.
     #[must_use]
     pub fn given(requests: Vec<Request>) -> Source {
-        Source { kind: Kind::Listed(Listed::new(&requests.into())) }
+        Source { kind: Kind::Listed(Box::new(Listed::new(&requests.into()))) }
     }
 
     /// Opens the doors: arrivals begin after `at`, and a trace's first event happens at `at`. Opening again lets a generated
@@ -62,15 +86,21 @@ impl Source {
     pub fn open(&mut self, at: SimTime) {
         match &mut self.kind {
             Kind::Generated(generated) => generated.open(at),
+            Kind::Conversing(conversing) => conversing.starts.open(at),
+            Kind::Asking(asking) => asking.open(at),
+            Kind::Measured(walk) => walk.opened = Some(walk.opened.unwrap_or(at)),
             Kind::Listed(listed) => listed.opened = Some(listed.opened.unwrap_or(at)),
         }
     }
 
-    /// This cell's part of the service's arrivals, for the requests drawn from now on. A trace listens to
+    /// This cell's part of the service's arrivals, for the requests drawn from now on. A trace and a closed loop listen to
     /// [`set_slice`](Source::set_slice) only: a share alone does not say which requests are meant.
     pub fn set_share(&mut self, share: f64) {
-        if let Kind::Generated(generated) = &mut self.kind {
-            generated.set_share(share);
+        match &mut self.kind {
+            Kind::Generated(generated) => generated.set_slice(0.0..share),
+            Kind::Conversing(conversing) => conversing.set_slice(0.0..share),
+            Kind::Measured(walk) => walk.slice = 0.0..share,
+            Kind::Asking(_) | Kind::Listed(_) => {}
         }
     }
 
@@ -78,8 +108,44 @@ impl Source {
     /// all cells tile 0..1, so that each request of a trace comes to exactly one. Generated arrivals take its width.
     pub fn set_slice(&mut self, slice: Range<f64>) {
         match &mut self.kind {
-            Kind::Generated(generated) => generated.set_share(slice.end - slice.start),
+            Kind::Generated(generated) => generated.set_slice(slice),
+            Kind::Conversing(conversing) => conversing.set_slice(slice),
+            Kind::Asking(asking) => asking.take(SimTime::ZERO, &slice),
+            Kind::Measured(walk) => walk.slice = slice,
             Kind::Listed(listed) => listed.slice = slice,
+        }
+    }
+
+    /// True where requests follow from answers, so that [`answered`](Source::answered) must be called.
+    #[must_use]
+    pub fn listens(&self) -> bool {
+        matches!(self.kind, Kind::Asking(_))
+    }
+
+    /// A request of this source has its answer, at `at`, or was `rejected`; [`renew`](Source::renew) the pending one then.
+    pub(super) fn answered(&mut self, at: SimTime, rejected: bool) {
+        if let Kind::Asking(asking) = &mut self.kind {
+            asking.answered(at, rejected);
+        }
+    }
+
+    /// What comes next now, where `pending` was drawn before an answer came.
+    #[must_use]
+    pub(super) fn renew(&mut self, pending: Option<Request>) -> Option<Request> {
+        match (&mut self.kind, pending) {
+            (Kind::Asking(asking), Some(pending)) if asking.next_at() < pending.at => Some(asking.postpone(pending)),
+            (Kind::Asking(asking), None) => asking.next(),
+            _ => pending,
+        }
+    }
+
+    /// Where the last request drawn comes from: its conversation, and what of its prompt was said before.
+    #[must_use]
+    pub fn origin(&self) -> Origin {
+        match &self.kind {
+            Kind::Conversing(conversing) => conversing.origin,
+            Kind::Listed(listed) => listed.origin(),
+            Kind::Generated(_) | Kind::Asking(_) | Kind::Measured(_) => Origin::default(),
         }
     }
 
@@ -88,6 +154,10 @@ impl Source {
     /// exactly one cell; a generated source keeps `pending`, and goes on from `edge` where it had no share.
     #[must_use]
     pub fn reslice(&mut self, edge: SimTime, slice: Range<f64>, pending: Option<Request>) -> Option<Request> {
+        if let Kind::Asking(asking) = &mut self.kind {
+            asking.take(edge, &slice);
+            return self.renew(pending);
+        }
         self.set_slice(slice);
         match &mut self.kind {
             Kind::Generated(_) if pending.is_some() => pending,
@@ -97,6 +167,15 @@ impl Source {
                 }
                 generated.next()
             }
+            Kind::Conversing(_) if pending.is_some() => pending,
+            Kind::Conversing(conversing) => {
+                if conversing.starts.opened {
+                    conversing.starts.open(edge);
+                }
+                conversing.next()
+            }
+            Kind::Measured(walk) => pending.or_else(|| walk.next()),
+            Kind::Asking(_) => unreachable!("handled above"),
             Kind::Listed(listed) => {
                 listed.rewind_to(edge);
                 listed.next()
@@ -110,9 +189,17 @@ impl Source {
     pub fn next(&mut self) -> Option<Request> {
         match &mut self.kind {
             Kind::Generated(generated) => generated.next(),
+            Kind::Conversing(conversing) => conversing.next(),
+            Kind::Asking(asking) => asking.next(),
+            Kind::Measured(walk) => walk.next(),
             Kind::Listed(listed) => listed.next(),
         }
     }
+}
+
+/// The part of 0..1 that the `cell`-th of `cells` begins with.
+fn slice(cell: u32, cells: u32) -> Range<f64> {
+    f64::from(cell) / f64::from(cells)..f64::from(cell + 1) / f64::from(cells)
 }
 
 fn service(plan: &ServicePlan) -> Entity {
@@ -136,47 +223,89 @@ struct Drawn {
     ahead: Ahead<(u32, u32)>,
 }
 
-/// A renewal process in rescaled time.
+/// How requests follow each other in rescaled time, in which a cell's whole service sends one a unit on average.
+#[derive(Debug, Clone)]
+enum Beat {
+    /// A renewal process, thinned to the cell's share.
+    Renewal {
+        gaps: Gaps,
+        stream: Stream,
+        /// Exponential draws, which no rate and no share changes.
+        ahead: Ahead<f64>,
+        sizes: Sizes,
+    },
+    /// Many clients, of whose requests the cell takes its slice.
+    Clients(Box<Population>),
+}
+
+impl Beat {
+    fn new(plan: &ServicePlan, arrivals: &ArrivalPlan, cell: u32, seed: Seed) -> Beat {
+        let entity = service(plan).part(cell);
+        let drawn =
+            |prompt: &Lengths, output: &Lengths| Sizes::Drawn(Box::new(Drawn::new(prompt, output, seed, entity)));
+        let clients = |section| Beat::Clients(Box::new(Population::new(section, service(plan), seed)));
+        let (burstiness, sizes) = match arrivals {
+            ArrivalPlan::Poisson(poisson) => (1.0, Sizes::Same { prompt: poisson.prompt, output: poisson.output }),
+            ArrivalPlan::Chat(chat) => (chat.burstiness.as_f64(), drawn(&chat.prompt, &chat.output)),
+            ArrivalPlan::Bursts(bursts) => (bursts.burstiness.as_f64(), drawn(&bursts.prompt, &bursts.output)),
+            ArrivalPlan::Ramp(ramp) => (ramp.burstiness.as_f64(), drawn(&ramp.prompt, &ramp.output)),
+            ArrivalPlan::FlashCrowd(crowd) => (crowd.burstiness.as_f64(), drawn(&crowd.prompt, &crowd.output)),
+            ArrivalPlan::Clients(section) => return clients(section),
+            ArrivalPlan::Reasoning(reasoning) => return clients(&reasoning.clients()),
+            ArrivalPlan::Sessions(_)
+            | ArrivalPlan::ClosedLoop(_)
+            | ArrivalPlan::Servegen(_)
+            | ArrivalPlan::Trace(_) => {
+                unreachable!("these have sources of their own")
+            }
+        };
+        Beat::renewal(burstiness, sizes, entity, seed)
+    }
+
+    /// Session starts: their lengths are drawn with their turns.
+    fn starts(plan: &ServicePlan, section: &Sessions, cell: u32, seed: Seed) -> Beat {
+        let entity = service(plan).part(cell);
+        Beat::renewal(section.burstiness.as_f64(), Sizes::Same { prompt: 1, output: 1 }, entity, seed)
+    }
+
+    fn renewal(cv: f64, sizes: Sizes, entity: Entity, seed: Seed) -> Beat {
+        Beat::Renewal { gaps: Gaps::new(cv), stream: seed.stream(entity, "gap"), ahead: Ahead::default(), sizes }
+    }
+}
+
+/// Requests at the beat of a renewal process or of clients, in time rescaled by a rate.
 #[derive(Debug, Clone)]
 struct Generated {
     curve: RateCurve,
-    gaps: Gaps,
-    stream: Stream,
-    /// Exponential draws, which no rate and no share changes.
-    ahead: Ahead<f64>,
-    sizes: Sizes,
-    share: f64,
+    beat: Beat,
+    slice: Range<f64>,
     opened: bool,
-    /// Start of the step that holds the last arrival, and nanoseconds since.
+    /// Start of the piece that holds the last arrival, and nanoseconds since.
     base: SimTime,
     offset: f64,
-    /// Length of that step in nanoseconds, and what a unit of rescaled time takes in it.
+    /// Length of that piece in nanoseconds, and what a unit of rescaled time takes in it.
     length: f64,
     nanos_per_unit: f64,
 }
 
 impl Generated {
-    fn new(plan: &ServicePlan, arrivals: &ArrivalPlan, cell: u32, cells: u32, seed: Seed) -> Generated {
-        let entity = service(plan).part(cell);
-        let (cv, sizes) = match arrivals {
-            ArrivalPlan::Poisson(poisson) => (1.0, Sizes::Same { prompt: poisson.prompt, output: poisson.output }),
-            ArrivalPlan::Chat(chat) => (chat.burstiness.as_f64(), Sizes::Drawn(Box::new(Drawn::new(seed, entity)))),
-            ArrivalPlan::Trace(_) => unreachable!("a trace is a list"),
-        };
+    fn new(plan: &ServicePlan, beat: Beat, cell: u32, cells: u32, seed: Seed) -> Generated {
         let mut generated = Generated {
             curve: RateCurve::new(plan, seed),
-            gaps: Gaps::new(cv),
-            stream: seed.stream(entity, "gap"),
-            ahead: Ahead::default(),
-            sizes,
-            share: 1.0,
+            beat,
+            slice: 0.0..1.0,
             opened: false,
             base: SimTime::ZERO,
             offset: 0.0,
             length: 0.0,
             nanos_per_unit: 0.0,
         };
-        generated.set_share(1.0 / f64::from(cells));
+        // The very share that a cell is given where all are alike.
+        let share = 1.0 / f64::from(cells);
+        let from = slice(cell, cells).start;
+        generated.thin(share);
+        generated.slice = from..from + share;
+        generated.enter_piece(share);
         generated
     }
 
@@ -185,46 +314,104 @@ impl Generated {
         if at.nanos() > self.base.nanos() + self.offset as u64 {
             self.curve.advance_to(at);
             (self.base, self.offset) = (at, 0.0);
-            self.enter_step();
         }
-        self.enter_step();
+        self.enter_piece(self.share());
     }
 
-    fn set_share(&mut self, share: f64) {
-        if share != self.share {
-            self.share = share;
-            self.gaps.thin(share);
-        }
-        self.enter_step();
+    fn share(&self) -> f64 {
+        self.slice.end - self.slice.start
     }
 
-    /// Recomputes what depends on the step and the share.
-    fn enter_step(&mut self) {
+    fn set_slice(&mut self, slice: Range<f64>) {
+        let share = slice.end - slice.start;
+        if share != self.share() {
+            self.thin(share);
+        }
+        self.slice = slice;
+        self.enter_piece(share);
+    }
+
+    fn thin(&mut self, share: f64) {
+        if let Beat::Renewal { gaps, .. } = &mut self.beat {
+            gaps.thin(share);
+        }
+    }
+
+    /// Recomputes what depends on the piece and the share.
+    fn enter_piece(&mut self, share: f64) {
         self.length = self.curve.until().since(self.base).nanos() as f64;
-        self.nanos_per_unit = 1.0 / (self.share * self.curve.per_nano());
+        let part = if matches!(self.beat, Beat::Renewal { .. }) { share } else { 1.0 };
+        self.nanos_per_unit = 1.0 / (part * self.curve.per_nano());
     }
 
     #[inline]
     fn next(&mut self) -> Option<Request> {
-        if !self.opened || self.nanos_per_unit == f64::INFINITY {
+        if !self.opened || self.slice.is_empty() {
             return None;
         }
-        let mut units = self.gaps.at(self.ahead.next(|| self.stream.exponential()));
+        let (mut units, sizes) = match &mut self.beat {
+            Beat::Renewal { gaps, stream, ahead, .. } => (gaps.at(ahead.next(|| stream.exponential())), None),
+            Beat::Clients(population) => {
+                let (units, prompt, output) = population.next(&self.slice);
+                (units, Some((prompt, output)))
+            }
+        };
         loop {
+            // Where the rate is zero a unit takes for ever, and none of it passes.
             let offset = self.offset + units * self.nanos_per_unit;
             if offset < self.length {
                 self.offset = offset;
                 break;
             }
             units -= (self.length - self.offset) / self.nanos_per_unit;
+            if self.curve.is_over() {
+                return None;
+            }
             self.base = self.curve.until();
             self.offset = 0.0;
             self.curve.advance();
-            self.enter_step();
+            self.enter_piece(self.share());
         }
         let at = self.base + Span::from_nanos(self.offset as u64);
-        let (prompt, output) = self.sizes.draw();
+        let (prompt, output) = match (&mut self.beat, sizes) {
+            (Beat::Renewal { sizes, .. }, _) => sizes.draw(),
+            (_, sizes) => sizes.expect("clients draw lengths with their requests"),
+        };
         Some(Request { at, prompt, output })
+    }
+}
+
+/// The sessions of a cell: those that start, and the turns of those under way.
+#[derive(Debug, Clone)]
+struct Conversing {
+    starts: Generated,
+    talks: Talks,
+    /// The next start, drawn already.
+    start: Option<Request>,
+    origin: Origin,
+}
+
+impl Conversing {
+    fn next(&mut self) -> Option<Request> {
+        loop {
+            if self.start.is_none() {
+                self.start = self.starts.next();
+            }
+            let until = self.start.map_or(SimTime::NEVER, |start| start.at);
+            if let Some((request, origin)) = self.talks.next_before(until) {
+                self.origin = origin;
+                return Some(request);
+            }
+            self.talks.start(self.start.take()?.at);
+        }
+    }
+
+    fn set_slice(&mut self, slice: Range<f64>) {
+        if slice.is_empty() {
+            self.start = None;
+            self.talks.end();
+        }
+        self.starts.set_slice(slice);
     }
 }
 
@@ -239,10 +426,10 @@ impl Sizes {
 }
 
 impl Drawn {
-    fn new(seed: Seed, entity: Entity) -> Drawn {
+    fn new(prompt: &Lengths, output: &Lengths, seed: Seed, entity: Entity) -> Drawn {
         Drawn {
-            prompts: lengths::conversation_prompts(),
-            outputs: lengths::conversation_outputs(),
+            prompts: prompt.compile(Part::Prompt),
+            outputs: output.compile(Part::Output),
             prompt: seed.stream(entity, "prompt"),
             output: seed.stream(entity, "output"),
             ahead: Ahead::default(),
@@ -251,12 +438,7 @@ impl Drawn {
 
     #[inline]
     fn draw(&mut self) -> (u32, u32) {
-        self.ahead.next(|| {
-            // To the nearest token; both tables start above 1.
-            let prompt = self.prompt.draw(&self.prompts) + 0.5;
-            let output = self.output.draw(&self.outputs) + 0.5;
-            (prompt as u32, output as u32)
-        })
+        self.ahead.next(|| (whole(self.prompt.draw(&self.prompts)), whole(self.output.draw(&self.outputs))))
     }
 }
 
@@ -287,8 +469,8 @@ impl<T: Copy> Ahead<T> {
 /// A list of requests, of which a cell takes those whose hash falls into its slice.
 #[derive(Debug, Clone)]
 struct Listed {
+    trace: RequestTrace,
     requests: Cursor,
-    count: u64,
     next: u64,
     /// The first request after the last edge.
     fresh: u64,
@@ -301,8 +483,8 @@ struct Listed {
 impl Listed {
     /// All of `requests`, for one cell.
     fn new(requests: &RequestTrace) -> Listed {
-        let (count, requests) = (requests.kept, requests.cursor());
-        Listed { requests, count, next: 0, fresh: 0, opened: None, salt: None, slice: 0.0..1.0 }
+        let (trace, requests) = (requests.clone(), requests.cursor());
+        Listed { trace, requests, next: 0, fresh: 0, opened: None, salt: None, slice: 0.0..1.0 }
     }
 
     fn next(&mut self) -> Option<Request> {
@@ -323,21 +505,30 @@ impl Listed {
     /// Makes the first request after `edge` the next.
     fn rewind_to(&mut self, edge: SimTime) {
         if let Some(opened) = self.opened.filter(|opened| *opened <= edge) {
-            self.fresh = self.requests.first_after(self.fresh, self.count, SimTime::ZERO + edge.since(opened));
+            self.fresh = self.requests.first_after(self.fresh, self.trace.kept, SimTime::ZERO + edge.since(opened));
             self.next = self.fresh;
         }
     }
 
     fn is_mine(&self, index: u64) -> bool {
-        self.salt.is_none_or(|salt| {
-            // SplitMix64's finaliser (Steele, Lea and Flood, OOPSLA 2014) of the index, to 53 bits.
-            let mut hash = salt ^ index.wrapping_mul(0x9E37_79B9_7F4A_7C15);
-            hash = (hash ^ (hash >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-            hash = (hash ^ (hash >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-            hash ^= hash >> 31;
-            self.slice.contains(&((hash >> 11) as f64 / 9_007_199_254_740_992.0))
-        })
+        self.salt.is_none_or(|salt| self.slice.contains(&hashed(salt, index)))
     }
+
+    /// Of the request drawn last.
+    fn origin(&self) -> Origin {
+        let row = self.next.checked_sub(1);
+        Origin { session: row.and_then(|row| self.trace.session(row)), reused: 0, row }
+    }
+}
+
+/// A place in 0..1 for the `index`-th request: SplitMix64's finaliser (Steele, Lea and Flood, OOPSLA 2014) to 53 bits.
+#[inline]
+pub(super) fn hashed(salt: u64, index: u64) -> f64 {
+    let mut hash = salt ^ index.wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    hash = (hash ^ (hash >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    hash = (hash ^ (hash >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    hash ^= hash >> 31;
+    (hash >> 11) as f64 / 9_007_199_254_740_992.0
 }
 
 #[cfg(test)]

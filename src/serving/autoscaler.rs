@@ -6,9 +6,10 @@
 //! far too many replicas away, and swings. Here the step model turns those running on each ready replica into the throughput
 //! that they stand for; as many replicas are asked for as carry it at the target, and more to hold those that wait.
 
+use super::bursts::working_hours;
+use super::lengths::{Lengths, Part};
 use super::{
-    ArrivalPlan, BatchLimits, MeanLengths, ScalePolicy, ServicePlan, StepLoad, StepModel, TargetLoad, Telemetry,
-    lengths, weekly,
+    ArrivalPlan, BatchLimits, MeanLengths, ScalePolicy, ServicePlan, StepLoad, StepModel, TargetLoad, Telemetry, weekly,
 };
 use crate::power::Slowdown;
 use crate::units::{SimTime, Span, Tokens};
@@ -43,7 +44,7 @@ impl Autoscaler {
             ScalePolicy::Fixed {} => (scale.max, None),
             ScalePolicy::TargetLoad(policy) => {
                 let (each, pace) = (target_outstanding(plan, policy), Pace::new(plan));
-                let initial = (opening_rate(plan) / pace.throughput(each)).ceil().min(f64::from(scale.max)) as u32;
+                let initial = at_opening(plan, each, &pace).ceil().min(f64::from(scale.max)) as u32;
                 let (down_after, tolerance) = (policy.down_after, policy.tolerance.as_f64());
                 (initial, Some(Target { each, pace, down_after, tolerance, asks: VecDeque::new() }))
             }
@@ -130,31 +131,57 @@ impl Pace {
     }
 }
 
-/// Requests a second in the hour of the opening, noise apart; over a trace, their mean.
-fn opening_rate(plan: &ServicePlan) -> f64 {
-    match &plan.arrivals {
-        ArrivalPlan::Chat(chat) if chat.weekly && plan.opens_after.is_none() => {
-            let hour = u64::from(plan.start_hour_of_week) + plan.opens_at.nanos() / Span::HOUR.nanos();
-            chat.rate.as_f64() * weekly(hour)
-        }
-        ArrivalPlan::Chat(chat) => chat.rate.as_f64(),
+/// Replicas that a service should open with: what carries the rate in the hour of the opening, noise apart; over a trace, its
+/// mean rate; for a closed loop, what holds its clients.
+fn at_opening(plan: &ServicePlan, each: f64, pace: &Pace) -> f64 {
+    let opens_at = SimTime::ZERO + plan.opens_at;
+    let hour = u64::from(plan.start_hour_of_week) + plan.opens_at.nanos() / Span::HOUR.nanos();
+    let by_hour = |follow: bool, profile: fn(u64) -> f64| {
+        if follow && plan.opens_after.is_none() { profile(hour) } else { 1.0 }
+    };
+    let rate = match &plan.arrivals {
+        ArrivalPlan::Chat(chat) => chat.rate.as_f64() * by_hour(chat.weekly, weekly),
         ArrivalPlan::Poisson(poisson) => poisson.rate.as_f64(),
+        ArrivalPlan::Bursts(bursts) => bursts.rate.as_f64() * by_hour(bursts.weekly, working_hours),
+        ArrivalPlan::Ramp(ramp) => ramp.points().rate(opens_at),
+        ArrivalPlan::FlashCrowd(crowd) => crowd.points().rate(opens_at),
+        ArrivalPlan::Clients(clients) => clients.rate.as_f64(),
+        ArrivalPlan::Reasoning(reasoning) => reasoning.rate.as_f64(),
+        ArrivalPlan::Sessions(sessions) => sessions.rate.as_f64() * by_hour(sessions.weekly, weekly),
+        ArrivalPlan::Servegen(measured) => measured.rate(),
+        ArrivalPlan::ClosedLoop(closed) => return f64::from(closed.clients) / each,
         ArrivalPlan::Trace(requests) => {
             let span = requests.span.as_secs_f64();
             if span > 0.0 { requests.kept as f64 / span } else { 0.0 }
         }
-    }
+    };
+    rate / pace.throughput(each)
 }
 
 /// Mean lengths of a service's requests.
 pub(crate) fn mean_lengths(arrivals: &ArrivalPlan) -> MeanLengths {
+    let of = |prompt: &Lengths, output: &Lengths| MeanLengths {
+        prompt: prompt.compile(Part::Prompt).mean(),
+        output: output.compile(Part::Output).mean(),
+    };
     match arrivals {
-        ArrivalPlan::Chat(_) => MeanLengths {
-            prompt: lengths::conversation_prompts().mean(),
-            output: lengths::conversation_outputs().mean(),
-        },
+        ArrivalPlan::Chat(chat) => of(&chat.prompt, &chat.output),
         ArrivalPlan::Poisson(poisson) => {
             MeanLengths { prompt: f64::from(poisson.prompt), output: f64::from(poisson.output) }
+        }
+        ArrivalPlan::Bursts(bursts) => of(&bursts.prompt, &bursts.output),
+        ArrivalPlan::Ramp(ramp) => of(&ramp.prompt, &ramp.output),
+        ArrivalPlan::FlashCrowd(crowd) => of(&crowd.prompt, &crowd.output),
+        ArrivalPlan::Clients(clients) => of(&clients.prompt, &clients.output),
+        ArrivalPlan::Reasoning(reasoning) => of(&reasoning.prompt, &reasoning.output),
+        ArrivalPlan::ClosedLoop(closed) => of(&closed.prompt, &closed.output),
+        ArrivalPlan::Servegen(measured) => {
+            let [prompt, output] = measured.lengths();
+            of(prompt, output)
+        }
+        ArrivalPlan::Sessions(sessions) => {
+            let (prompt, output) = sessions.mean_lengths();
+            MeanLengths { prompt, output }
         }
         ArrivalPlan::Trace(requests) => {
             let mean = |tokens: Tokens| tokens.count() as f64 / requests.kept.max(1) as f64;

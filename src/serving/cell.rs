@@ -77,6 +77,8 @@ pub struct Cell {
     source: Source,
     /// The next arrival.
     arriving: Option<Request>,
+    /// Arrivals follow from answers: stretches are ended one by one, in order of time.
+    listens: bool,
     /// Requests of each replica that were handed out ahead; empty between calls.
     ahead: Vec<Vec<Job>>,
     account: Account,
@@ -113,6 +115,7 @@ impl Cell {
             replicas: Vec::new(),
             places: Vec::new(),
             routing: Routing::new(plan.router, seed.stream(entity, "router")),
+            listens: source.listens(),
             source,
             arriving: None,
             ahead: Vec::new(),
@@ -265,6 +268,9 @@ impl Cell {
         }
         for done in self.done.drain(..) {
             self.account.complete(&done);
+            if self.listens {
+                self.source.answered(done.at, false);
+            }
         }
         self.events += 1;
     }
@@ -306,9 +312,15 @@ impl Cell {
             if self.replicas[index].waiting() < self.plan.queue.max(1) as usize {
                 self.deliver(index, request.at, job);
             } else {
-                self.account.reject(&job);
+                self.reject(&job);
             }
         }
+    }
+
+    /// Turns `job` away; its client hears of it.
+    fn reject(&mut self, job: &Job) {
+        self.account.reject(job);
+        self.source.answered(job.arrived, true);
     }
 
     /// Lets in up to [`AHEAD`] requests that arrive by `last`, before which nothing else changes, and has replicas serve them.
@@ -344,6 +356,21 @@ impl Cell {
         self.note(index);
     }
 
+    /// Ends the stretches that end first, if they end before `at`, and asks the source what comes next now; false where none does.
+    fn hear_before(&mut self, at: SimTime) -> bool {
+        self.arriving = self.source.renew(self.arriving.take());
+        if self.arriving.is_some_and(|request| request.at < at) {
+            return true;
+        }
+        let first = self.earliest.iter().copied().fold(u64::MAX, u64::min);
+        if first >= at.nanos() {
+            return false;
+        }
+        self.bring_to(first + 1);
+        self.arriving = self.source.renew(self.arriving.take());
+        true
+    }
+
     /// Counts `request`, draws the next, and chooses a replica for it; none where it is turned away or waits at the door.
     #[inline]
     fn admit(&mut self, request: Request) -> Option<(usize, Job)> {
@@ -352,13 +379,13 @@ impl Cell {
         self.events += 1;
         self.arriving = self.source.next();
         if !self.rules.can_hold(&request) {
-            self.account.reject(&job);
+            self.reject(&job);
             return None;
         }
         let chosen = self.routing.choose(&self.loads);
         if chosen.is_none() {
             let limit = self.plan.queue.max(1) as usize * self.places.len().max(1);
-            if self.door.len() < limit { self.door.push_back(job) } else { self.account.reject(&job) }
+            if self.door.len() < limit { self.door.push_back(job) } else { self.reject(&job) }
         }
         chosen.map(|index| (index, job))
     }
@@ -488,10 +515,13 @@ impl Process for Cell {
         loop {
             let arrival = self.arriving.map_or(SimTime::NEVER, |request| request.at);
             let at = arrival.min(self.rare);
+            if self.listens && self.hear_before(at.min(edge)) {
+                continue;
+            }
             if at > edge || at == SimTime::NEVER {
                 break;
             }
-            if arrival < self.rare && self.routing.ignores_loads() {
+            if arrival < self.rare && self.routing.ignores_loads() && !self.listens {
                 let before = SimTime::from_nanos(self.rare.nanos() - 1);
                 self.receive_ahead(edge.min(before));
                 continue;

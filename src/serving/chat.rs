@@ -1,12 +1,55 @@
-//! How many requests a service may expect when: mean rate x weekly profile x slow log-rate noise (models/workloads.md 5.1).
+//! Chat traffic: mean rate x weekly profile x slow log-rate noise, Gamma gaps (models/workloads.md 5.1).
 //!
-//! `rate(t) = R week[hour] exp(X(t) - s^2/2)`. The profile holds for an hour at a time. X is an Ornstein-Uhlenbeck process
-//! with standard deviation s, stepped exactly on a grid of 60 s from the scenario's start and held in between; its factor has
-//! mean 1. The path is a function of (seed, service), so that all cells of a service share it, whenever they open.
+//! `rate(t) = R week[hour] exp(X(t) - s^2/2)`. The profile holds for an hour at a time; X is an Ornstein-Uhlenbeck process with
+//! standard deviation s ([`curve`](super::curve)). Gaps are those of a Gamma renewal process in rescaled time.
 
-use super::{ArrivalPlan, Chat, ServicePlan};
-use crate::engine::{Entity, Seed, Stream};
-use crate::units::{SimTime, Span};
+use super::lengths::{Lengths, Measured};
+use crate::units::{PerSecond, Ratio, Span};
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+/// `arrivals = { chat = { rate = "3000 /s" } }`
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Chat {
+    /// Mean requests a second over a week.
+    pub rate: PerSecond,
+    /// Standard deviation of the slow log-rate noise.
+    #[serde(default = "default_noise")]
+    pub noise: Ratio,
+    /// Correlation time of the slow noise.
+    #[serde(default = "default_noise_time")]
+    pub noise_time: Span,
+    /// Coefficient of variation of the gaps between requests.
+    #[serde(default = "default_burstiness")]
+    pub burstiness: Ratio,
+    /// Follow the weekly profile; `false` keeps the mean rate.
+    #[serde(default = "yes")]
+    pub weekly: bool,
+    /// Prompt lengths.
+    #[serde(default = "conversation")]
+    pub prompt: Lengths,
+    /// Output lengths.
+    #[serde(default = "conversation")]
+    pub output: Lengths,
+}
+
+fn default_noise() -> Ratio {
+    // models/workloads.md 5.1: 0.2-0.3.
+    Ratio::new(0.25)
+}
+fn default_noise_time() -> Span {
+    Span::from_secs(600)
+}
+fn default_burstiness() -> Ratio {
+    Ratio::new(1.04)
+}
+fn yes() -> bool {
+    true
+}
+fn conversation() -> Lengths {
+    Lengths::Like(Measured::Conversation)
+}
 
 /// Requests by hour over the mean hour, in hundredths, from Sunday 00:00 UTC: derived from the conversation trace of a week
 /// in May 2024 (Azure/AzurePublicDataset, CC BY 4.0; Stojkovic et al., "DynamoLLM", HPCA 2025), digitised from the published
@@ -28,132 +71,6 @@ pub fn weekly(hour: u64) -> f64 {
     let sum: u32 = WEEK.iter().flatten().map(|hundredths| u32::from(*hundredths)).sum();
     let hour = (hour % 168) as usize;
     f64::from(WEEK[hour / 24][hour % 24]) * 168.0 / f64::from(sum)
-}
-
-/// The noise is stepped this often, and the rate is constant in between: a tenth of its shortest correlation time in use.
-const STEP: Span = Span::MINUTE;
-
-/// The rate at which a service's requests are expected, walked forward in time.
-#[derive(Debug, Clone)]
-pub struct RateCurve {
-    mean_per_nano: f64,
-    /// Hours since Sunday 00:00 UTC at the scenario's start; none where the profile is flat.
-    start_hour: Option<u32>,
-    noise: Option<Noise>,
-    step: u64,
-    per_nano: f64,
-}
-
-impl RateCurve {
-    /// The curve of a service's generated arrivals, at the scenario's start. A trace has no rate: its curve stays at zero.
-    #[must_use]
-    pub fn new(plan: &ServicePlan, seed: Seed) -> RateCurve {
-        let mut curve = match &plan.arrivals {
-            ArrivalPlan::Chat(chat) => RateCurve {
-                start_hour: chat.weekly.then_some(plan.start_hour_of_week),
-                noise: Noise::new(chat, plan, seed),
-                ..RateCurve::flat(chat.rate.as_f64())
-            },
-            ArrivalPlan::Poisson(poisson) => RateCurve::flat(poisson.rate.as_f64()),
-            ArrivalPlan::Trace(_) => RateCurve::flat(0.0),
-        };
-        curve.refresh();
-        curve
-    }
-
-    /// A constant rate of that many requests a second.
-    #[must_use]
-    pub fn flat(per_second: f64) -> RateCurve {
-        let per_nano = per_second / 1e9;
-        RateCurve { mean_per_nano: per_nano, start_hour: None, noise: None, step: 0, per_nano }
-    }
-
-    /// Expected requests from `from` to `to`: the exact integral. Intervals may not go back behind the minute that holds the
-    /// end of the last.
-    pub fn expected(&mut self, from: SimTime, to: SimTime) -> f64 {
-        self.advance_to(from);
-        let (mut at, mut sum) = (from, 0.0);
-        while at < to {
-            self.advance_to(at);
-            let until = self.until().min(to);
-            sum += self.per_nano * until.since(at).nanos() as f64;
-            at = until;
-        }
-        sum
-    }
-
-    /// Moves on to the step that holds `at`.
-    pub(super) fn advance_to(&mut self, at: SimTime) {
-        let step = at.nanos() / STEP.nanos();
-        assert!(step >= self.step, "a rate curve is walked forward");
-        while self.step < step {
-            self.advance();
-        }
-    }
-
-    /// Moves on to the next step.
-    pub(super) fn advance(&mut self) {
-        self.step += 1;
-        if let Some(noise) = &mut self.noise {
-            noise.advance();
-        }
-        self.refresh();
-    }
-
-    /// When the present step ends.
-    pub(super) fn until(&self) -> SimTime {
-        SimTime::ZERO + STEP * (self.step + 1)
-    }
-
-    /// Requests a nanosecond in the present step.
-    pub(super) fn per_nano(&self) -> f64 {
-        self.per_nano
-    }
-
-    fn refresh(&mut self) {
-        let hour = self.step / (Span::HOUR.nanos() / STEP.nanos());
-        let profile = self.start_hour.map_or(1.0, |start| weekly(u64::from(start) + hour));
-        let noise = self.noise.as_ref().map_or(1.0, |noise| noise.factor);
-        self.per_nano = self.mean_per_nano * profile * noise;
-    }
-}
-
-/// The Ornstein-Uhlenbeck process in standard units, and the factor that it makes.
-#[derive(Debug, Clone)]
-struct Noise {
-    stream: Stream,
-    deviation: f64,
-    /// Correlation over one step.
-    keep: f64,
-    /// Fresh part: sqrt(1 - keep^2).
-    fresh: f64,
-    level: f64,
-    factor: f64,
-}
-
-impl Noise {
-    fn new(chat: &Chat, plan: &ServicePlan, seed: Seed) -> Option<Noise> {
-        let deviation = chat.noise.as_f64();
-        if deviation == 0.0 {
-            return None;
-        }
-        let entity = Entity::named(&format!("service.{}", plan.name));
-        let mut stream = seed.stream(entity, "rate-noise");
-        let keep = libm::exp(-STEP.as_secs_f64() / chat.noise_time.as_secs_f64());
-        let level = stream.normal();
-        let mut noise = Noise { stream, deviation, keep, fresh: (1.0 - keep * keep).sqrt(), level, factor: 1.0 };
-        noise.refresh();
-        Some(noise)
-    }
-
-    fn advance(&mut self) {
-        self.level = self.keep * self.level + self.fresh * self.stream.normal();
-        self.refresh();
-    }
-
-    fn refresh(&mut self) {
-        self.factor = libm::exp(self.deviation * self.level - self.deviation * self.deviation / 2.0);
-    }
 }
 
 #[cfg(test)]

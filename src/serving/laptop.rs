@@ -5,8 +5,8 @@
 //! class, Llama-3.1-8B at 4.5 bit: 17 tokens/s (models/inference.md section 5).
 
 use super::{
-    ArrivalPlan, Cell, Chat, DevicePlan, Fidelity, Poisson, Router, ScalePolicy, ScaleSection, ServicePlan, Source,
-    StepModel,
+    ArrivalPlan, Cell, Chat, DevicePlan, Fidelity, Lengths, Poisson, Router, ScalePolicy, ScaleSection, ServicePlan,
+    Source, StepModel,
 };
 use crate::catalog::{GpuSheet, Named, NodeSheet};
 use crate::engine::{Entity, Process, Seed};
@@ -129,12 +129,26 @@ impl DevicePlan {
     /// Poisson at the owner's rate, lengths as the service sees them.
     fn prompts(&self, service: &ArrivalPlan, mut stream: crate::engine::Stream, horizon: SimTime) -> ArrivalPlan {
         let rate = PerSecond::per_day(self.prompts_per_day);
+        let plain = |prompt: &Lengths, output: &Lengths| {
+            let (noise, burstiness) = (Ratio::new(0.0), Ratio::new(1.0));
+            let (prompt, output) = (prompt.clone(), output.clone());
+            ArrivalPlan::Chat(Chat { rate, noise, noise_time: Span::MINUTE, burstiness, weekly: false, prompt, output })
+        };
         match service {
-            ArrivalPlan::Chat(chat) => {
-                let plain = Ratio::new(0.0);
-                ArrivalPlan::Chat(Chat { rate, noise: plain, burstiness: Ratio::new(1.0), weekly: false, ..*chat })
-            }
+            ArrivalPlan::Chat(chat) => plain(&chat.prompt, &chat.output),
             ArrivalPlan::Poisson(poisson) => ArrivalPlan::Poisson(Poisson { rate, ..*poisson }),
+            ArrivalPlan::Bursts(bursts) => plain(&bursts.prompt, &bursts.output),
+            ArrivalPlan::Ramp(ramp) => plain(&ramp.prompt, &ramp.output),
+            ArrivalPlan::FlashCrowd(crowd) => plain(&crowd.prompt, &crowd.output),
+            ArrivalPlan::Clients(clients) => plain(&clients.prompt, &clients.output),
+            ArrivalPlan::Reasoning(reasoning) => plain(&reasoning.prompt, &reasoning.output),
+            // Its owner asks and is answered once.
+            ArrivalPlan::Sessions(sessions) => plain(&sessions.prompt, &sessions.output),
+            ArrivalPlan::Servegen(measured) => {
+                let [prompt, output] = measured.lengths();
+                plain(prompt, output)
+            }
+            ArrivalPlan::ClosedLoop(closed) => plain(&closed.prompt, &closed.output),
             ArrivalPlan::Trace(requests) => {
                 let (mut at, mut cursor) = (SimTime::ZERO, requests.cursor());
                 let mut draw = || {

@@ -3,33 +3,45 @@
 mod account;
 mod arrivals;
 mod autoscaler;
+mod bursts;
 mod cell;
 mod chat;
+mod clients;
+mod closed;
+mod curve;
 mod fluid;
 mod hazard;
+mod inspect;
 mod laptop;
 mod lengths;
 #[cfg(test)]
 mod oracle;
 mod plan;
+mod ramp;
 mod renewal;
 mod replay;
 mod replica;
 mod response;
 mod router;
 mod section;
+mod servegen;
+mod sessions;
 mod step;
 
 pub use arrivals::{CELL_REPLICAS, Source, cells};
 pub use autoscaler::Autoscaler;
 pub(crate) use autoscaler::mean_lengths;
 pub use cell::Cell;
-pub use chat::{RateCurve, weekly};
+pub use chat::weekly;
+pub use curve::RateCurve;
 pub use fluid::Fluid;
+pub use inspect::{Arrivals, BurstFigures, Inspection, LengthFigures, Reuse, inspect};
 pub use laptop::Laptop;
 pub use plan::{ArrivalPlan, DevicePlan, HeldServing, ServicePlan, Telemetry};
 pub use replay::Replay;
 pub use section::*;
+pub use servegen::MeasuredClients;
+pub use sessions::Origin;
 pub use step::{BatchLimits, Deployment, MeanLengths, StepLoad, StepModel};
 
 #[cfg(test)]
@@ -45,7 +57,9 @@ mod tests {
     /// Chat traffic with all defaults.
     pub(super) fn chat(rate: PerSecond) -> Chat {
         let noise_time = Span::from_secs(600);
-        Chat { rate, noise: Ratio::new(0.25), noise_time, burstiness: Ratio::new(1.04), weekly: true }
+        let prompt = Lengths::Like(Measured::Conversation);
+        let (noise, burstiness, output) = (Ratio::new(0.25), Ratio::new(1.04), prompt.clone());
+        Chat { rate, noise, noise_time, burstiness, weekly: true, prompt, output }
     }
 
     /// An 8B model on one H100 a replica, at most `max` replicas, nothing fails.

@@ -1,6 +1,9 @@
 //! A service once checked: every name resolved, every number in range.
 
-use super::{Chat, Fidelity, Poisson, Router, ScaleSection, Slo, StepModel};
+use super::{
+    Bursts, Chat, Clients, ClosedLoop, Fidelity, FlashCrowd, MeasuredClients, Poisson, Ramp, Reasoning, Router,
+    ScaleSection, Sessions, Slo, StepModel,
+};
 use crate::catalog::{DeviceSheet, ModelSheet};
 use crate::fault::FailureLaw;
 use crate::power::{Priority, ServingPower, Slowdown};
@@ -99,6 +102,22 @@ pub enum ArrivalPlan {
     Chat(Chat),
     /// Constant rate and lengths.
     Poisson(Poisson),
+    /// Bursts and silences.
+    Bursts(Bursts),
+    /// A rate through given points.
+    Ramp(Ramp),
+    /// A crowd that comes at once.
+    FlashCrowd(FlashCrowd),
+    /// Many tenants.
+    Clients(Clients),
+    /// Tenants of a reasoning model.
+    Reasoning(Reasoning),
+    /// Conversations of several turns.
+    Sessions(Sessions),
+    /// Clients that wait for each answer.
+    ClosedLoop(ClosedLoop),
+    /// Measured clients.
+    Servegen(MeasuredClients),
     /// A loaded trace, times from its first event.
     Trace(RequestTrace),
 }

@@ -6,7 +6,7 @@
 //! what waits then is the integrator's business.
 
 use super::autoscaler::{Pace, mean_lengths};
-use super::{ArrivalPlan, CELL_REPLICAS, Cell, Chat, Poisson, ServicePlan, cells};
+use super::{ArrivalPlan, CELL_REPLICAS, Cell, Chat, Lengths, Poisson, ServicePlan, cells};
 use crate::engine::{Process, Seed};
 use crate::fault::FailureLaw;
 use crate::ledger::{Book, Count, Grid, Histogram, Latencies, Spent, Use};
@@ -307,15 +307,21 @@ fn summarise(book: &Book, seen: &Seen, ready: u32, gpus: u32) -> Run {
 /// `plan` with one cell of `ready` replicas, constant `rate`, and nothing that fails.
 fn steady(plan: &ServicePlan, ready: u32, rate: f64) -> ServicePlan {
     let rate = PerSecond::new(rate);
+    let steady = |burstiness: Ratio, prompt: &Lengths, output: &Lengths| {
+        let cv = burstiness.as_f64();
+        let thinned = (1.0 + (cv * cv - 1.0) / f64::from(cells(plan.scale.max))).sqrt();
+        let (noise, burstiness) = (Ratio::new(0.0), Ratio::new(thinned));
+        let (prompt, output) = (prompt.clone(), output.clone());
+        ArrivalPlan::Chat(Chat { rate, burstiness, noise, noise_time: Span::MINUTE, weekly: false, prompt, output })
+    };
     let arrivals = match &plan.arrivals {
-        ArrivalPlan::Chat(chat) => {
-            let cv = chat.burstiness.as_f64();
-            let thinned = (1.0 + (cv * cv - 1.0) / f64::from(cells(plan.scale.max))).sqrt();
-            let burstiness = Ratio::new(thinned);
-            ArrivalPlan::Chat(Chat { rate, burstiness, noise: Ratio::new(0.0), weekly: false, ..*chat })
-        }
+        ArrivalPlan::Chat(chat) => steady(chat.burstiness, &chat.prompt, &chat.output),
+        ArrivalPlan::Ramp(ramp) => steady(ramp.burstiness, &ramp.prompt, &ramp.output),
+        ArrivalPlan::FlashCrowd(crowd) => steady(crowd.burstiness, &crowd.prompt, &crowd.output),
         ArrivalPlan::Poisson(poisson) => ArrivalPlan::Poisson(Poisson { rate, ..*poisson }),
-        ArrivalPlan::Trace(_) => panic!("a trace is served request by request, never as a fluid"),
+        _ => {
+            panic!("bursts, clients, sessions, closed loops and traces are served request by request, never as a fluid")
+        }
     };
     let mut plan = ServicePlan { arrivals, failures: FailureLaw::None, ..plan.clone() };
     plan.name.push_str(".table");

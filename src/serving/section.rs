@@ -1,6 +1,14 @@
 //! `[service.<name>]` and `[device.<name>]` as written: each policy's struct is its section and holds its own defaults.
 
+pub use super::bursts::Bursts;
+pub use super::chat::Chat;
+pub use super::clients::{Clients, Reasoning};
+pub use super::closed::ClosedLoop;
+pub use super::lengths::{Component, Lengths, Lognormal, Measured, Quantiles};
+pub use super::ramp::{FlashCrowd, Ramp, RampPoint};
 pub use super::replay::{ColumnsSection, TraceFile, TraceSection};
+pub use super::servegen::Servegen;
+pub use super::sessions::Sessions;
 pub use crate::catalog::Precision;
 use crate::catalog::{DeviceSheet, ModelSheet, Named};
 use crate::power::{PowerSection, Priority};
@@ -214,42 +222,24 @@ pub enum ArrivalsSection {
     Chat(Chat),
     /// A constant rate with exponential gaps and given lengths: for known answers and measured replicas.
     Poisson(Poisson),
+    /// Dense bursts between long silences, by working hours: code assistants.
+    Bursts(Bursts),
+    /// A rate through given points.
+    Ramp(Ramp),
+    /// A crowd that comes at once and goes slowly.
+    FlashCrowd(FlashCrowd),
+    /// Many tenants, each with a rate, a burstiness and lengths of its own.
+    Clients(Clients),
+    /// Tenants of a reasoning model: long outputs.
+    Reasoning(Reasoning),
+    /// Conversations of several turns, whose prompts hold all that was said before.
+    Sessions(Sessions),
+    /// Clients that wait for each answer before they ask again.
+    ClosedLoop(ClosedLoop),
+    /// The clients that ServeGen measured, each with its own drifts and bursts.
+    Servegen(Servegen),
     /// A request trace.
     Trace(TraceSection),
-}
-
-/// `arrivals = { chat = { rate = "3000 /s" } }`
-#[derive(Debug, Clone, Copy, PartialEq, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Chat {
-    /// Mean requests a second over a week.
-    pub rate: PerSecond,
-    /// Standard deviation of the slow log-rate noise.
-    #[serde(default = "default_noise")]
-    pub noise: Ratio,
-    /// Correlation time of the slow noise.
-    #[serde(default = "default_noise_time")]
-    pub noise_time: Span,
-    /// Coefficient of variation of the gaps between requests.
-    #[serde(default = "default_burstiness")]
-    pub burstiness: Ratio,
-    /// Follow the weekly profile; `false` keeps the mean rate.
-    #[serde(default = "yes")]
-    pub weekly: bool,
-}
-
-fn default_noise() -> Ratio {
-    // models/workloads.md 5.1: 0.2-0.3.
-    Ratio::new(0.25)
-}
-fn default_noise_time() -> Span {
-    Span::from_secs(600)
-}
-fn default_burstiness() -> Ratio {
-    Ratio::new(1.04)
-}
-fn yes() -> bool {
-    true
 }
 
 /// `arrivals = { poisson = { rate = "10 /s", prompt = 1000, output = 200 } }`

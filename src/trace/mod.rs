@@ -5,13 +5,17 @@ mod align;
 mod error;
 mod lines;
 mod requests;
+mod reuse;
 mod series;
+mod servegen;
 mod store;
 
 pub use align::Uncovered;
 pub use error::TraceError;
 pub use requests::{ColumnMap, Dropped, FORMATS, Layout, RequestFormat, RequestReader, Row};
+pub use reuse::PrefixCache;
 pub use series::HourlySeries;
+pub use servegen::{LengthWindow, MeasuredClient, RateWindow, ServeGen, Shares};
 pub use store::{Cursor, RequestTrace, TraceBuilder};
 
 use crate::units::SimTime;

@@ -1,6 +1,7 @@
 //! Checks the sections against each other and the catalog, and builds the plans of the other rooms. A section that is wrong
 //! becomes `None`, so that its neighbours are still checked.
 
+mod arrivals;
 mod capping;
 mod devices;
 mod faults;
@@ -18,7 +19,7 @@ use super::node::{canonical_path, portable};
 use super::read::{DataFile, Input, unreadable};
 use super::typed::Typed;
 use super::{Note, Scenario};
-use crate::trace::TraceError;
+use crate::trace::{ServeGen, TraceError};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -113,6 +114,25 @@ impl Check<'_> {
             }
             Err(why) => {
                 self.complaints.add(Complaint::new(why).at(&at));
+                None
+            }
+        }
+    }
+
+    /// The clients in the folder or archive that the value at `path` names, entered among the inputs; complains where there are none.
+    fn clients(&mut self, path: &[&str], name: &str) -> Option<ServeGen> {
+        let at = self.typed.tree.place(&keys(path));
+        let file = self.complaints.sources[at.source].folder.join(name);
+        if !file.is_dir() {
+            return self.data(path, name, ServeGen::read, |read| read.hash);
+        }
+        match ServeGen::read(&file) {
+            Ok(read) => {
+                self.inputs.push(Input { path: portable(name), blake3: read.hash.to_hex().to_string() });
+                Some(read)
+            }
+            Err(why) => {
+                self.complaints.add(Complaint::new(why.to_string()).at(&at));
                 None
             }
         }

@@ -1,6 +1,7 @@
 //! Services.
 
 use super::Check;
+use super::arrivals::FASTEST_ARRIVALS;
 use super::header::Header;
 use super::names::sheet_name;
 use super::power::Steady;
@@ -9,15 +10,12 @@ use crate::engine::Seed;
 use crate::fault::FaultPlan;
 use crate::power::{NodePower, Slowdown};
 use crate::serving::{
-    ArrivalPlan, ArrivalsSection, Deployment, Fidelity, HeldServing, Opens, Precision, ReplicaSection, ScalePolicy,
-    ServicePlan, ServiceSection, StepModel, StepSection, TraceSection, mean_lengths,
+    ArrivalPlan, ArrivalsSection, Deployment, Fidelity, HeldServing, MeasuredClients, Opens, Precision, ReplicaSection,
+    ScalePolicy, Servegen, ServicePlan, ServiceSection, StepModel, StepSection, TraceSection, mean_lengths,
 };
-use crate::trace::{ColumnMap, RequestTrace};
-use crate::units::{Bytes, PerSecond, SimTime, Span};
+use crate::trace::{ColumnMap, RequestTrace, ServeGen};
+use crate::units::{Bytes, SimTime, Span};
 use crate::world::ClusterPlan;
-
-/// More requests than mankind sends; keeps gaps between them far above the clock's nanosecond.
-const FASTEST_ARRIVALS: PerSecond = PerSecond::new(1e7);
 
 impl Check<'_> {
     /// The checked services; one that is wrong is `None`.
@@ -134,8 +132,16 @@ impl Check<'_> {
     /// What the section's arrivals become; a trace is read here, once.
     fn arrivals(&mut self, name: &str, section: &ArrivalsSection) -> Option<ArrivalPlan> {
         match section {
-            ArrivalsSection::Chat(chat) => Some(ArrivalPlan::Chat(*chat)),
+            ArrivalsSection::Chat(chat) => Some(ArrivalPlan::Chat(chat.clone())),
             ArrivalsSection::Poisson(poisson) => Some(ArrivalPlan::Poisson(*poisson)),
+            ArrivalsSection::Bursts(bursts) => Some(ArrivalPlan::Bursts(bursts.clone())),
+            ArrivalsSection::Ramp(ramp) => Some(ArrivalPlan::Ramp(ramp.clone())),
+            ArrivalsSection::FlashCrowd(crowd) => Some(ArrivalPlan::FlashCrowd(crowd.clone())),
+            ArrivalsSection::Clients(clients) => Some(ArrivalPlan::Clients(clients.clone())),
+            ArrivalsSection::Reasoning(reasoning) => Some(ArrivalPlan::Reasoning(reasoning.clone())),
+            ArrivalsSection::Sessions(sessions) => Some(ArrivalPlan::Sessions(sessions.clone())),
+            ArrivalsSection::ClosedLoop(closed) => Some(ArrivalPlan::ClosedLoop(closed.clone())),
+            ArrivalsSection::Servegen(section) => self.measured_clients(name, section),
             ArrivalsSection::Trace(trace) => {
                 let (format, file) = trace.file();
                 if !self.trace_is_sound(name, trace) {
@@ -149,6 +155,27 @@ impl Check<'_> {
                 Some(ArrivalPlan::Trace(replay.trace))
             }
         }
+    }
+
+    /// The clients that ServeGen measured, as `section` asks.
+    fn measured_clients(&mut self, name: &str, section: &Servegen) -> Option<ArrivalPlan> {
+        let at = |key| ["service", name, "arrivals", "servegen", key];
+        if !section.rate.is_none_or(|rate| self.is_a_rate(&at("rate"), rate, FASTEST_ARRIVALS)) {
+            return None;
+        }
+        let read = self.clients(&at("path"), &section.path)?;
+        let ServeGen { windows_read, kept, silent, without_lengths, .. } = read;
+        let dropped = silent + without_lengths;
+        let rows = format!(
+            "{windows_read} read = {kept} kept + {dropped} dropped, {silent} without requests, {without_lengths} without lengths"
+        );
+        self.note("service", name, "trace_format", "servegen");
+        self.note("service", name, "trace_rows", rows);
+        let clients = MeasuredClients::new(read, section);
+        if clients.is_none() {
+            self.no(&at("from"), "lies behind the last request of the clients");
+        }
+        clients.map(ArrivalPlan::Servegen)
     }
 
     /// True where what is asked of a trace can be asked of any; else complains.
@@ -289,37 +316,6 @@ impl Check<'_> {
         };
         let fine = [self.is_positive(&at("min"), scale.min), self.is_positive(&at("max"), scale.max), order, policy];
         !fine.contains(&false)
-    }
-
-    fn arrivals_are_sound(&mut self, name: &str, section: &ServiceSection) -> bool {
-        match &section.arrivals {
-            ArrivalsSection::Chat(chat) => {
-                let at = |key| ["service", name, "arrivals", "chat", key];
-                let fine = [
-                    self.is_a_rate(&at("rate"), chat.rate, FASTEST_ARRIVALS),
-                    chat.noise_time > Span::ZERO || self.no(&at("noise_time"), "must be above zero"),
-                    chat.burstiness.as_f64() > 0.0 || self.no(&at("burstiness"), "must be above zero"),
-                ];
-                !fine.contains(&false)
-            }
-            ArrivalsSection::Poisson(poisson) => {
-                let at = |key| ["service", name, "arrivals", "poisson", key];
-                let fine = [
-                    self.is_a_rate(&at("rate"), poisson.rate, FASTEST_ARRIVALS),
-                    self.is_positive(&at("prompt"), poisson.prompt),
-                    self.is_positive(&at("output"), poisson.output),
-                ];
-                !fine.contains(&false)
-            }
-            ArrivalsSection::Trace(_) => {
-                let fluid = matches!(section.fidelity, Fidelity::Fluid {});
-                if fluid {
-                    let help = "take `fidelity` out, or generate the traffic with `chat`".to_owned();
-                    self.refuse(&["service", name, "fidelity"], "cannot be fluid with a trace", help);
-                }
-                !fluid
-            }
-        }
     }
 
     /// Nodes of one replica on `cluster`; `None`, with a complaint, where its GPUs fill no whole nodes.
