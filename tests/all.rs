@@ -15,6 +15,7 @@ mod layers;
 mod ledger;
 mod power;
 mod records;
+mod recovery;
 mod report;
 mod requests;
 mod run;

@@ -111,7 +111,7 @@ fn published_figures_stand_as_published() {
         assert_eq!(gpu.tdp, Watts::new(tdp), "{name}");
     }
     // Faults a day of 2,048 nodes: 419 in 54 d.
-    let llama = find(FAILURES, "llama3-h100").unwrap().rate.as_f64() * 86_400.0;
+    let llama = find(FAILURES, "llama3-h100").unwrap().rate().as_f64() * 86_400.0;
     assert!((llama * 2_048.0 * 54.0 - 419.1).abs() < 0.1, "{llama}");
     let tariff = find(TARIFFS, "us-industrial-2025").unwrap();
     assert_eq!(*tariff, TariffSheet::Flat("$0.0826/kWh".parse().unwrap()));

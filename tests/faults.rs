@@ -3,19 +3,19 @@
 use crate::training::{
     days, exponential, failing_every, failure_rows, mean_ettr, minutes, plan, renewal, run, saving, stalling,
 };
-use tollway::fault::{Blast, Burst, FailureLaw, FaultPlan};
+use tollway::fault::{Blast, Burst, FailureLaw, FaultPlan, Modulation, Period, Symptoms};
 use tollway::ledger::{EventKind, Use};
 use tollway::training::{FailureClock, JobPlan, Recovery, Spares};
-use tollway::units::{PerSecond, Share, SimTime, Span};
+use tollway::units::{PerSecond, Ratio, Share, SimTime, Span};
 use tollway::world::{Domain, DomainTree, Domains};
 
 /// Bursts of `domain`, each `per_day`, in a cluster of `nodes` nodes where nothing else breaks.
 fn bursting(domain: Domain, per_day: f64, nodes: u32) -> FaultPlan {
     let burst = Burst { rate: PerSecond::per_day(per_day), hits: Blast::default(), spread: Span::ZERO, repair: None };
     FaultPlan {
-        law: FailureLaw::None,
         bursts: vec![(domain, burst)],
         tree: DomainTree { nodes, gpus_per_node: 8, sizes: Domains::default() },
+        ..FailureLaw::None.into()
     }
 }
 
@@ -32,7 +32,7 @@ fn a_burst_is_one_interruption_of_many_nodes() {
     let base = JobPlan {
         failures: bursting(Domain::Rack, 0.05, 72),
         recovery: Recovery { repair: days(2.0), ..stalling(minutes(10.0), FailureClock::Wall) },
-        spares: Spares { hot: 8, cold: 0 },
+        spares: Spares { hot: 8, cold: 0, ..Spares::default() },
         ..plan(64, days(1e3))
     };
     let outcome = run(base.clone(), 1, days(100.0));
@@ -45,7 +45,7 @@ fn a_burst_is_one_interruption_of_many_nodes() {
     assert!(outcome.gpu_nanos(Use::SpareWait) > 0, "eight spares bridge two racks, and repairs take two days");
     let total: u128 = Use::ALL.iter().map(|&what| outcome.gpu_nanos(what)).sum();
     assert_eq!(total, 72 * 8 * u128::from(days(100.0).nanos()));
-    let many = run(JobPlan { spares: Spares { hot: 64, cold: 0 }, ..base }, 1, days(100.0));
+    let many = run(JobPlan { spares: Spares { hot: 64, cold: 0, ..Spares::default() }, ..base }, 1, days(100.0));
     assert_eq!(many.gpu_nanos(Use::SpareWait), 0, "64 spares bridge them all");
 }
 
@@ -54,7 +54,8 @@ fn a_domain_that_is_mended_as_a_whole_gives_all_its_nodes_back_together() {
     let mut failures = bursting(Domain::Rack, 0.05, 68);
     failures.bursts[0].1.repair = Some(days(0.5));
     let recovery = Recovery { repair: days(30.0), ..stalling(minutes(10.0), FailureClock::Wall) };
-    let base = JobPlan { failures, recovery, spares: Spares { hot: 4, cold: 0 }, ..plan(64, days(1e3)) };
+    let base =
+        JobPlan { failures, recovery, spares: Spares { hot: 4, cold: 0, ..Spares::default() }, ..plan(64, days(1e3)) };
     let repair_of = |base: &JobPlan| run(base.clone(), 3, days(60.0)).gpu_nanos(Use::Repair);
     let mut alone = base.clone();
     alone.failures.bursts[0].1.repair = None;
@@ -197,4 +198,132 @@ fn nodes_fail_by_themselves_as_they_did_before_their_domains_could() {
     };
     assert!(own(alone.clone()).len() > 50);
     assert_eq!(own(alone), own(both), "a new kind of fault moves no other");
+}
+
+#[test]
+fn faults_that_are_read_back_are_the_same() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (first, second) = (folder.path().join("first"), folder.path().join("second"));
+    let write = |scenario: &str, name: &str| {
+        let file = folder.path().join(name);
+        std::fs::write(&file, scenario).expect("writable");
+        file
+    };
+    let base = "name = \"base\"\nstart = \"2026-01-01T00:00:00Z\"\nduration = \"60 d\"\n\
+        [site.home]\ngrid = \"erco\"\ntariff = { flat = \"$0.08/kWh\" }\n\
+        [cluster.main]\nsite = \"home\"\nnode = \"dgx-h100\"\nnodes = 300\n\
+        failures = { exponential = { rate = \"0.01 /d\" } }\nbursts.rack = { rate = \"0.005 /d\", repair = \"6 h\" }\n\
+        [training.job]\ncluster = \"main\"\nmodel = \"llama-3.1-8b\"\nnodes = 256\ntokens = 1e15\nmfu = 0.4\n\
+        spares = { hot = 16, cold = 28 }\nrecovery = { repair = \"1 d\" }\ncheckpoint.remote = { every = \"30 min\" }\n";
+    let replay = "extends = \"first.toml\"\n[cluster.main]\n\
+        failures = { trace = { csv = { path = \"first/faults.csv\" } } }\nbursts.rack.rate = \"1e-15 /d\"\n";
+    for (scenario, name, out) in [(base, "first.toml", &first), (replay, "second.toml", &second)] {
+        let file = write(scenario, name);
+        let done = std::process::Command::new(env!("CARGO_BIN_EXE_tollway"))
+            .arg("run")
+            .arg(&file)
+            .arg("--out")
+            .arg(out)
+            .output();
+        let done = done.expect("the binary runs");
+        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    }
+    let faults = |out: &std::path::Path| {
+        let text = std::fs::read_to_string(out.join("faults.csv")).expect("readable");
+        // Nodes that were still in repair at the end come back by chance in the second run.
+        let first_month = |row: &&str| {
+            row.split(',').nth(2).and_then(|start| start.parse().ok()).is_some_and(|start: f64| start < 30.0 * 86_400.0)
+        };
+        text.lines().filter(first_month).map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert!(faults(&first).len() > 80, "{} rows", faults(&first).len());
+    assert!(faults(&first).iter().any(|row| row.contains(",rack,")));
+    assert_eq!(faults(&first), faults(&second));
+}
+
+/// Nodes that fail by themselves every `between` in all, with symptoms.
+fn with_symptoms(between: Span, symptoms: Symptoms) -> FaultPlan {
+    FaultPlan { symptoms, ..failing_every(between, 64) }
+}
+
+#[test]
+fn a_hang_is_detected_later_than_a_crash() {
+    let recovery =
+        Recovery { detect: minutes(1.0), detect_hang: minutes(11.0), ..stalling(minutes(8.0), FailureClock::Uptime) };
+    let detect = |hang| {
+        let symptoms = Symptoms { hang: Share::new(hang), ..Symptoms::default() };
+        let failures = with_symptoms(days(0.5), symptoms);
+        let outcome = run(JobPlan { failures, recovery: recovery.clone(), ..plan(64, days(1e4)) }, 1, days(1_000.0));
+        outcome.gpu_nanos(Use::Detect) as f64 / 512.0 / 60e9 / outcome.facts.interruptions as f64
+    };
+    assert!((detect(0.0) - 1.0).abs() < 1e-9);
+    assert!((detect(1.0) - 11.0).abs() < 1e-9);
+    // Ten minutes more in a tenth of 1,980 failures: three standard errors are 0.2 minutes.
+    assert!((detect(0.1) - 2.0).abs() < 0.2, "{} min", detect(0.1));
+}
+
+/// One silent corruption a week, seen after exactly 6 h, with a copy every hour.
+fn silently_corrupted(retention: Option<u64>) -> JobPlan {
+    let symptoms =
+        Symptoms { silent: Share::new(1.0), latency: minutes(360.0), latency_sigma: 0.0, ..Symptoms::default() };
+    let mut checkpoint = saving(minutes(60.0), Span::ZERO, Span::ZERO);
+    checkpoint[0].1.retention = retention;
+    JobPlan {
+        failures: with_symptoms(days(7.0), symptoms),
+        checkpoint,
+        recovery: stalling(minutes(8.0), FailureClock::Wall),
+        ..plan(64, days(1e4))
+    }
+}
+
+#[test]
+fn corruption_rolls_back_to_before_its_onset() {
+    let outcome = run(silently_corrupted(None), 1, days(700.0));
+    let count = outcome.facts.interruptions;
+    assert!((70..130).contains(&count), "{count} of about 98");
+    assert_eq!(outcome.gpu_nanos(Use::Detect), 0, "who sees it knows it");
+    let losses: Vec<f64> = outcome
+        .book
+        .events()
+        .iter()
+        .filter(|event| event.kind == EventKind::Failure)
+        .map(|event| event.detail.split_whitespace().nth(3).expect("a loss").parse().expect("seconds"))
+        .collect();
+    // Six hours, and what had been done since the last copy before them. Two that overlap cost less or more.
+    let usual = losses.iter().filter(|&&lost| (21_599.0..=25_201.0).contains(&lost)).count();
+    assert!(usual * 10 > losses.len() * 8, "{usual} of {}", losses.len());
+    let usual: Vec<f64> = losses.iter().copied().filter(|lost| (21_599.0..=25_201.0).contains(lost)).collect();
+    let mean = usual.iter().sum::<f64>() / usual.len() as f64 / 3_600.0;
+    assert!((mean - 6.5).abs() < 0.1, "{mean} h lost each");
+    let unseen = outcome.rows(EventKind::Corrupted) as u64 - count;
+    assert!(unseen < 3, "each is seen, but for those of the last hours: {unseen}");
+}
+
+#[test]
+fn too_few_copies_kept_lose_everything_to_corruption() {
+    // Seven copies reach back to before the onset, three do not: back to the start.
+    let kept = |retention| run(silently_corrupted(retention), 1, days(200.0)).facts.ideal.days();
+    assert_eq!(kept(Some(8)), kept(None));
+    assert!(kept(Some(3)) < kept(None) / 3.0, "{} d against {} d", kept(Some(3)), kept(None));
+}
+
+#[test]
+fn failures_follow_the_times_that_are_known() {
+    let period = |from, to, factor| Period { from: days(from), to: days(to), factor: Ratio::new(factor) };
+    let modulation =
+        Modulation { periods: vec![period(10.0, 20.0, 0.0), period(20.0, 30.0, 5.0)], ..Modulation::default() };
+    for clock in [FailureClock::Wall, FailureClock::Uptime] {
+        let failures = FaultPlan { modulation: modulation.clone(), ..failing_every(days(0.1), 64) };
+        let base = JobPlan { failures, recovery: stalling(minutes(1.0), clock), ..plan(64, days(1e3)) };
+        let outcome = run(base, 1, days(40.0));
+        let within = |from: f64, to: f64| {
+            let rows = failure_rows(&outcome);
+            rows.iter().filter(|(at, _)| (from..to).contains(&(at.as_secs_f64() / 86_400.0))).count() as f64
+        };
+        // 100, none, 500, 100; four standard errors.
+        assert!((within(0.0, 10.0) - 100.0).abs() < 40.0, "{clock:?}: {}", within(0.0, 10.0));
+        assert_eq!(within(10.0, 20.0), 0.0, "{clock:?}");
+        assert!((within(20.0, 30.0) - 500.0).abs() < 90.0, "{clock:?}: {}", within(20.0, 30.0));
+        assert!((within(30.0, 40.0) - 100.0).abs() < 40.0, "{clock:?}: {}", within(30.0, 40.0));
+    }
 }

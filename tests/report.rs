@@ -97,7 +97,7 @@ fn the_first_rows_of_the_power_timeline() {
 
 #[test]
 fn columns_are_unique_and_end_in_a_known_unit() {
-    const PLAIN: [&str; 27] = [
+    const PLAIN: [&str; 35] = [
         "bucket",
         "ml_goodput",
         "subject",
@@ -125,6 +125,14 @@ fn columns_are_unique_and_end_in_a_known_unit() {
         "detail",
         "research_multiplier",
         "step_time_factor",
+        "node",
+        "class",
+        "domain",
+        "planned",
+        "failure_gap_cv",
+        "failure_dispersion_hour",
+        "failure_dispersion_day",
+        "failure_dispersion_week",
     ];
     const UNITS: [&str; 16] = [
         "_s",
@@ -250,7 +258,7 @@ fn the_data_package_describes_every_column() {
         let text = std::fs::read_to_string(dir.join("datapackage.json")).expect("a file");
         let package: serde_json::Value = serde_json::from_str(&text).expect("JSON");
         let resources = package["resources"].as_array().expect("resources");
-        assert_eq!(resources.len(), 10);
+        assert_eq!(resources.len(), 11);
         for resource in resources {
             let file = resource["path"].as_str().expect("a path");
             let mut reader = csv::Reader::from_path(dir.join(file)).expect("a file");
@@ -273,7 +281,7 @@ fn the_same_inputs_give_the_same_bytes() {
                 assert_eq!(read(one), read(two), "{}", name.display());
                 files += 1;
             }
-            assert_eq!(files, 13);
+            assert_eq!(files, 14);
         });
     });
 }

@@ -89,6 +89,7 @@ pub(crate) fn stalling(length: Span, clock: FailureClock) -> Recovery {
         attach_cold: Span::ZERO,
         repair: Span::ZERO,
         failure_clock: clock,
+        ..Recovery::default()
     }
 }
 
@@ -311,7 +312,7 @@ fn a_spare_or_another_job_moves_no_failure() {
     let horizon = days(10.0);
     let alone = failure_rows(&run(base.clone(), 1, horizon));
     assert!(alone.len() > 40);
-    let with_spares = JobPlan { spares: Spares { hot: 3, cold: 5 }, ..base.clone() };
+    let with_spares = JobPlan { spares: Spares { hot: 3, cold: 5, ..Spares::default() }, ..base.clone() };
     assert_eq!(failure_rows(&run(with_spares, 1, horizon)), alone);
     let renamed = JobPlan { name: "another".into(), ..base };
     assert_eq!(
@@ -337,10 +338,10 @@ fn every_gpu_nanosecond_lies_in_one_use() {
             restart: Some(minutes(7.0)),
             attach_cold: minutes(10.0),
             repair: minutes(240.0),
-            failure_clock: FailureClock::Wall,
+            ..Recovery::default()
         },
         planned: Planned { rate: PerSecond::per_day(3.0), length: Some(minutes(11.0)) },
-        spares: Spares { hot: 1, cold: 2 },
+        spares: Spares { hot: 1, cold: 2, ..Spares::default() },
         ..plan(64, days(8.0))
     };
     for clock in [FailureClock::Serial, FailureClock::Wall, FailureClock::Uptime] {
@@ -369,7 +370,7 @@ fn the_finish_foreseen_is_never_later_than_the_finish() {
     plan.progress = Progress::Ideal(days(6.0));
     plan.failures = exponential(0.05);
     plan.recovery.repair = minutes(300.0);
-    plan.spares = Spares { hot: 0, cold: 2 };
+    plan.spares = Spares { hot: 0, cold: 2, ..Spares::default() };
     plan.planned.length = Some(Span::SECOND);
     let grid = Grid { horizon: SimTime::ZERO + days(60.0), bin: Span::HOUR };
     let mut job = Job::new(plan, Seed { seed: 5, replication: 0 }, grid);
@@ -452,7 +453,7 @@ fn spares_are_called_hot_then_cold_and_then_the_job_waits_for_a_repair() {
             .take(3)
             .collect::<Vec<_>>()
     };
-    let hot_cold = stalls(Spares { hot: 1, cold: 1 });
+    let hot_cold = stalls(Spares { hot: 1, cold: 1, ..Spares::default() });
     assert_eq!(hot_cold[..2], [minutes(10.0), minutes(25.0)]);
     assert!(hot_cold[2] > minutes(25.0), "nobody is left, and repairs take a month");
     let none = stalls(Spares::default());
@@ -461,7 +462,7 @@ fn spares_are_called_hot_then_cold_and_then_the_job_waits_for_a_repair() {
 
 #[test]
 fn spares_burn_what_their_state_says() {
-    let spares = Spares { hot: 2, cold: 3 };
+    let spares = Spares { hot: 2, cold: 3, ..Spares::default() };
     let outcome = run(JobPlan { spares, ..plan(4, days(1.0)) }, 1, days(2.0));
     let gpu = find(GPUS, "h100-sxm").expect("in the catalog");
     let spent = outcome.book.spent(Use::Spare);
@@ -614,7 +615,7 @@ fn too_few_spares_are_a_cliff_for_a_job_that_waits() {
             failures: exponential(3.79e-3),
             checkpoint: saving(minutes(10.0), Span::from_secs(2), Span::ZERO),
             recovery: Recovery { repair: days(1.65), ..stalling(minutes(8.0), FailureClock::Wall) },
-            spares: Spares { hot, cold: 0 },
+            spares: Spares { hot, cold: 0, ..Spares::default() },
             ..plan(2_048, days(1e4))
         };
         let (mean, error) = mean_ettr(&plan, 10, days(1_000.0));

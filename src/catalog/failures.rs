@@ -5,11 +5,27 @@ use crate::units::PerSecond;
 
 /// Unplanned interruptions of one node.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct FailurePreset {
-    /// Long-run interruptions of one node of 8 accelerators (4 in `tpu-v4`).
-    pub rate: PerSecond,
-    /// Weibull shape; 1 is exponential.
-    pub shape: f64,
+pub enum FailurePreset {
+    /// Memoryless.
+    Exponential {
+        /// Long-run interruptions of one node of 8 accelerators (4 in `tpu-v4`).
+        rate: PerSecond,
+    },
+    /// Lemons, batches, good and bad times, as `failures = { bursty = {} }` has them.
+    Bursty {
+        /// Long-run interruptions of one node.
+        rate: PerSecond,
+    },
+}
+
+impl FailurePreset {
+    /// Long-run interruptions of one node.
+    #[must_use]
+    pub fn rate(&self) -> PerSecond {
+        match *self {
+            FailurePreset::Exponential { rate } | FailurePreset::Bursty { rate } => rate,
+        }
+    }
 }
 
 /// All failure presets of the catalog. Planned interruptions belong to the job and are not in these rates.
@@ -30,11 +46,16 @@ pub static FAILURES: &[Entry<FailurePreset>] = &[
         4.18e-3,
         "584 faults of 400 servers in 348.98 d, stepfun-ai/InfiniteHBD-Trace (Apache-2.0); mean only, the trace is bursty",
     ),
+    Entry {
+        name: "stepfun-bursty",
+        sheet: FailurePreset::Bursty { rate: PerSecond::per_day(584.0 / (400.0 * 348.98)) },
+        source: "584 faults of 400 servers in 348.98 d, stepfun-ai/InfiniteHBD-Trace (Apache-2.0); lemons, batches and episodes, own fit",
+    },
     exponential("tpu-v4", 0.8e-3, "0.08 % of 4-chip hosts a day, Zu et al., NSDI 2024 (secondary)"),
     exponential("opt-bad-cloud", 1.56e-2, "about 2 of 128 machines a day, facebookresearch/metaseq OPT-175B logbook"),
     exponential("bloom", 3.0e-3, "about one GPU a week of 48 nodes, bigscience-workshop/bigscience train/tr11-176B-ml"),
 ];
 
 const fn exponential(name: &'static str, per_day: f64, source: &'static str) -> Entry<FailurePreset> {
-    Entry { name, sheet: FailurePreset { rate: PerSecond::per_day(per_day), shape: 1.0 }, source }
+    Entry { name, sheet: FailurePreset::Exponential { rate: PerSecond::per_day(per_day) }, source }
 }

@@ -42,6 +42,7 @@ pub const CASES: &[Case] = &[
     case!("mle_power"),
     case!("rsc1-rate"),
     case!("samsi_cap"),
+    case!("stepfun-rates"),
     case!("switch_train_energy"),
     case!("t5_train_energy"),
 ];

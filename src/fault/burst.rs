@@ -1,5 +1,6 @@
 //! `bursts.<domain> = …` of a cluster: faults that take more than one node, because the nodes share something.
 
+use super::symptom::Symptom;
 use crate::engine::Stream;
 use crate::units::{PerSecond, Share, SimTime, Span};
 use crate::world::Domain;
@@ -147,6 +148,8 @@ pub struct Fault {
     pub nodes: Vec<u32>,
     /// Until all of them are back together; `None` where each is repaired by itself.
     pub repair: Option<Span>,
+    /// How it shows.
+    pub symptom: Symptom,
 }
 
 #[cfg(test)]

@@ -30,9 +30,17 @@ impl Lemons {
             self.factors.resize(slot + 1, 0.0);
         }
         if self.factors[slot] == 0.0 {
+            let draw = if self.draws.is_fresh(node) { self.draws.first(node) } else { self.draws.next(node) };
             let shape = self.mixture.shape;
-            self.factors[slot] = (gamma::quantile(shape, self.draws.first(node)) / shape).max(LEAST);
+            self.factors[slot] = (gamma::quantile(shape, draw) / shape).max(LEAST);
         }
         self.factors[slot]
+    }
+
+    /// Another node takes the place of `node`.
+    pub(super) fn redraw(&mut self, node: u32) {
+        if let Some(factor) = self.factors.get_mut(node as usize) {
+            *factor = 0.0;
+        }
     }
 }

@@ -55,6 +55,26 @@ impl Lives {
         self.set(index, next);
     }
 
+    /// `index` fails next at `next`.
+    pub(super) fn fail_at(&mut self, index: u32, next: SimTime) {
+        self.set(index, next);
+    }
+
+    /// A uniform draw from the stream of `index`.
+    pub(super) fn draw(&mut self, index: u32) -> f64 {
+        self.draws.next(index)
+    }
+
+    /// Another component takes the place of `index` at `at`, new, and with a rate of its own where components differ.
+    pub(super) fn replace(&mut self, index: u32, at: SimTime) {
+        if let Some(lemons) = &mut self.lemons {
+            lemons.redraw(index);
+        }
+        if self.lifetime.is_some() {
+            self.renew(index, at);
+        }
+    }
+
     /// When `index`, which has been met, fails next.
     pub(super) fn next(&self, index: u32) -> SimTime {
         self.next[index as usize]

@@ -3,10 +3,14 @@
 use super::burst::{Burst, Fault};
 use super::law::{FailureLaw, InitialAge};
 use super::lives::Lives;
+use super::modulation::Clock;
 use super::plan::FaultPlan;
+use super::replay::Replay;
+use super::symptom::{Symptom, Symptoms};
 use crate::engine::{Calendar, Entity, EventKey, Seed};
 use crate::units::{SimTime, Span};
 use crate::world::{Domain, DomainTree};
+use std::collections::BTreeMap;
 
 /// Class in event keys of a node's own failure; the `i`-th kind of burst has class `i` + 1.
 const OWN: u8 = 0;
@@ -14,7 +18,11 @@ const OWN: u8 = 0;
 /// Class of a node that falls to a burst that began earlier.
 const VICTIM: u8 = u8::MAX;
 
-/// Next failures of a changing set of nodes, on the failure clock of their job.
+/// Class of a fault of a file.
+const REPLAYED: u8 = u8::MAX - 1;
+
+/// Next failures of a changing set of nodes, on the failure clock of their job: an operational time that passes faster in bad times
+/// ([`inner`](FaultQueue::inner)) and, as its job says, stands still while that recovers.
 ///
 /// Ages are kept: a node's next failure moves only when the node itself is renewed, never because the job around it restarts
 /// (redrawing turns 417 failures into 10,858 at shape 0.7; models/training.md section 1). A node that joins late continues the
@@ -28,7 +36,16 @@ pub struct FaultQueue {
     counts: Vec<bool>,
     /// By node: whether its own failure was the last, so that its repair renews it.
     broken: Vec<bool>,
+    /// Nodes that were not fixed, and the mean time until they fail again.
+    relapses: BTreeMap<u32, Span>,
     bursts: Vec<Bursts>,
+    replay: Option<Replay>,
+    symptoms: Symptoms,
+    /// By node: failures of its own so far, where their symptoms differ.
+    past: Vec<u32>,
+    seed: Seed,
+    owner: Entity,
+    clock: Clock,
     horizon: SimTime,
     pending: Calendar,
     victims: u32,
@@ -51,13 +68,29 @@ impl FaultQueue {
     #[must_use]
     pub fn new(plan: &FaultPlan, seed: Seed, cluster: &str, horizon: SimTime) -> FaultQueue {
         let owner = Entity::named(cluster);
-        let bursts = plan.bursts.iter().map(|&(domain, burst)| Bursts::new(domain, burst, seed, cluster, horizon));
+        let clock = Clock::new(&plan.modulation, plan.first_hour, seed, owner, horizon);
+        let horizon = clock.inner(horizon);
+        let bursts = plan.bursts.iter().enumerate().map(|(index, &(domain, burst))| {
+            let before = plan.bursts[..index].iter().filter(|(other, _)| *other == domain).count();
+            let owner = match before {
+                0 => format!("{cluster}.{}", domain.name()),
+                _ => format!("{cluster}.{}.{before}", domain.name()),
+            };
+            Bursts::new(domain, burst, seed, Entity::named(&owner), horizon)
+        });
         FaultQueue {
             tree: plan.tree,
             nodes: Lives::new(plan.law, seed, owner, horizon),
             counts: Vec::new(),
             broken: Vec::new(),
+            relapses: BTreeMap::new(),
             bursts: bursts.collect(),
+            replay: plan.replay.clone(),
+            symptoms: plan.symptoms,
+            past: Vec::new(),
+            seed,
+            owner,
+            clock,
             horizon,
             pending: Calendar::default(),
             victims: 0,
@@ -71,6 +104,8 @@ impl FaultQueue {
 
     /// From `at` on, the domains of `nodes`, ascending, can take them: once for all nodes that it will hold until it is cleared.
     pub fn watch(&mut self, nodes: impl Iterator<Item = u32> + Clone, at: SimTime) {
+        let replayed = self.replay.as_ref().map(|replay| replay.faults.partition_point(|fault| fault.at < at));
+        replayed.into_iter().for_each(|first| self.plan_replayed(first as u32));
         for kind in 0..self.bursts.len() {
             let mut met = 0;
             for node in nodes.clone() {
@@ -84,8 +119,12 @@ impl FaultQueue {
         }
     }
 
-    /// `node` begins to count at `at`: its next failure is the first of its own life after `at`.
+    /// `node` begins to count at `at`: its next failure is the first of its own life after `at`, or its relapse.
     pub fn join(&mut self, node: u32, at: SimTime) {
+        if let Some(within) = self.relapses.remove(&node) {
+            let next = at + within.scale(-libm::log(self.nodes.draw(node))).max(Span::from_nanos(1));
+            self.nodes.fail_at(node, next);
+        }
         if let Some(next) = self.nodes.after(node, at) {
             set(&mut self.counts, node, true);
             self.pending.push(EventKey::new(next, OWN, node, 0), ());
@@ -107,13 +146,45 @@ impl FaultQueue {
 
     /// `node`, which has left, is mended at `at`: as good as new where it failed by itself. It counts again once it joins.
     pub fn mend(&mut self, node: u32, at: SimTime) {
-        if self.broken.get(node as usize) == Some(&true) {
+        if self.is_broken(node) {
             set(&mut self.broken, node, false);
             self.nodes.renew(node, at);
         }
     }
 
-    /// When the next failure is due; [`SimTime::NEVER`] where none is before the horizon.
+    /// Whether `node`, which has left, failed by itself.
+    #[must_use]
+    pub fn is_broken(&self, node: u32) -> bool {
+        self.broken.get(node as usize) == Some(&true)
+    }
+
+    /// `node`, which has left, comes back unmended: it fails again after a time of mean `within` from when it joins.
+    pub fn relapse(&mut self, node: u32, within: Span) {
+        if self.is_broken(node) {
+            set(&mut self.broken, node, false);
+            self.relapses.insert(node, within);
+        }
+    }
+
+    /// Another node takes the place of `node`, which has left, at `at`.
+    pub fn replace(&mut self, node: u32, at: SimTime) {
+        set(&mut self.broken, node, false);
+        self.nodes.replace(node, at);
+    }
+
+    /// The operational time at `wall`.
+    #[must_use]
+    pub fn inner(&self, wall: SimTime) -> SimTime {
+        self.clock.inner(wall)
+    }
+
+    /// When operational time reaches `inner`.
+    #[must_use]
+    pub fn wall(&self, inner: SimTime) -> SimTime {
+        self.clock.wall(inner)
+    }
+
+    /// The operational time at which the next failure is due; [`SimTime::NEVER`] where none is before the horizon.
     #[must_use]
     pub fn next_time(&self) -> SimTime {
         self.pending.peek().map_or(SimTime::NEVER, |(key, ())| key.time())
@@ -127,9 +198,18 @@ impl FaultQueue {
             OWN => {
                 set(&mut self.counts, index, false);
                 set(&mut self.broken, index, true);
-                Fault { at, domain: Domain::Node, nodes: vec![index], repair: None }
+                let symptom = self.symptom_of(index);
+                Fault { at, domain: Domain::Node, nodes: vec![index], repair: None, symptom }
             }
-            VICTIM => Fault { at, domain: Domain::Node, nodes: vec![index], repair: None },
+            VICTIM => {
+                let symptom = Symptom::Explicit;
+                Fault { at, domain: Domain::Node, nodes: vec![index], repair: None, symptom }
+            }
+            REPLAYED => {
+                self.plan_replayed(index + 1);
+                let replay = self.replay.as_ref().expect("only a replay plans its faults");
+                replay.faults[index as usize].clone()
+            }
             kind => self.burst(usize::from(kind) - 1, index, at),
         };
         self.drop_stale();
@@ -145,11 +225,32 @@ impl FaultQueue {
         let (now, later): (Vec<_>, Vec<_>) = victims.into_iter().partition(|&(after, _)| after == Span::ZERO);
         for (after, node) in later {
             self.victims = (self.victims + 1) % (1 << 24);
-            if at + after <= self.horizon {
-                self.pending.push(EventKey::new(at + after, VICTIM, node, self.victims), ());
+            let at = self.clock.inner(self.clock.wall(at) + after);
+            if at <= self.horizon {
+                self.pending.push(EventKey::new(at, VICTIM, node, self.victims), ());
             }
         }
-        Fault { at, domain, nodes: now.into_iter().map(|(_, node)| node).collect(), repair }
+        let nodes = now.into_iter().map(|(_, node)| node).collect();
+        Fault { at, domain, nodes, repair, symptom: Symptom::Explicit }
+    }
+
+    fn symptom_of(&mut self, node: u32) -> Symptom {
+        if self.symptoms.are_explicit() {
+            return Symptom::Explicit;
+        }
+        let slot = node as usize;
+        if slot >= self.past.len() {
+            self.past.resize(slot + 1, 0);
+        }
+        self.past[slot] += 1;
+        self.symptoms.draw(self.seed, self.owner, node, self.past[slot])
+    }
+
+    fn plan_replayed(&mut self, index: u32) {
+        let fault = self.replay.as_ref().and_then(|replay| replay.faults.get(index as usize));
+        if let Some(at) = fault.map(|fault| fault.at).filter(|&at| at <= self.horizon) {
+            self.pending.push(EventKey::new(at, REPLAYED, index, 0), ());
+        }
     }
 
     fn plan_burst(&mut self, kind: usize, instance: u32, at: SimTime) {
@@ -172,9 +273,8 @@ impl FaultQueue {
 }
 
 impl Bursts {
-    fn new(domain: Domain, burst: Burst, seed: Seed, cluster: &str, horizon: SimTime) -> Bursts {
+    fn new(domain: Domain, burst: Burst, seed: Seed, owner: Entity, horizon: SimTime) -> Bursts {
         let law = FailureLaw::Weibull { rate: burst.rate, shape: 1.0, initial_age: InitialAge::Stationary };
-        let owner = Entity::named(&format!("{cluster}.{}", domain.name()));
         Bursts { domain, burst, lives: Lives::new(law, seed, owner, horizon), seed, owner, past: Vec::new() }
     }
 
@@ -316,7 +416,7 @@ mod tests {
     /// A year of a cluster of 64 nodes whose only faults are those of `bursts`.
     fn bursting(bursts: Vec<(Domain, Burst)>, seed: u64, nodes: u32) -> FaultQueue {
         let tree = DomainTree { nodes: 64, gpus_per_node: 8, sizes: Domains::default() };
-        let plan = FaultPlan { law: FailureLaw::None, bursts, tree };
+        let plan = FaultPlan { bursts, tree, ..FailureLaw::None.into() };
         let year = SimTime::ZERO + Span::DAY * 365;
         let mut queue = FaultQueue::new(&plan, Seed { seed, replication: 0 }, "cluster.main", year);
         queue.watch(0..nodes, SimTime::ZERO);

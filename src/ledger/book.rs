@@ -279,6 +279,8 @@ pub enum EventKind {
     Failure,
     /// Spares failed with their domain.
     SpareFailure,
+    /// A node begins to compute nonsense, and nobody knows.
+    Corrupted,
     /// Somebody knows of a failure.
     Detected,
     /// A node failed under a replica, whose requests start over.
@@ -310,6 +312,7 @@ impl EventKind {
             EventKind::Finished => "finished",
             EventKind::Failure => "failure",
             EventKind::SpareFailure => "spare_failure",
+            EventKind::Corrupted => "corrupted",
             EventKind::Detected => "detected",
             EventKind::ReplicaFailure => "replica_failure",
             EventKind::Maintenance => "maintenance",
@@ -337,6 +340,21 @@ pub struct Event {
     pub detail: String,
 }
 
+/// A node that was down: one row of `faults.csv`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Outage {
+    /// Which node.
+    pub node: u32,
+    /// Since when.
+    pub start: SimTime,
+    /// Until when; `None` where it still is.
+    pub end: Option<SimTime>,
+    /// How it showed: `explicit`, `hang` or `silent`.
+    pub class: &'static str,
+    /// What broke: `node`, `rack` and so on.
+    pub domain: &'static str,
+}
+
 /// The books of one process.
 #[derive(Debug, Clone)]
 pub struct Book {
@@ -349,6 +367,7 @@ pub struct Book {
     uses: [Vec<Spent>; Use::ALL.len()],
     counts: Vec<[u64; Count::ALL.len()]>,
     events: Vec<Event>,
+    outages: Vec<Outage>,
     latencies: Latencies,
 }
 
@@ -365,6 +384,7 @@ impl Book {
             uses: Default::default(),
             counts: Vec::new(),
             events: Vec::new(),
+            outages: Vec::new(),
             latencies: Latencies::default(),
         }
     }
@@ -399,6 +419,23 @@ impl Book {
         self.events.push(event);
     }
 
+    /// A node is down; its place among the outages, for its [`end`](Book::end_outage).
+    pub fn log_outage(&mut self, outage: Outage) -> usize {
+        self.outages.push(outage);
+        self.outages.len() - 1
+    }
+
+    /// The node of the outage at `place` is back.
+    pub fn end_outage(&mut self, place: usize, at: SimTime) {
+        self.outages[place].end = Some(at);
+    }
+
+    /// All outages, in order of their starts.
+    #[must_use]
+    pub fn outages(&self) -> &[Outage] {
+        &self.outages
+    }
+
     /// Where latencies are recorded.
     #[inline]
     pub fn latencies_mut(&mut self) -> &mut Latencies {
@@ -415,6 +452,7 @@ impl Book {
             sum.iter_mut().zip(counts).for_each(|(sum, count)| *sum += count);
         });
         self.events.extend(other.events);
+        self.outages.extend(other.outages);
         self.latencies.merge(&other.latencies);
     }
 

@@ -2,7 +2,7 @@
 //! boundary; a figure that does not exist (the mean of nothing) is there, without a value.
 
 use super::accounts::{Accounts, Boundary, Sum, Sums};
-use super::{Book, Count, Facts, Histogram, JobFacts, ServiceFacts, Tenant, Use};
+use super::{Book, Count, EventKind, Facts, Histogram, JobFacts, ServiceFacts, Tenant, Use};
 use crate::units::{Dollars, GpuTime, SimTime, Span};
 
 /// One row of `summary.csv`.
@@ -146,6 +146,7 @@ fn job(rows: &mut Rows<'_>, tenant: &Tenant, facts: &JobFacts, horizon: SimTime,
     rows.put("whole_run_mfu", over(flops, peak * elapsed.as_secs_f64()), "fraction");
     rows.put("tokens", facts.kept.count() as f64, "tokens");
     rows.count("interruptions", facts.interruptions);
+    rhythm(rows, book, facts.started.unwrap_or(end), end);
     rows.count("planned_interruptions", facts.planned);
     rows.count("preemptions", facts.preemptions);
     rows.put("requeued", facts.requeued.as_secs_f64(), "s");
@@ -166,6 +167,37 @@ fn job(rows: &mut Rows<'_>, tenant: &Tenant, facts: &JobFacts, horizon: SimTime,
     rows.put("step_time_factor", over(running, ideal), "ratio");
     rows.put("research_multiplier", facts.research_multiplier.as_f64(), "ratio");
     rows.sums(sums);
+}
+
+/// How unevenly failures come: the coefficient of variation of the time between them, and the variance over the mean of their
+/// number in whole hours, days and weeks since the start. All are 1 where they come by chance alone.
+fn rhythm(rows: &mut Rows<'_>, book: &Book, from: SimTime, to: SimTime) {
+    let failures = book.events().iter().filter(|event| event.kind == EventKind::Failure);
+    let at: Vec<Span> = failures.map(|event| event.at.since(from)).collect();
+    let gaps: Vec<f64> = at.windows(2).map(|two| two[1].saturating_sub(two[0]).as_secs_f64()).collect();
+    rows.put(
+        "failure_gap_cv",
+        mean_and_variance(&gaps).and_then(|(mean, variance)| over(libm::sqrt(variance), mean)),
+        "ratio",
+    );
+    let week = Span::DAY * 7;
+    for (metric, window) in [
+        ("failure_dispersion_hour", Span::HOUR),
+        ("failure_dispersion_day", Span::DAY),
+        ("failure_dispersion_week", week),
+    ] {
+        let mut counts = vec![0.0; (to.since(from).nanos() / window.nanos()) as usize];
+        let slots = at.iter().map(|at| (at.nanos() / window.nanos()) as usize);
+        slots.for_each(|slot| counts.get_mut(slot).into_iter().for_each(|count| *count += 1.0));
+        rows.put(metric, mean_and_variance(&counts).and_then(|(mean, variance)| over(variance, mean)), "ratio");
+    }
+}
+
+fn mean_and_variance(values: &[f64]) -> Option<(f64, f64)> {
+    let count = values.len() as f64;
+    let mean = values.iter().sum::<f64>() / count;
+    let variance = values.iter().map(|value| (value - mean) * (value - mean)).sum::<f64>() / count;
+    (values.len() > 1).then_some((mean, variance))
 }
 
 /// The steps of a recovery.

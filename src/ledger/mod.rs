@@ -14,7 +14,7 @@ mod timeline;
 
 pub use crate::facility::{Losses, Stage};
 pub use accounts::{Accounts, Boundary, ClusterBooks, Holding, Line, Part, SiteSum, Sum, Sums, close};
-pub use book::{Book, Count, Draw, Event, EventKind, Grid, Spent, Use};
+pub use book::{Book, Count, Draw, Event, EventKind, Grid, Outage, Spent, Use};
 pub use buckets::Bucket;
 pub use comparison::{Axis, Comparison, Crossing, Row};
 pub use facts::{CapFacts, Facts, JobFacts, ServiceFacts, SitePlan, Tenant};

@@ -131,6 +131,7 @@ fn fill(
     folder.csv("summary.csv", |to| tables::summary(accounts, to))?;
     folder.csv("comparison.csv", |to| tables::comparison(accounts, to))?;
     folder.csv("events.csv", |to| tables::events(accounts, to))?;
+    folder.csv("faults.csv", |to| tables::faults(accounts, to))?;
     folder.csv("buckets.csv", |to| tables::buckets(accounts, to))?;
     folder.csv("jobs.csv", |to| jobs.write(to))?;
     folder.csv("services.csv", |to| services.write(to))?;
@@ -139,7 +140,7 @@ fn fill(
     let fixed = [sheets::SUMMARY, sheets::COMPARISON, sheets::POWER, sheets::UTILISATION, sheets::COST, sheets::CARBON];
     let mut sheets: Vec<_> = fixed
         .into_iter()
-        .chain([sheets::EVENTS, sheets::BUCKETS, jobs.sheet.clone(), services.sheet.clone()])
+        .chain([sheets::EVENTS, sheets::FAULTS, sheets::BUCKETS, jobs.sheet.clone(), services.sheet.clone()])
         .collect();
     if let Some(replications) = replications {
         folder.csv(sheets::REPLICATIONS.file, |to| tables::replications(replications, to))?;

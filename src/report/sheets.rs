@@ -377,10 +377,25 @@ pub(super) const EVENTS: Sheet = Sheet {
             "event",
             "string",
             "",
-            "started, finished, failure, maintenance, preempted, restarted, opened or scaled",
+            "started, finished, failure, spare_failure, corrupted, detected, maintenance, preempted, restarted, opened or scaled",
         ),
         column("nodes", "string", "", "node numbers, as intervals; empty where no node is meant"),
         column("detail", "string", "", "a figure and its words"),
+    ]),
+};
+
+/// Which node was down when: a fault trace that `failures = { trace = { csv = … } }` reads.
+pub(super) const FAULTS: Sheet = Sheet {
+    file: "faults.csv",
+    about: "Nodes of training jobs that were down, in order of time: a fault trace that a scenario can read.",
+    columns: Cow::Borrowed(&[
+        column("cluster", "string", "", "name of its cluster"),
+        column("node", "integer", "", "node number"),
+        column("start_s", "number", "s", "since when, from the start of the run"),
+        column("end_s", "number", "s", "until when; empty where it still was at the end"),
+        column("class", "string", "", "how it showed: explicit, hang or silent"),
+        column("domain", "string", "", "what broke: gpu, node, rack, power_unit, switch, cooling_loop or site"),
+        column("planned", "string", "", "false: planned stops are in events.csv"),
     ]),
 };
 

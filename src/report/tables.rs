@@ -4,9 +4,9 @@ use super::number::{decimals, figure};
 use super::sheets::{self, Column, Sheet};
 use super::timelines::utc;
 use crate::ledger::{
-    Accounts, Boundary, Bucket, Event, Facts, Figure, Replications, Row, Spent, Spread, Sum, Tenant, Use,
+    Accounts, Boundary, Bucket, Event, Facts, Figure, Outage, Replications, Row, Spent, Spread, Sum, Tenant, Use,
 };
-use crate::units::GpuTime;
+use crate::units::{GpuTime, SimTime};
 use std::borrow::Cow;
 use std::io::Write;
 
@@ -82,6 +82,24 @@ pub(super) fn events(accounts: &Accounts, to: impl Write) -> csv::Result<()> {
         let time_s = decimals(&mut seconds, event.at.as_secs_f64(), 9);
         let time_utc = utc(accounts.start(), event.at);
         csv.write_record([time_s, &time_utc, subject, event.kind.name(), &event.nodes, &event.detail])?;
+    }
+    Ok(csv.flush()?)
+}
+
+/// Writes `faults.csv`, in order of time, then of clusters and nodes.
+pub(super) fn faults(accounts: &Accounts, to: impl Write) -> csv::Result<()> {
+    let mut csv = csv::Writer::from_writer(to);
+    csv.write_record(sheets::FAULTS.header())?;
+    let mut all: Vec<(&str, &Outage)> = Vec::new();
+    for tenant in accounts.tenants() {
+        let cluster = tenant.cluster.map_or("", |cluster| accounts.clusters()[cluster].name.as_str());
+        all.extend(tenant.book.outages().iter().map(|outage| (cluster, outage)));
+    }
+    all.sort_by_key(|&(cluster, outage)| (outage.start, cluster, outage.node));
+    let exact = |at: SimTime| format!("{}.{:09}", at.nanos() / 1_000_000_000, at.nanos() % 1_000_000_000);
+    for (cluster, outage) in all {
+        let (start, end) = (exact(outage.start), outage.end.map_or(String::new(), exact));
+        csv.write_record([cluster, &outage.node.to_string(), &start, &end, outage.class, outage.domain, "false"])?;
     }
     Ok(csv.flush()?)
 }

@@ -2,7 +2,7 @@
 
 use crate::catalog::{Named, NodeSheet};
 use crate::facility::FacilitySection;
-use crate::fault::{BurstsSection, FailureSection};
+use crate::fault::{BurstsSection, FailureSection, Modulation, Symptoms};
 use crate::market::{ContractsSection, GridSection, TariffSection};
 use crate::power::{CappingSection, DemandResponse};
 use crate::scheduler::Scheduler;
@@ -111,6 +111,12 @@ pub(super) struct ClusterSection {
     /// Faults of whole domains: several nodes at once.
     #[serde(default)]
     pub bursts: BurstsSection,
+    /// How the nodes' own failures show.
+    #[serde(default)]
+    pub symptoms: Symptoms,
+    /// When everything here fails more often, and when less.
+    #[serde(default)]
+    pub modulation: Modulation,
     /// Limits, network, and nodes that nobody holds.
     #[serde(default)]
     pub power: ClusterPower,

@@ -3,6 +3,7 @@
 
 mod align;
 mod error;
+mod faults;
 mod lines;
 mod requests;
 mod reuse;
@@ -12,6 +13,7 @@ mod store;
 
 pub use align::Uncovered;
 pub use error::TraceError;
+pub use faults::{FaultRow, FaultTrace};
 pub use requests::{ColumnMap, Dropped, FORMATS, Layout, RequestFormat, RequestReader, Row};
 pub use reuse::PrefixCache;
 pub use series::HourlySeries;

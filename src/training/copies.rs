@@ -1,5 +1,6 @@
 //! The copies of a job's state that a restart could read, in every tier and across all stretches.
 
+use super::pace::Pace;
 use super::schedule::{Origin, Schedule};
 use crate::units::{SimTime, Span};
 use crate::world::Domain;
@@ -12,6 +13,15 @@ use std::collections::VecDeque;
 #[derive(Debug, Clone)]
 pub(super) struct Copies {
     tiers: Vec<Held>,
+}
+
+/// How many copies of a tier can matter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Depth {
+    /// The newest: nothing asks for an older one.
+    Newest,
+    /// All that the tier keeps: corruption rolls back to before it began.
+    Retained,
 }
 
 /// What one tier holds, the oldest first.
@@ -33,6 +43,8 @@ pub(super) struct Stretch {
     pub position: Span,
     /// Where in the round of saves.
     pub origin: Origin,
+    /// How fast it went.
+    pub pace: Pace,
 }
 
 /// Copies that one stretch left in one tier: its saves `first` to `last`, counted from the origin of its round. A drain, which is
@@ -56,13 +68,15 @@ pub(super) struct Copy {
 }
 
 impl Copies {
-    /// None yet, in the tiers of `schedule`.
-    pub(super) fn new(schedule: &Schedule) -> Copies {
+    /// None yet, in the tiers of `schedule`, remembered to `depth`.
+    pub(super) fn new(schedule: &Schedule, depth: Depth) -> Copies {
         let held = |tier: usize| Held {
             survives: schedule.survives(tier),
             reload: schedule.reload(tier),
-            // Older copies are never asked for.
-            retention: 1,
+            retention: match depth {
+                Depth::Newest => 1,
+                Depth::Retained => schedule.retention(tier).unwrap_or(u64::MAX),
+            },
             runs: VecDeque::new(),
         };
         Copies { tiers: (0..schedule.tiers()).map(held).collect() }
@@ -80,7 +94,7 @@ impl Copies {
 
     /// The job has drained to every tier at `at` with `position` behind it.
     pub(super) fn drain(&mut self, at: SimTime, position: Span) {
-        let stretch = Stretch { began: at, position, origin: Origin::default() };
+        let stretch = Stretch { began: at, position, origin: Origin::default(), pace: Pace::FULL };
         self.tiers.iter_mut().for_each(|held| held.push(Run { stretch, first: 0, last: 0 }));
     }
 
@@ -89,12 +103,28 @@ impl Copies {
         self.tiers.iter_mut().filter(|held| held.survives < domain).for_each(|held| held.runs.clear());
     }
 
+    /// Every copy taken after `onset` is worthless.
+    pub(super) fn lose_since(&mut self, schedule: &Schedule, onset: SimTime) {
+        for (tier, held) in self.tiers.iter_mut().enumerate() {
+            while let Some(run) = held.runs.back_mut() {
+                let Stretch { began, origin, .. } = run.stretch;
+                if began <= onset {
+                    run.last = run.last.min(schedule.last_save(tier, origin, onset.since(began)));
+                    if run.first <= run.last {
+                        break;
+                    }
+                }
+                held.runs.pop_back();
+            }
+        }
+    }
+
     /// The copy that a restart reads; `None` where it starts from nothing.
     pub(super) fn newest(&self, schedule: &Schedule) -> Option<Copy> {
         let newest = |(tier, held): (usize, &Held)| {
-            let Run { stretch: Stretch { began, position, origin }, last, .. } = *held.runs.back()?;
+            let Run { stretch: Stretch { began, position, origin, pace }, last, .. } = *held.runs.back()?;
             let (work, taken) = schedule.save(tier, origin, last);
-            Some(Copy { position: position + work, taken: began + taken, reload: held.reload })
+            Some(Copy { position: position + pace.work(work), taken: began + taken, reload: held.reload })
         };
         let all = self.tiers.iter().enumerate().filter_map(newest);
         all.min_by_key(|copy| (std::cmp::Reverse(copy.position), copy.reload))
@@ -104,6 +134,9 @@ impl Copies {
 impl Held {
     fn push(&mut self, run: Run) {
         self.runs.push_back(run);
+        if self.retention == u64::MAX {
+            return;
+        }
         let mut most = self.retention;
         for index in (0..self.runs.len()).rev() {
             let run = &mut self.runs[index];

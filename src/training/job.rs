@@ -1,17 +1,18 @@
 //! A training job as one logical process: it runs, a node fails, it recovers, it runs on. Start reading at [`Job`].
 
-use super::copies::{Copies, Stretch};
-use super::roster::{PerNode, Place, Roster, cluster_of};
+use super::copies::{Copies, Copy, Depth, Stretch};
+use super::pace::Pace;
+use super::roster::{Back, Cause, How, PerNode, Place, Roster, cluster_of};
 use super::schedule::Origin;
 use super::warp::{Piece, Slow, Warp, share};
-use super::{FailureClock, JobPlan, Schedule};
+use super::{FailureClock, JobPlan, Schedule, Short};
 use crate::engine::{Entity, Process, Seed, Stream};
-use crate::fault::{Fault, FaultQueue};
-use crate::ledger::{Book, Draw, Event, EventKind, Grid, JobFacts, Use};
+use crate::fault::{Fault, FaultQueue, Symptom};
+use crate::ledger::{Book, Draw, Event, EventKind, Grid, JobFacts, Outage, Use};
 use crate::power::State;
-use crate::units::{PerSecond, SimTime, Span, Tokens};
+use crate::units::{PerSecond, Share, SimTime, Span, Tokens};
 use crate::world::{Domain, NodeSet};
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 /// A training job.
 ///
@@ -33,6 +34,8 @@ pub struct Job {
     copies: Copies,
     /// Where in the round of saves the stretch began.
     origin: Origin,
+    /// Work done in a unit of useful time.
+    pace: Pace,
     clocks: Clocks,
     /// What reading the copy takes that the job would restart from.
     reload: Span,
@@ -48,6 +51,11 @@ pub struct Job {
     /// Work done in the stretch under way.
     warp: Warp,
     level: u8,
+    corruptions: Vec<Corruption>,
+    /// By node in repair: its outage in the book.
+    outages: BTreeMap<u32, usize>,
+    /// The last thing that happened.
+    now: SimTime,
     tally: Tally,
 }
 
@@ -55,6 +63,7 @@ pub struct Job {
 #[derive(Debug, Clone, Copy)]
 struct Clocks {
     detect: Span,
+    detect_hang: Span,
     localise: Span,
     restart: Span,
     planned: Span,
@@ -90,6 +99,26 @@ struct Step {
     length: Span,
 }
 
+/// Silent corruption of the job's state that nobody has seen yet.
+#[derive(Debug, Clone, Copy)]
+struct Corruption {
+    /// The node that computes nonsense; `None` once it has left.
+    node: Option<u32>,
+    /// Since when; [`SimTime::NEVER`] where the state was restored to before it, and the node waits to spoil it again.
+    onset: SimTime,
+    /// When somebody will see it.
+    due: SimTime,
+}
+
+/// What a failure takes from the copies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Loss {
+    /// Those that do not survive the loss of that domain.
+    Domain(Domain),
+    /// Those taken later: what they hold is wrong.
+    Since(SimTime),
+}
+
 /// What has happened so far.
 #[derive(Debug, Default)]
 struct Tally {
@@ -107,9 +136,9 @@ struct Tally {
     position: Span,
     /// The furthest that it ever stood and later work builds on: what lies between is being done again.
     done: Span,
-    /// What stands without any copy: the last drain of a job without a tier.
-    floor: Span,
-    /// Time of all stalls that have ended.
+    /// What stands without any tier: the last drain, and when it was.
+    floor: (Span, SimTime),
+    /// Operational time of all stalls that have ended.
     stalled: Span,
     /// Time that power control added to running.
     slowed: Span,
@@ -135,6 +164,8 @@ enum Happening {
     Repaired,
     /// A planned stop is due.
     Planned,
+    /// Somebody sees that what the job computes is wrong.
+    Uncovered,
     /// A computing node fails.
     Failure,
 }
@@ -144,8 +175,8 @@ enum Happening {
 enum Fate {
     /// Everything counts.
     Kept,
-    /// What follows the newest durable copy that survives the loss of that domain is lost.
-    RolledBack(Domain),
+    /// What follows the newest durable copy that the loss leaves is lost.
+    RolledBack(Loss),
 }
 
 impl Job {
@@ -154,10 +185,13 @@ impl Job {
     pub fn new(plan: JobPlan, seed: Seed, grid: Grid) -> Job {
         let schedule = Schedule::new(&plan).expect("checkpoints were checked with the scenario");
         let stream = seed.stream(Entity::named(&format!("training.{}", plan.name)), "planned");
+        let silent = plan.failures.symptoms.silent > Share::new(0.0);
+        let depth = if silent { Depth::Retained } else { Depth::Newest };
         Job {
             clocks: Clocks::new(&plan, &schedule),
-            copies: Copies::new(&schedule),
+            copies: Copies::new(&schedule, depth),
             origin: Origin::default(),
+            pace: Pace::FULL,
             schedule,
             reload: Span::ZERO,
             ideal: plan.ideal(),
@@ -171,6 +205,9 @@ impl Job {
             phase: Phase::Queued,
             warp: Warp::new(SimTime::ZERO, Slow::NONE, 0),
             level: 0,
+            corruptions: Vec::new(),
+            outages: BTreeMap::new(),
+            now: SimTime::ZERO,
             tally: Tally::default(),
             plan,
         }
@@ -194,7 +231,10 @@ impl Job {
         self.tally.started.get_or_insert(at);
         let away = self.tally.preempted.map_or(Span::ZERO, |preempted| at.since(preempted));
         self.tally.requeued += away;
-        self.tally.stalled += away;
+        if let Some(preempted) = self.tally.preempted {
+            self.tally.stalled += self.faults.inner(at).since(self.faults.inner(preempted));
+        }
+        self.now = at;
         let clock = self.failure_clock(at);
         self.faults.reserve(self.plan.nodes);
         self.faults.watch(roster.granted(), clock);
@@ -221,13 +261,18 @@ impl Job {
             Phase::Stalled(_) => {
                 self.book_stall(at);
                 let began = self.stall().began;
-                self.tally.stalled += at.since(began);
+                self.tally.stalled += self.faults.inner(at).since(self.faults.inner(began));
             }
             Phase::Queued | Phase::Finished(_) => unreachable!("only a running job is preempted"),
         }
         self.book_roster(at);
         self.log(at, EventKind::Preempted, String::new(), String::new());
         self.faults.clear();
+        self.outages.clear();
+        self.corruptions.retain_mut(|corruption| {
+            corruption.node = None;
+            corruption.onset < SimTime::NEVER
+        });
         self.phase = Phase::Queued;
         self.tally.preempted = Some(at);
         self.tally.preemptions += 1;
@@ -249,9 +294,11 @@ impl Job {
     pub fn earliest_finish(&self) -> SimTime {
         match &self.phase {
             Phase::Queued => SimTime::NEVER,
-            Phase::Running(_) => self.warp.wall_of(self.work_left()),
+            Phase::Running(_) if self.pace == Pace::FULL => self.warp.wall_of(self.work_left()),
+            // A node that comes back may speed it up, no earlier than that.
+            Phase::Running(_) => self.warp.wall_of(self.work_left()).min(self.next().0),
             Phase::Stalled(stall) => {
-                self.step_end(stall) + stall.steps.iter().skip(1).map(|step| step.length).sum() + self.work_left()
+                self.step_end(stall) + stall.steps.iter().skip(1).map(|step| step.length).sum() + self.work_at_best()
             }
             Phase::Finished(at) => *at,
         }
@@ -301,10 +348,12 @@ impl Process for Job {
             if at > edge || at == SimTime::NEVER {
                 return handled;
             }
+            self.now = at;
             match what {
                 Happening::Done => self.done(at),
                 Happening::Repaired => self.repaired(at),
                 Happening::Planned => self.planned(at),
+                Happening::Uncovered => self.uncovered(at),
                 Happening::Failure => self.failure(at),
             }
             handled += 1;
@@ -323,7 +372,10 @@ impl Job {
         };
         let planned = (self.maintenance.next, Happening::Planned);
         let repaired = (self.roster().next_repaired(), Happening::Repaired);
-        (done, Happening::Done).min(repaired).min(planned).min((self.next_failure(), Happening::Failure))
+        let due =
+            self.corruptions.iter().map(|corruption| corruption.due.max(self.now)).min().unwrap_or(SimTime::NEVER);
+        let found = (due, Happening::Uncovered).min((self.next_failure(), Happening::Failure));
+        (done, Happening::Done).min(repaired).min(planned).min(found)
     }
 
     fn done(&mut self, at: SimTime) {
@@ -360,13 +412,34 @@ impl Job {
             self.book_stall(at);
         }
         let roster = self.roster.as_mut().expect("a running job has nodes");
-        let node = roster.repaired();
-        self.faults.mend(node, clock);
+        let Some(Back { node, how }) = roster.next_back() else { return };
+        if let Some(place) = self.outages.remove(&node) {
+            self.book.end_outage(place, at);
+        }
+        match how {
+            How::Mended => self.faults.mend(node, clock),
+            How::Unfixed => self.faults.relapse(node, self.plan.recovery.relapse),
+            How::Replaced => self.faults.replace(node, clock),
+        }
         if waiting {
             roster.take_place(node, at);
             self.faults.join(node, clock);
         } else {
             roster.stand_by(node);
+            self.grow(at);
+        }
+    }
+
+    /// Takes replicas back that were dropped for want of nodes, where there are enough again.
+    fn grow(&mut self, at: SimTime) {
+        let (Short::Shrink { rejoin, .. }, Phase::Running(since)) = (self.plan.spares.short, &self.phase) else {
+            return;
+        };
+        let since = *since;
+        if self.roster().replicas_to_gain() > 0 {
+            self.end_stretch(since, at, Fate::Kept);
+            let [wait, rejoin] = [(Use::SpareWait, Span::ZERO), (Use::Restart, rejoin)];
+            self.stop(at, [wait, rejoin].map(|(what, length)| Step { what, length }).into());
         }
     }
 
@@ -395,21 +468,74 @@ impl Job {
             self.log(at, EventKind::SpareFailure, NodeSet::of(&spares).to_string(), fault.domain.name().to_owned());
             self.lose(&fault, &spares, at);
         }
-        if computing.is_empty() {
-            return;
+        match (computing.first(), fault.symptom) {
+            (None, _) => return,
+            (Some(&node), Symptom::Silent(latency)) => return self.corrupt(node, at, latency),
+            (Some(_), Symptom::Explicit | Symptom::Hang) => {}
         }
         self.tally.interruptions += 1;
         let lost = match self.phase {
-            Phase::Running(since) => self.end_stretch(since, at, Fate::RolledBack(fault.domain)),
+            Phase::Running(since) => self.end_stretch(since, at, Fate::RolledBack(Loss::Domain(fault.domain))),
             Phase::Stalled(_) => {
                 self.book_stall(at);
-                self.lose_copies(fault.domain)
+                self.lose_copies(Loss::Domain(fault.domain))
             }
             Phase::Queued | Phase::Finished(_) => unreachable!("only a running job fails"),
         };
         self.log_failure(at, &fault, &computing, lost);
         self.lose(&fault, &computing, at);
-        self.begin_recovery(at);
+        self.heal();
+        self.begin_recovery(
+            at,
+            if fault.symptom == Symptom::Hang { self.clocks.detect_hang } else { self.clocks.detect },
+        );
+    }
+
+    /// `node` begins to compute nonsense at `at`, and somebody sees it after `latency`.
+    fn corrupt(&mut self, node: u32, at: SimTime, latency: Span) {
+        self.log(at, EventKind::Corrupted, node.to_string(), String::new());
+        let onset = if matches!(self.phase, Phase::Running(_)) { at } else { SimTime::NEVER };
+        self.corruptions.push(Corruption { node: Some(node), onset, due: at + latency });
+    }
+
+    /// Somebody sees the corruption that is due at `at`: back to before it began, without the node.
+    fn uncovered(&mut self, at: SimTime) {
+        let first = self.corruptions.iter().enumerate().min_by_key(|(_, corruption)| corruption.due);
+        let (index, &Corruption { node, onset, .. }) = first.expect("a corruption was due");
+        self.corruptions.remove(index);
+        self.tally.interruptions += 1;
+        let lost = match self.phase {
+            Phase::Running(since) => self.end_stretch(since, at, Fate::RolledBack(Loss::Since(onset))),
+            Phase::Stalled(_) => {
+                self.book_stall(at);
+                self.lose_copies(Loss::Since(onset))
+            }
+            Phase::Queued | Phase::Finished(_) => unreachable!("only a running job is looked at"),
+        };
+        let detail = format!("silent corruption: lost {} s of work", lost.as_secs_f64().round());
+        self.log(at, EventKind::Failure, node.map_or(String::new(), |node| node.to_string()), detail);
+        if let Some(node) = node {
+            let (nodes, symptom) = (vec![node], Symptom::Silent(Span::ZERO));
+            let fault = Fault { at, domain: Domain::Node, nodes, repair: None, symptom };
+            self.lose(&fault, &[node], at);
+        }
+        self.heal();
+        self.begin_recovery(at, Span::ZERO);
+    }
+
+    /// After a roll-back: corruption that began later than the copy is gone with the work, unless its node is still here and will
+    /// begin again.
+    fn heal(&mut self) {
+        if self.corruptions.is_empty() {
+            return;
+        }
+        let taken = self.copies.newest(&self.schedule).map_or(self.tally.floor.1, |copy| copy.taken);
+        self.corruptions.retain_mut(|corruption| {
+            if taken <= corruption.onset {
+                corruption.onset = SimTime::NEVER;
+            }
+            corruption.onset < SimTime::NEVER || corruption.node.is_some()
+        });
     }
 
     /// The nodes at `place` that `fault` takes.
@@ -426,15 +552,23 @@ impl Job {
         self.log(at, EventKind::Failure, NodeSet::of(nodes).to_string(), detail);
     }
 
-    /// The nodes that `fault` took go to repair, or are rebooted where they stand.
+    /// The `nodes` that `fault` took go to repair, or are rebooted where they stand.
     fn lose(&mut self, fault: &Fault, nodes: &[u32], at: SimTime) {
         self.book_roster(at);
         let clock = self.failure_clock(at);
         let roster = self.roster.as_mut().expect("a running job has nodes");
         for &node in nodes {
-            if fault.repair.is_some() || !roster.keeps_failed() {
+            let spoiling = self.corruptions.iter_mut().filter(|corruption| corruption.node == Some(node));
+            spoiling.for_each(|corruption| corruption.node = None);
+            let in_place = fault.repair.map_or(roster.keeps_failed(), |repair| repair == Span::ZERO);
+            let (class, domain) = (fault.symptom.name(), fault.domain.name());
+            let end = in_place.then_some(at);
+            let place = self.book.log_outage(Outage { node, start: at, end, class, domain });
+            if !in_place {
+                let own = fault.repair.is_none() && self.faults.is_broken(node);
                 self.faults.leave(node);
-                roster.lose(node, fault.repair, at);
+                roster.lose(node, if own { Cause::Own } else { Cause::Domain(fault.repair) }, at);
+                self.outages.insert(node, place);
             } else if roster.place(node) == Place::Computing {
                 self.faults.mend(node, clock);
                 self.faults.join(node, clock);
@@ -443,8 +577,8 @@ impl Job {
     }
 
     /// Starts recovery, starts it again, or appends another one: as the failure clock says. A planned stop is kept.
-    fn begin_recovery(&mut self, at: SimTime) {
-        let recovery = self.clocks.recovery(self.reload);
+    fn begin_recovery(&mut self, at: SimTime, detect: Span) {
+        let recovery = self.clocks.recovery(detect, self.reload);
         match &mut self.phase {
             Phase::Stalled(stall) if self.plan.recovery.failure_clock == FailureClock::Serial => {
                 stall.steps.extend(recovery);
@@ -487,6 +621,7 @@ impl Job {
         self.book_roster(at);
         let clock = self.failure_clock(at);
         let roster = self.roster.as_mut().expect("a running job has nodes");
+        roster.settle_for_what_there_is().into_iter().for_each(|node| self.faults.leave(node));
         while roster.is_short() {
             let Some(node) = roster.call_spare(at) else { return };
             self.faults.join(node, clock);
@@ -496,10 +631,14 @@ impl Job {
     fn resume(&mut self, at: SimTime) {
         assert!(!self.roster().is_short(), "a job runs on all its nodes");
         let began = self.stall().began;
-        self.tally.stalled += at.since(began);
+        self.tally.stalled += self.faults.inner(at).since(self.faults.inner(began));
         self.origin = self.schedule.origin(self.tally.position);
+        self.pace = self.roster().pace();
+        let waiting = self.corruptions.iter_mut().filter(|corruption| corruption.onset == SimTime::NEVER);
+        waiting.for_each(|corruption| corruption.onset = at);
         self.run(at);
         self.log(at, EventKind::Restarted, String::new(), String::new());
+        self.grow(at);
     }
 }
 
@@ -541,15 +680,21 @@ impl Job {
 
     fn training_draw(&self, level: u8) -> Draw {
         let each = self.plan.at_level(level).draw;
-        Draw::new(self.plan.gpus(), each.accelerator, each.host)
+        Draw::new(self.roster().computing() * self.plan.gpus_per_node, each.accelerator, each.host)
     }
 }
 
 /// What is known.
 impl Job {
+    /// The least time in which the work can be finished from a restart.
+    fn work_at_best(&self) -> Span {
+        let origin = self.schedule.origin(self.tally.position);
+        self.schedule.elapsed(origin, self.ideal.saturating_sub(self.tally.position))
+    }
+
     /// Length of the stretch that would finish the work.
     fn work_left(&self) -> Span {
-        self.schedule.elapsed(self.origin, self.ideal.saturating_sub(self.tally.position))
+        self.schedule.elapsed(self.origin, self.pace.time_for(self.ideal.saturating_sub(self.tally.position)))
     }
 
     /// True while nothing but a repaired node can end the step.
@@ -569,17 +714,18 @@ impl Job {
     /// The time that failures see: all of it, or only that in which the job ran.
     fn failure_clock(&self, at: SimTime) -> SimTime {
         if self.plan.recovery.failure_clock != FailureClock::Uptime {
-            return at;
+            return self.faults.inner(at);
         }
         let running = if let Phase::Stalled(stall) = &self.phase { stall.began } else { at };
-        SimTime::from_nanos(running.since(SimTime::ZERO + self.tally.stalled).nanos())
+        SimTime::from_nanos(self.faults.inner(running).since(SimTime::ZERO + self.tally.stalled).nanos())
     }
 
     fn next_failure(&self) -> SimTime {
         match (self.plan.recovery.failure_clock, &self.phase) {
             (FailureClock::Uptime, Phase::Stalled(_)) => SimTime::NEVER,
-            (FailureClock::Uptime, _) => self.faults.next_time() + self.tally.stalled,
-            (FailureClock::Serial | FailureClock::Wall, _) => self.faults.next_time(),
+            (FailureClock::Uptime, _) => self.faults.wall(self.faults.next_time() + self.tally.stalled).max(self.now),
+            // Operational time comes back to the wall's to the nearest nanosecond: never into the past.
+            (FailureClock::Serial | FailureClock::Wall, _) => self.faults.wall(self.faults.next_time()).max(self.now),
         }
     }
 
@@ -626,18 +772,22 @@ impl Job {
     fn end_stretch(&mut self, since: SimTime, at: SimTime, fate: Fate) -> Span {
         let elapsed = self.warp.work_at(at);
         self.tally.slowed += at.since(since).saturating_sub(elapsed);
-        let (from, useful) = (self.tally.position, self.schedule.useful(self.origin, elapsed));
+        let (from, useful) = (self.tally.position, self.pace.work(self.schedule.useful(self.origin, elapsed)));
         let again = match self.tally.done.saturating_sub(from) {
             Span::ZERO => Span::ZERO,
-            again => self.schedule.elapsed(self.origin, again).min(elapsed),
+            again => self.schedule.elapsed(self.origin, self.pace.time_for(again)).min(elapsed),
         };
         self.tally.position = from + useful;
         self.tally.checkpoints += self.schedule.saves(self.origin, elapsed);
         let (standing, lost) = match fate {
             Fate::Kept => (elapsed, Span::ZERO),
-            Fate::RolledBack(domain) => {
-                self.copies.add(&self.schedule, Stretch { began: since, position: from, origin: self.origin }, elapsed);
-                let lost = self.lose_copies(domain);
+            Fate::RolledBack(loss) => {
+                self.copies.add(
+                    &self.schedule,
+                    Stretch { began: since, position: from, origin: self.origin, pace: self.pace },
+                    elapsed,
+                );
+                let lost = self.lose_copies(loss);
                 (self.copies.newest(&self.schedule).map_or(Span::ZERO, |copy| copy.taken.since(since)), lost)
             }
         };
@@ -651,15 +801,28 @@ impl Job {
         lost
     }
 
-    /// `domain` breaks: the job stands where the newest copy that survives it stood. Returns the useful time lost.
-    fn lose_copies(&mut self, domain: Domain) -> Span {
-        self.copies.lose(domain);
-        let copy = self.copies.newest(&self.schedule);
-        let position = copy.map_or(self.tally.floor, |copy| copy.position);
-        self.reload = copy.map_or(Span::ZERO, |copy| copy.reload);
+    /// The job stands where the newest copy that `loss` leaves stood. Returns the useful time lost.
+    fn lose_copies(&mut self, loss: Loss) -> Span {
+        match loss {
+            Loss::Domain(domain) => self.copies.lose(domain),
+            Loss::Since(onset) => {
+                self.copies.lose_since(&self.schedule, onset);
+                if self.tally.floor.1 > onset {
+                    self.tally.floor = Default::default();
+                }
+            }
+        }
+        let Copy { position, reload, .. } = self.copies.newest(&self.schedule).unwrap_or_else(|| self.nothing());
+        self.reload = reload;
         let lost = self.tally.position.saturating_sub(position);
         self.tally.position = position;
         lost
+    }
+
+    /// What a job without a copy starts from.
+    fn nothing(&self) -> Copy {
+        let (position, taken) = self.tally.floor;
+        Copy { position, taken, reload: Span::ZERO }
     }
 
     /// A planned stop saves to every tier before it begins.
@@ -667,7 +830,7 @@ impl Job {
         self.copies.drain(at, self.tally.position);
         self.reload = self.schedule.quickest_reload();
         if self.schedule.tiers() == 0 {
-            self.tally.floor = self.tally.position;
+            self.tally.floor = (self.tally.position, at);
         }
     }
 
@@ -675,7 +838,7 @@ impl Job {
     /// edges of the book's bins the order within does not show, so that a bin costs two entries however many saves it holds.
     fn book_running(&mut self, what: Use, from: SimTime, to: SimTime) {
         let pieces: Vec<Piece> = self.warp.pieces(from, to).collect();
-        let saving = self.per_node.draw(self.plan.nodes, State::Checkpoint);
+        let saving = self.per_node.draw(self.roster().computing(), State::Checkpoint);
         for piece in pieces {
             let training = self.training_draw(piece.level());
             if self.schedule.blocking() == Span::ZERO {
@@ -734,6 +897,7 @@ impl Clocks {
     fn new(plan: &JobPlan, schedule: &Schedule) -> Clocks {
         Clocks {
             detect: plan.recovery.detect,
+            detect_hang: plan.recovery.detect_hang,
             localise: plan.recovery.localise,
             restart: plan.restart(),
             // A drain saves, so that a planned stop is no shorter than a save.
@@ -745,9 +909,9 @@ impl Clocks {
         }
     }
 
-    fn recovery(&self, reload: Span) -> [Step; 5] {
+    fn recovery(&self, detect: Span, reload: Span) -> [Step; 5] {
         [
-            Step { what: Use::Detect, length: self.detect },
+            Step { what: Use::Detect, length: detect },
             Step { what: Use::Localise, length: self.localise },
             Step { what: Use::SpareWait, length: Span::ZERO },
             Step { what: Use::Restart, length: self.restart },

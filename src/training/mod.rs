@@ -2,6 +2,7 @@
 
 mod copies;
 mod job;
+mod pace;
 mod plan;
 mod roster;
 mod schedule;
@@ -12,5 +13,6 @@ pub use job::Job;
 pub use plan::{HeldTraining, JobPlan};
 pub use schedule::{CheckpointError, Schedule, daly};
 pub use section::{
-    Checkpoint, Every, FailureClock, Planned, Progress, Recovery, Spares, StepTime, Swing, TrainingSection,
+    Checkpoint, Every, FailureClock, Planned, Progress, Recovery, Retire, Short, Spares, StepTime, Swing,
+    TrainingSection,
 };

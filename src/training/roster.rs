@@ -1,13 +1,14 @@
 //! Which of a job's nodes compute, stand by, or are in repair; and what the ones beside the computing nodes spend.
 
-use super::JobPlan;
+use super::pace::Pace;
+use super::{JobPlan, Retire, Short};
 use crate::engine::{Entity, Seed};
-use crate::fault::RepairShop;
+use crate::fault::{RepairPolicy, RepairShop};
 use crate::ledger::{Book, Draw, Use};
 use crate::power::{NodePower, State};
 use crate::units::{SimTime, Span};
 use crate::world::NodeSet;
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// The nodes of a running job.
 #[derive(Debug, Clone)]
@@ -15,13 +16,23 @@ pub(super) struct Roster {
     /// Everything granted, to be handed back.
     granted: NodeSet,
     computing: u32,
+    /// Nodes that the job computes with now: fewer than `wanted` where it has shrunk.
+    target: u32,
     wanted: u32,
+    short: Short,
     /// By node.
     places: Vec<Place>,
     hot_slots: u32,
     hot: VecDeque<u32>,
     cold: VecDeque<u32>,
     shop: RepairShop,
+    retire: Option<Retire>,
+    /// Failures of its own that count against each node.
+    record: BTreeMap<u32, VecDeque<SimTime>>,
+    /// Nodes given up whose replacements are on their way.
+    ordered: BTreeSet<u32>,
+    /// Nodes given up for good.
+    retired: u32,
     attach_cold: Span,
     /// When the last node that took a place is up.
     attached: SimTime,
@@ -38,6 +49,32 @@ pub(super) enum Place {
     Computing,
     StandingBy,
     InRepair,
+}
+
+/// Why a node leaves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Cause {
+    /// It failed by itself.
+    Own,
+    /// Its domain failed, and is mended as a whole after that time, or node by node.
+    Domain(Option<Span>),
+}
+
+/// A node that comes back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Back {
+    pub node: u32,
+    pub how: How,
+}
+
+/// How a node comes back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum How {
+    Mended,
+    /// Its repair did not fix it.
+    Unfixed,
+    /// Another one in its place.
+    Replaced,
 }
 
 /// Power of a whole node by state.
@@ -62,7 +99,15 @@ impl PerNode {
 impl Roster {
     /// Takes `granted` over at `at`: the first nodes compute, the next stand by hot, the last cold.
     pub(super) fn new(plan: &JobPlan, granted: NodeSet, at: SimTime, seed: Seed) -> Roster {
-        let shop = RepairShop::new(plan.recovery.repair, seed, Entity::named(&cluster_of(plan)));
+        let recovery = &plan.recovery;
+        let policy = RepairPolicy {
+            mean: recovery.repair,
+            shape: recovery.repair_shape,
+            crews: recovery.crews,
+            unfixed: recovery.unfixed,
+            requalify: recovery.requalify,
+        };
+        let shop = RepairShop::new(policy, seed, Entity::named(&cluster_of(plan)));
         Roster::staffed(plan, granted, at, shop)
     }
 
@@ -77,12 +122,18 @@ impl Roster {
         let cold = spares.collect();
         Roster {
             computing: plan.nodes,
+            target: plan.nodes,
             wanted: plan.nodes,
+            short: plan.spares.short,
             places,
             hot_slots: plan.spares.hot,
             hot,
             cold,
             shop,
+            retire: plan.recovery.retire,
+            record: BTreeMap::new(),
+            ordered: BTreeSet::new(),
+            retired: 0,
             attach_cold: plan.recovery.attach_cold,
             attached: at,
             per_node: PerNode::new(plan),
@@ -99,7 +150,7 @@ impl Roster {
 
     /// Everything granted, a node in repair as it is; nothing is left.
     pub(super) fn give_up(&mut self) -> NodeSet {
-        while self.shop.pop().is_some() {}
+        self.shop.clear();
         std::mem::take(&mut self.granted)
     }
 
@@ -131,7 +182,7 @@ impl Roster {
 
     /// True where a computing node has gone and nothing has taken its place.
     pub(super) fn is_short(&self) -> bool {
-        self.computing < self.wanted
+        self.computing < self.target
     }
 
     /// When the last spare called is up; where the job is still short, when the next node returns that could help.
@@ -145,7 +196,45 @@ impl Roster {
 
     /// True where a failed node stays: a reboot in place mends it.
     pub(super) fn keeps_failed(&self) -> bool {
-        self.shop.is_instant()
+        self.shop.is_instant() && self.retire.is_none()
+    }
+
+    /// How fast the job goes with the nodes that compute.
+    pub(super) fn pace(&self) -> Pace {
+        Pace::of(self.computing, self.wanted)
+    }
+
+    /// The most nodes in whole replicas that compute or could; at least one replica's.
+    fn reachable(&self, replica: u32) -> u32 {
+        let here = self.computing + (self.hot.len() + self.cold.len()) as u32;
+        (here / replica * replica).clamp(replica, self.wanted)
+    }
+
+    /// Nodes in whole replicas that the job could compute with beyond those that it does.
+    pub(super) fn replicas_to_gain(&self) -> u32 {
+        match self.short {
+            Short::Wait {} => 0,
+            Short::Shrink { replica, .. } => self.reachable(replica).saturating_sub(self.computing),
+        }
+    }
+
+    /// Shrinks or grows to the whole replicas that there are nodes for; returns the nodes that compute no more.
+    pub(super) fn settle_for_what_there_is(&mut self) -> Vec<u32> {
+        let Short::Shrink { replica, .. } = self.short else { return Vec::new() };
+        self.target = self.reachable(replica);
+        let over = self.computing.saturating_sub(self.target) as usize;
+        if over == 0 {
+            return Vec::new();
+        }
+        let computing = self.granted.iter().filter(|&node| self.place(node) == Place::Computing);
+        let mut computing: Vec<u32> = computing.collect();
+        let dropped = computing.split_off(computing.len() - over);
+        for &node in &dropped {
+            self.computing -= 1;
+            self.places[node as usize] = Place::StandingBy;
+            self.hot.push_back(node);
+        }
+        dropped
     }
 
     /// Everything granted.
@@ -158,8 +247,8 @@ impl Roster {
         self.places.get(node as usize).copied().unwrap_or(Place::Elsewhere)
     }
 
-    /// A computing node or a spare breaks at `at` and goes to repair, for `repair` where its domain is mended as a whole.
-    pub(super) fn lose(&mut self, node: u32, repair: Option<Span>, at: SimTime) {
+    /// A computing node or a spare leaves at `at` for `cause`.
+    pub(super) fn lose(&mut self, node: u32, cause: Cause, at: SimTime) {
         match self.place(node) {
             Place::Computing => self.computing -= 1,
             Place::StandingBy => {
@@ -169,16 +258,44 @@ impl Roster {
             Place::InRepair | Place::Elsewhere => unreachable!("a node that breaks was whole and here"),
         }
         self.places[node as usize] = Place::InRepair;
-        match repair {
-            Some(length) => self.shop.admit_for(length, node, at),
-            None => self.shop.admit(node, at),
+        match cause {
+            Cause::Domain(Some(length)) => self.shop.admit_for(length, node, at),
+            Cause::Own if self.is_given_up(node, at) => self.give_up_on(node, at),
+            Cause::Own | Cause::Domain(None) => self.shop.admit(node, at),
         }
     }
 
-    /// The next repaired node.
-    pub(super) fn repaired(&mut self) -> u32 {
-        let (_, node) = self.shop.pop().expect("a repair was due");
-        node
+    /// Counts a failure of `node` and says whether it was one too many.
+    fn is_given_up(&mut self, node: u32, at: SimTime) -> bool {
+        let Some(Retire { after, within, .. }) = self.retire else { return false };
+        let failures = self.record.entry(node).or_default();
+        failures.push_back(at);
+        while within.is_some_and(|within| failures.front().is_some_and(|&first| at.since(first) > within)) {
+            failures.pop_front();
+        }
+        failures.len() >= after as usize
+    }
+
+    fn give_up_on(&mut self, node: u32, at: SimTime) {
+        self.record.remove(&node);
+        match self.retire.and_then(|retire| retire.replacement) {
+            Some(replacement) => {
+                self.ordered.insert(node);
+                self.shop.admit_for(replacement, node, at);
+            }
+            None => self.retired += 1,
+        }
+    }
+
+    /// Lets the next thing happen in the repair shop; the node that comes back, if one does.
+    pub(super) fn next_back(&mut self) -> Option<Back> {
+        let back = self.shop.pop()?;
+        let node = back.node;
+        Some(match (self.ordered.remove(&node), back.fixed) {
+            (true, _) => Back { node, how: How::Replaced },
+            (false, true) => Back { node, how: How::Mended },
+            (false, false) => Back { node, how: How::Unfixed },
+        })
     }
 
     /// `node`, which is up at `up`, takes the place of a lost one.
@@ -189,10 +306,11 @@ impl Roster {
         self.attached = self.attached.max(up);
     }
 
-    /// `node` stands by, hot where a slot is free.
+    /// `node` stands by, hot where a slot is free, or where a replica waits for it.
     pub(super) fn stand_by(&mut self, node: u32) {
         self.places[node as usize] = Place::StandingBy;
-        let hot_free = (self.hot.len() as u32) < self.hot_slots;
+        let awaited = self.short != Short::Wait {};
+        let hot_free = awaited || (self.hot.len() as u32) < self.hot_slots;
         if hot_free { &mut self.hot } else { &mut self.cold }.push_back(node);
     }
 
@@ -212,7 +330,7 @@ impl Roster {
         let stand_by = [
             (Use::Spare, self.hot.len() as u32, State::Resident),
             (Use::Spare, self.cold.len() as u32, State::Idle),
-            (Use::Repair, self.shop.len(), State::Off),
+            (Use::Repair, self.shop.len() + self.retired, State::Off),
         ];
         for (what, nodes, state) in stand_by {
             if nodes > 0 {

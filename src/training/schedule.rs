@@ -27,6 +27,7 @@ struct Tier {
     background: Span,
     reload: Span,
     survives: Domain,
+    retention: Option<u64>,
     /// From one save's end to the next one's, the saves of faster tiers included.
     cycle: Span,
 }
@@ -137,6 +138,12 @@ impl Schedule {
         self.tiers[tier].survives
     }
 
+    /// How many copies `tier` keeps; `None` where all.
+    #[must_use]
+    pub fn retention(&self, tier: usize) -> Option<u64> {
+        self.tiers[tier].retention
+    }
+
     /// What reading a copy of `tier` takes, beyond the restart itself.
     #[must_use]
     pub fn reload(&self, tier: usize) -> Span {
@@ -149,6 +156,12 @@ impl Schedule {
         let first = self.tiers[tier].times(origin.useful) + 1;
         let written = (origin.elapsed + elapsed).saturating_sub(self.tiers[tier].background);
         first..(self.saves_of(tier, written) + 1).max(first)
+    }
+
+    /// The last save of `tier`, numbered through the round, whose blocking part has ended after `elapsed` of a stretch from `origin`.
+    #[must_use]
+    pub fn last_save(&self, tier: usize, origin: Origin, elapsed: Span) -> u64 {
+        self.saves_of(tier, origin.elapsed + elapsed)
     }
 
     /// What save number `save` of `tier` holds of a stretch from `origin`, in useful time, and when its blocking part ends. Save 0
@@ -211,8 +224,8 @@ impl Tier {
         }
         let read = checkpoint.read_bandwidth.map(|bandwidth| bandwidth.time_for(size));
         let reload = checkpoint.restore.or(read).unwrap_or_default();
-        let survives = checkpoint.survives;
-        Ok(Some(Tier { every, blocking, background, reload, survives, cycle: every + blocking }))
+        let Checkpoint { survives, retention, .. } = *checkpoint;
+        Ok(Some(Tier { every, blocking, background, reload, survives, retention, cycle: every + blocking }))
     }
 
     /// Whole intervals in `useful`.
@@ -266,6 +279,7 @@ mod tests {
             background: minutes(3.0),
             reload: Span::ZERO,
             survives: Domain::Site,
+            retention: None,
             cycle: minutes(11.0),
         };
         let schedule = Schedule::nested(vec![tier]);
@@ -308,7 +322,15 @@ mod tests {
     fn tiers() -> impl Strategy<Value = Vec<Tier>> {
         let tier = (1..20_u64, 0..5_u64, 0..10_u64, 0..3_u64).prop_map(|(every, blocking, background, reload)| {
             let [every, blocking, background, reload] = [every, blocking, background, reload].map(Span::from_nanos);
-            Tier { every, blocking, background, reload, survives: Domain::Site, cycle: every + blocking }
+            Tier {
+                every,
+                blocking,
+                background,
+                reload,
+                survives: Domain::Site,
+                retention: None,
+                cycle: every + blocking,
+            }
         });
         prop::collection::vec(tier, 0..4)
     }

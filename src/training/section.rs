@@ -107,6 +107,35 @@ pub struct Spares {
     pub hot: u32,
     /// Powered down to bare idle: replaces a broken node after `recovery.attach_cold`.
     pub cold: u32,
+    /// What the job does when they have run out.
+    pub short: Short,
+}
+
+/// What a job does without enough nodes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Short {
+    /// Waits for a repair.
+    Wait {},
+    /// Goes on with fewer data-parallel replicas; the whole nodes of a broken one stand by, and a replica comes back once enough do.
+    Shrink {
+        /// Nodes of one replica.
+        replica: u32,
+        /// For how long a replica that comes back stops the job.
+        #[serde(default = "rejoin")]
+        rejoin: Span,
+    },
+}
+
+impl Default for Short {
+    fn default() -> Short {
+        Short::Wait {}
+    }
+}
+
+fn rejoin() -> Span {
+    // Assumed, round; 60 to 300 s.
+    Span::from_secs(120)
 }
 
 /// The clocks of a failure. Repair and its outcome run beside the job's own recovery.
@@ -115,6 +144,8 @@ pub struct Spares {
 pub struct Recovery {
     /// From the failure to somebody knowing.
     pub detect: Span,
+    /// From a hang to somebody knowing: the time-out of a collective, or an inspection that is quicker.
+    pub detect_hang: Span,
     /// Finding the broken node.
     pub localise: Span,
     /// Rescheduling, initialising and reloading the checkpoint, unless its tier says how long that takes; unset, 454 s + 105 s x log2(GPUs / 2048).
@@ -123,6 +154,18 @@ pub struct Recovery {
     pub attach_cold: Span,
     /// Mean time to repair a node and return it.
     pub repair: Span,
+    /// Weibull shape of that time: 1 is exponential, 0.45 fits StepFun's down times with their long tail.
+    pub repair_shape: f64,
+    /// Nodes that are repaired at once; unset, as many as are broken.
+    pub crews: Option<u32>,
+    /// Share of the repairs that do not fix the node; AIReSim assumes 0.24.
+    pub unfixed: Share,
+    /// Test of a node after its repair, which finds those that are not fixed and sends them back; zero, there is none.
+    pub requalify: Span,
+    /// Mean time until a node fails again that came back without being fixed.
+    pub relapse: Span,
+    /// When a node that fails again and again is given up.
+    pub retire: Option<Retire>,
     /// Which moments count towards the time between failures.
     pub failure_clock: FailureClock,
 }
@@ -132,6 +175,8 @@ impl Default for Recovery {
         Recovery {
             // ByteRobust: explicit failures are seen within a minute (arXiv:2509.16293v4 Tables 3 and 4).
             detect: Span::MINUTE,
+            // PyTorch's collective time-out of 10 minutes.
+            detect_hang: Span::from_secs(600),
             // ByteRobust section 2.2: 2 to 15 minutes.
             localise: Span::from_secs(300),
             restart: None,
@@ -139,9 +184,28 @@ impl Default for Recovery {
             attach_cold: Span::from_secs(600),
             // StepFun down times, mean (stepfun-ai/InfiniteHBD-Trace, own fit): 5.67 d; Weibull 0.45, 2.13 d has mean 5.3 d.
             repair: Span::from_secs(457_920),
+            repair_shape: 1.0,
+            crews: None,
+            unfixed: Share::new(0.0),
+            requalify: Span::ZERO,
+            // StepFun: 37 % of the repeat faults come within a day of the return (stepfun-ai/InfiniteHBD-Trace, own statistics).
+            relapse: Span::DAY,
+            retire: None,
             failure_clock: FailureClock::Wall,
         }
     }
+}
+
+/// `retire = { after = 3, within = "30 d", replacement = "14 d" }`: nodes that fail too often are taken out for good.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Retire {
+    /// At this many failures of its own a node is given up.
+    pub after: u32,
+    /// Failures longer ago do not count; unset, all do.
+    pub within: Option<Span>,
+    /// Until another node stands in its place; unset, none ever does.
+    pub replacement: Option<Span>,
 }
 
 /// When a job's failures may strike.
@@ -186,6 +250,8 @@ pub struct Checkpoint {
     pub read_bandwidth: Option<BytesPerSecond>,
     /// Size of one checkpoint; unset, 14 bytes a parameter.
     pub size: Option<Bytes>,
+    /// Copies kept, the newest ones; unset, all. Corruption rolls back to before it began, as far as they reach.
+    pub retention: Option<u64>,
     /// The largest domain whose loss the copy survives: `node` where it lies in a peer's memory, `site` in a remote store.
     pub survives: Domain,
 }
@@ -202,6 +268,7 @@ impl Default for Checkpoint {
             restore: None,
             read_bandwidth: None,
             size: None,
+            retention: None,
             survives: Domain::Site,
         }
     }

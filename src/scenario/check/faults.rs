@@ -1,28 +1,114 @@
 //! How the nodes of each cluster fail.
 
 use super::Check;
-use crate::catalog::FAILURES;
-use crate::fault::{Blast, Burst, FailureLaw, FailureSection, FaultPlan, InitialAge, Mixture};
+use super::header::Header;
+use crate::catalog::{FAILURES, FailurePreset};
+use crate::fault::{
+    Blast, Burst, Bursty, Episodes, FailureLaw, FailureSection, FaultPlan, InitialAge, LawSection, Mixture, Modulation,
+    Replay, Symptoms,
+};
 use crate::scenario::file::ClusterSection;
-use crate::units::{PerSecond, Share};
-use crate::world::ClusterPlan;
+use crate::trace::FaultTrace;
+use crate::units::{PerSecond, Ratio, Share, Span};
+use crate::world::{ClusterPlan, Domain};
 
 /// A node that fails every hour does little else.
 pub(super) const MOST_FAILURES: PerSecond = PerSecond::per_day(24.0);
 
 impl Check<'_> {
     /// How each cluster's nodes fail; one that is wrong is `None`.
-    pub(super) fn failures(&mut self, clusters: &[Option<ClusterPlan>]) -> Vec<Option<FaultPlan>> {
+    pub(super) fn failures(
+        &mut self,
+        header: Option<&Header>,
+        clusters: &[Option<ClusterPlan>],
+    ) -> Vec<Option<FaultPlan>> {
         let typed = self.typed;
         let sections = typed.file.cluster.iter().zip(clusters);
-        sections.map(|((name, section), plan)| self.faults(name, section, plan.as_ref())).collect()
+        sections.map(|((name, section), plan)| self.faults(name, section, header, plan.as_ref())).collect()
     }
 
-    fn faults(&mut self, cluster: &str, section: &ClusterSection, plan: Option<&ClusterPlan>) -> Option<FaultPlan> {
-        let law = self.failure_law(cluster, &section.failures);
-        let bursts = section.bursts.given();
+    fn faults(
+        &mut self,
+        cluster: &str,
+        section: &ClusterSection,
+        header: Option<&Header>,
+        plan: Option<&ClusterPlan>,
+    ) -> Option<FaultPlan> {
+        let law = self.law(cluster, &section.failures);
+        let mut bursts = section.bursts.given();
         let sound = bursts.iter().all(|(domain, burst)| self.is_a_burst(cluster, domain.name(), burst));
-        sound.then_some(FaultPlan { law: law?, bursts, tree: plan?.domain_tree() })
+        let sound = self.is_a_modulation(cluster, &section.modulation) && sound;
+        let sound = self.are_symptoms(cluster, &section.symptoms) && sound;
+        let (law, tree, header) = (law?, plan?.domain_tree(), header?);
+        let mut modulation = section.modulation.clone();
+        let mut replay = None;
+        let law = match law {
+            Law::Plain(law) => law,
+            Law::Replay(trace) => {
+                replay = Some(self.replay(cluster, &trace, &modulation, tree.nodes)?);
+                FailureLaw::None
+            }
+            Law::Bursty(bursty) => {
+                modulation.episodes.get_or_insert(bursty.episodes);
+                let (law, batches) = bursty.parts(tree.nodes);
+                bursts.push((Domain::Site, batches));
+                law
+            }
+        };
+        let start = header.start.to_zoned(jiff::tz::TimeZone::UTC);
+        let first_hour = start.weekday().to_monday_zero_offset() as u32 * 24 + start.hour() as u32;
+        sound.then_some(FaultPlan { law, bursts, replay, symptoms: section.symptoms, modulation, first_hour, tree })
+    }
+
+    fn replay(&mut self, cluster: &str, trace: &FaultTrace, modulation: &Modulation, nodes: u32) -> Option<Replay> {
+        let path = ["cluster", cluster, "failures", "trace"];
+        let most = trace.nodes();
+        let fits = most <= nodes || self.no(&path, &format!("has faults of {most} nodes, and the cluster has {nodes}"));
+        let steady = modulation.is_none()
+            || self.no(
+                &["cluster", cluster, "modulation"],
+                "has no effect on the faults of a file, which have their times",
+            );
+        let replay = Replay::new(trace, nodes);
+        let replay = replay.map_err(|domain| self.no(&path, &format!("has a fault of an unknown domain {domain:?}")));
+        replay.ok().filter(|_| fits && steady)
+    }
+
+    fn are_symptoms(&mut self, cluster: &str, symptoms: &Symptoms) -> bool {
+        let at = |key| ["cluster", cluster, "symptoms", key];
+        let fine = [
+            symptoms.hang.as_f64() + symptoms.silent.as_f64() <= 1.0
+                || self.no(&at("hang"), "is more than `silent` leaves of the failures"),
+            symptoms.latency > Span::ZERO || self.no(&at("latency"), "must be above zero"),
+            (0.0..=5.0).contains(&symptoms.latency_sigma) || self.no(&at("latency_sigma"), "must lie between 0 and 5"),
+        ];
+        !fine.contains(&false)
+    }
+
+    fn is_a_modulation(&mut self, cluster: &str, modulation: &Modulation) -> bool {
+        let path = ["cluster", cluster, "modulation"];
+        let at = |key| ["cluster", cluster, "modulation", key];
+        let episodes = modulation.episodes;
+        let fine = [
+            episodes.is_none_or(|episodes| self.is_an_episode(&at("episodes"), episodes)),
+            modulation.periods.iter().all(|period| period.from < period.to)
+                || self.no(&at("periods"), "has a period that ends before it begins"),
+            self.is_calm(&at("weekday"), modulation.weekday.iter().flatten()),
+            self.is_calm(&at("hour"), modulation.hour.iter().flatten()),
+            self.is_calm(&at("periods"), modulation.periods.iter().map(|period| &period.factor)),
+            self.typed.sound(&path),
+        ];
+        !fine.contains(&false)
+    }
+
+    /// True where no factor is more than a thousandfold; else complains.
+    fn is_calm<'f>(&mut self, path: &[&str], mut factors: impl Iterator<Item = &'f Ratio>) -> bool {
+        factors.all(|factor| factor.as_f64() <= 1_000.0) || self.no(path, "has a factor above 1000")
+    }
+
+    fn is_an_episode(&mut self, path: &[&str], episodes: Episodes) -> bool {
+        (0.1..=100.0).contains(&episodes.shape) && episodes.holding >= Span::MINUTE
+            || self.no(path, "needs a `shape` between 0.1 and 100 and a `holding` of at least a minute")
     }
 
     fn is_a_burst(&mut self, cluster: &str, domain: &str, burst: &Burst) -> bool {
@@ -42,23 +128,23 @@ impl Check<'_> {
         !fine.contains(&false)
     }
 
-    fn failure_law(&mut self, cluster: &str, section: &FailureSection) -> Option<FailureLaw> {
+    fn law(&mut self, cluster: &str, section: &FailureSection) -> Option<Law> {
         let at = |law, key| ["cluster", cluster, "failures", law, key];
+        let section = match section {
+            FailureSection::Named(name) => return self.preset(&["cluster", cluster, "failures"], name),
+            FailureSection::Law(section) => section,
+        };
         match section {
-            FailureSection::None {} => Some(FailureLaw::None),
-            FailureSection::Preset(name) => {
-                let preset = self.entry(&["cluster", cluster, "failures", "preset"], name, FAILURES, "failures")?;
-                let (rate, shape, initial_age) = (preset.rate, preset.shape, InitialAge::default());
-                Some(FailureLaw::Weibull { rate, shape, initial_age })
-            }
-            FailureSection::Exponential { rate, mixture } => {
+            LawSection::None {} => Some(Law::Plain(FailureLaw::None)),
+            LawSection::Preset(name) => self.preset(&["cluster", cluster, "failures", "preset"], name),
+            LawSection::Exponential { rate, mixture } => {
                 let fine = [
                     self.is_a_rate(&at("exponential", "rate"), *rate, MOST_FAILURES),
                     self.is_a_mixture(&["cluster", cluster, "failures", "exponential", "mixture", "shape"], *mixture),
                 ];
                 (!fine.contains(&false)).then_some(law(*rate, 1.0, InitialAge::default(), *mixture))
             }
-            FailureSection::Weibull { rate, shape, initial_age, mixture } => {
+            LawSection::Weibull { rate, shape, initial_age, mixture } => {
                 let fine = [
                     self.is_a_rate(&at("weibull", "rate"), *rate, MOST_FAILURES),
                     self.is_a_mixture(&["cluster", cluster, "failures", "weibull", "mixture", "shape"], *mixture),
@@ -66,7 +152,39 @@ impl Check<'_> {
                 ];
                 (!fine.contains(&false)).then_some(law(*rate, *shape, *initial_age, *mixture))
             }
+            LawSection::Trace(file) => {
+                let (format, path) = file.file();
+                let at = ["cluster", cluster, "failures", "trace", format, "path"];
+                let trace = self.data(&at, path, |path| file.read(path, cluster), |trace| trace.hash)?;
+                let dropped = format!("{} rows of faults already known, {} planned stops", trace.merged, trace.planned);
+                self.note("cluster", cluster, "dropped_rows", dropped);
+                Some(Law::Replay(trace))
+            }
+            LawSection::Bursty(bursty) => {
+                let fine = [
+                    self.is_a_rate(&at("bursty", "rate"), bursty.rate, MOST_FAILURES),
+                    self.is_a_mixture(
+                        &["cluster", cluster, "failures", "bursty", "mixture", "shape"],
+                        Some(bursty.mixture),
+                    ),
+                    bursty.batched > Share::new(0.0) && bursty.batched < Share::new(1.0)
+                        || self.no(&at("bursty", "batched"), "must lie between 0 and 1"),
+                    bursty.least > 0 || self.no(&at("bursty", "least"), "must be at least 1"),
+                    (0.0..=1e6).contains(&bursty.extra)
+                        || self.no(&at("bursty", "extra"), "must lie between 0 and a million"),
+                    self.is_an_episode(&at("bursty", "episodes"), bursty.episodes),
+                ];
+                (!fine.contains(&false)).then_some(Law::Bursty(*bursty))
+            }
         }
+    }
+
+    fn preset(&mut self, path: &[&str], name: &str) -> Option<Law> {
+        let preset = self.entry(path, name, FAILURES, "failures")?;
+        Some(match *preset {
+            FailurePreset::Exponential { rate } => law(rate, 1.0, InitialAge::default(), None),
+            FailurePreset::Bursty { rate } => Law::Bursty(Bursty { rate, ..Bursty::default() }),
+        })
     }
 
     fn is_a_mixture(&mut self, path: &[&str], mixture: Option<Mixture>) -> bool {
@@ -75,9 +193,17 @@ impl Check<'_> {
     }
 }
 
-fn law(rate: PerSecond, shape: f64, initial_age: InitialAge, mixture: Option<Mixture>) -> FailureLaw {
-    match mixture {
+/// What `failures` stands for: nodes that fail by themselves, or the generator that needs to know how many there are.
+#[derive(Debug, Clone)]
+enum Law {
+    Plain(FailureLaw),
+    Bursty(Bursty),
+    Replay(FaultTrace),
+}
+
+fn law(rate: PerSecond, shape: f64, initial_age: InitialAge, mixture: Option<Mixture>) -> Law {
+    Law::Plain(match mixture {
         Some(mixture) => FailureLaw::Mixed { rate, shape, initial_age, mixture },
         None => FailureLaw::Weibull { rate, shape, initial_age },
-    }
+    })
 }

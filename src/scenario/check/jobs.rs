@@ -7,8 +7,8 @@ use super::names::sheet_name;
 use crate::catalog::{GpuSheet, MODELS, ModelSheet, Named};
 use crate::fault::FaultPlan;
 use crate::power::{Hand, NodePower};
-use crate::training::{Every, HeldTraining, JobPlan, Progress, Schedule, TrainingSection};
-use crate::units::{Bytes, Ratio, Span, Tokens, Watts};
+use crate::training::{Every, HeldTraining, JobPlan, Progress, Schedule, Short, TrainingSection};
+use crate::units::{Bytes, Ratio, Share, Span, Tokens, Watts};
 use crate::world::ClusterPlan;
 
 impl Check<'_> {
@@ -40,6 +40,7 @@ impl Check<'_> {
             self.is_plain_name(&["training", name], name),
             self.is_positive(&at("nodes"), section.nodes),
             self.checkpoints_are_sound(name, section),
+            self.recovery_is_sound(name, section),
             section.planned.rate <= MOST_FAILURES
                 || self.no(&["training", name, "planned", "rate"], "is more than one an hour"),
             section.tokens > Tokens::ZERO || self.no(&at("tokens"), "is zero: there is nothing to train on"),
@@ -179,6 +180,28 @@ impl Check<'_> {
         let message = format!("asks {:.0} % of the peak of its {gpus} GPUs", 100.0 * asked / peak);
         self.refuse(&["training", name, key], message, "use more nodes, or a lower speed".to_owned());
         false
+    }
+
+    fn recovery_is_sound(&mut self, name: &str, section: &TrainingSection) -> bool {
+        let recovery = &section.recovery;
+        let at = |key| ["training", name, "recovery", key];
+        let shrink = ["training", name, "spares", "short", "shrink", "replica"];
+        let fine = [
+            (0.2..=20.0).contains(&recovery.repair_shape)
+                || self.no(&at("repair_shape"), "must lie between 0.2 and 20"),
+            recovery.crews != Some(0) || self.no(&at("crews"), "must be at least 1: nobody would repair anything"),
+            recovery.unfixed < Share::new(1.0) || self.no(&at("unfixed"), "must be below 1: some repair has to help"),
+            recovery.retire.is_none_or(|retire| retire.after > 0)
+                || self.no(&["training", name, "recovery", "retire", "after"], "must be at least 1"),
+            match section.spares.short {
+                Short::Shrink { replica, .. } => {
+                    replica > 0 && section.nodes.is_multiple_of(replica)
+                        || self.no(&shrink, "must divide the job's nodes into whole replicas")
+                }
+                Short::Wait {} => true,
+            },
+        ];
+        !fine.contains(&false)
     }
 
     fn checkpoints_are_sound(&mut self, name: &str, section: &TrainingSection) -> bool {

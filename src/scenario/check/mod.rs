@@ -38,7 +38,7 @@ pub(super) fn check(typed: &Typed, inputs: Vec<Input>, complaints: &mut Complain
     let header = check.header();
     check.has_something_to_run();
     let clusters = check.clusters();
-    let failures = check.failures(&clusters);
+    let failures = check.failures(header.as_ref(), &clusters);
     let sites = check.sites(header.as_ref(), &clusters);
     let capping = check.capping(header.as_ref(), &clusters);
     let jobs = check.jobs(header.as_ref(), &clusters, &failures);
