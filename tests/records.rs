@@ -7,6 +7,7 @@ mod build_script;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use tollway::sweep::{Key, Store, Task, run};
 
 const CASE: &str = "scenarios/validate/llama3-405b-54d.toml";
 const SAVES: &str = "training.llama3.checkpoint.remote.every";
@@ -125,8 +126,7 @@ fn two_records_that_differ_are_a_defect() {
     let body = line.split_once("\",").unwrap().1;
     let (before, values) = body.split_once("\"values\":[").unwrap();
     let other = format!("{before}\"values\":[0.5,{}", values.split_once(',').unwrap().1);
-    let sum = blake3::hash(other.as_bytes()).to_hex();
-    add(&format!("{{\"sum\":\"{}\",{other}", &sum[..8]));
+    add(&sealed(&other));
     let tables = place.tables();
     let output = place.run(&["--vary", &format!("{SAVES}=10 min,20 min")]);
     let said = String::from_utf8(output.stderr).unwrap();
@@ -180,4 +180,50 @@ fn the_model_has_another_version_when_its_code_changes() {
         assert!(!seen.contains(&version()), "{name}");
         seen.push(version());
     }
+}
+
+/// A line of a record file with its sum.
+fn sealed(body: &str) -> String {
+    format!("{{\"sum\":\"{}\",{body}", &blake3::hash(body.as_bytes()).to_hex()[..8])
+}
+
+#[test]
+fn a_run_that_panics_fails_alone() {
+    let sound = tollway::scenario::load(Path::new(CASE), &[]).unwrap();
+    let mut broken = sound.clone();
+    broken.jobs[0].cluster = 7;
+    let task = |scenario, replication| Task { scenario, cell: Key::of_cell(scenario), replication };
+    let tasks = [task(&sound, 0), task(&broken, 0), task(&sound, 1)];
+    let records = run(&tasks, &Store::in_memory(), || ()).unwrap();
+    let outcomes: Vec<_> =
+        records.iter().map(|record| record.outcome.as_ref().map(|told| told.figures().len())).collect();
+    assert!(matches!(outcomes[..], [Ok(_), Err(_), Ok(_)]), "{outcomes:?}");
+    let words = outcomes[1].as_ref().unwrap_err();
+    assert!(words.starts_with("index out of bounds"), "{words}");
+}
+
+#[test]
+fn a_run_that_failed_is_a_row_with_its_error() {
+    let place = Place::new();
+    place.sweep("10 min,20 min", "2");
+    let text = fs::read_to_string(place.records()).unwrap();
+    let line = place.lines().remove(1);
+    let key = line.split_once("\"key\":\"").unwrap().1[..32].to_owned();
+    let failed = sealed(&format!("\"failed\":{{\"key\":\"{key}\",\"error\":\"the ledger, it \\\"broke\\\"\"}}}}"));
+    fs::write(place.records(), text.replace(&line, &failed)).unwrap();
+    for _ in 0..2 {
+        let output = place.run(&["--vary", &format!("{SAVES}=10 min,20 min"), "--replications", "2"]);
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(3), "{said}");
+        assert!(said.starts_with("1 of 4 runs failed; the column error of runs.csv says why."), "{said}");
+    }
+    let mut reader = csv::Reader::from_path(place.path("out/runs.csv")).unwrap();
+    let header = reader.headers().unwrap().clone();
+    let column = |name: &str| header.iter().position(|column| column == name).unwrap();
+    let (error, ettr) = (column("error"), column("training.llama3.ettr_fraction"));
+    let rows: Vec<csv::StringRecord> = reader.records().map(Result::unwrap).collect();
+    let failed: Vec<&csv::StringRecord> = rows.iter().filter(|row| !row[error].is_empty()).collect();
+    assert_eq!((rows.len(), failed.len()), (4, 1));
+    assert_eq!((&failed[0][error], &failed[0][ettr]), ("the ledger, it \"broke\"", ""));
+    assert!(rows.iter().all(|row| row[error].is_empty() != row[ettr].is_empty()), "the others have their figures");
 }

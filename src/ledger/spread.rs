@@ -36,7 +36,11 @@ impl Replications {
         for figures in runs {
             all.enter(figures);
         }
-        all.samples.iter_mut().for_each(|sample| sample.values.resize(all.count, None));
+        all.samples.iter_mut().for_each(|sample| {
+            sample.values.resize(all.count, None);
+            // A sweep holds some for each figure of each cell: what growing left over would be a third of its memory.
+            sample.values.shrink_to_fit();
+        });
         all
     }
 

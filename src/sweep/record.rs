@@ -23,7 +23,7 @@ pub struct Told {
     /// Which figures.
     pub(super) layout: Arc<Layout>,
     /// Their values, in the order of the layout; NaN where there is nothing to say.
-    pub(super) values: Vec<f64>,
+    pub(super) values: Box<[f64]>,
     /// Events handled.
     pub events: u64,
     /// Windows of the engine.
@@ -192,7 +192,7 @@ pub(super) fn record_line(record: &Record) -> String {
 /// A sound line, read; the layout of a run is looked up later, when all are known.
 pub(super) enum Read {
     Layout(Layout),
-    Run { key: Key, layout: String, events: u64, windows: u64, values: Vec<f64> },
+    Run { key: Key, layout: String, events: u64, windows: u64, values: Box<[f64]> },
     Failed { key: Key, error: String },
 }
 
