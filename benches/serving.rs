@@ -11,7 +11,7 @@ use tollway::catalog::{GPUS, NODES};
 use tollway::engine::{Process, Seed};
 use tollway::fault::FailureLaw;
 use tollway::ledger::{Count, Grid};
-use tollway::power::{NodePower, ServingPower};
+use tollway::power::{NodePower, Priority, ServingPower, Slowdown};
 use tollway::serving::{
     ArrivalPlan, Cell, Chat, Fidelity, Lengths, Measured, Poisson, Router, ScalePolicy, ScaleSection, ServicePlan, Slo,
     StepModel,
@@ -62,6 +62,9 @@ fn plan(replicas: u32, router: Router, arrivals: ArrivalPlan) -> ServicePlan {
         kv_tokens: 440_000,
         start_up: Span::from_secs(120),
         power: ServingPower::compile(&node, 256, Watts::new(122), Watts::new(690), decode),
+        slowdown: Slowdown::NONE,
+        levers: Vec::new(),
+        power_priority: Priority::High,
         scale: ScaleSection { min: replicas, max: replicas, policy: ScalePolicy::Fixed {} },
         tick: Span::from_secs(15),
         router,

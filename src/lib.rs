@@ -64,8 +64,9 @@ fn run(scenario: &Scenario, replication: u64, progress: impl FnMut(SimTime)) -> 
     parts.seed.replication = replication;
     let (mut control, mut processes) = cluster::build(parts);
     let stats = engine::run(&mut control, &mut processes, scenario.horizon, progress);
-    let tenants = control.close(processes);
+    let (tenants, capping) = control.close(processes);
     let accounts = ledger::close(scenario.start, scenario.grid(), &scenario.sites, &scenario.cluster_books(), tenants);
+    let accounts = accounts.with_capping(capping);
     Outcome { accounts, stats }
 }
 

@@ -5,7 +5,7 @@ use tollway::catalog::{GPUS, NODES};
 use tollway::engine::{Process, Seed};
 use tollway::fault::{FailureLaw, InitialAge};
 use tollway::ledger::{Book, Count, EventKind, Grid, ServiceFacts, Use};
-use tollway::power::{NodePower, ServingPower};
+use tollway::power::{NodePower, Priority, ServingPower, Slowdown};
 use tollway::serving::{
     ArrivalPlan, Autoscaler, Cell, Chat, Fidelity, Fluid, Lengths, Measured, Router, ScalePolicy, ScaleSection,
     ServicePlan, Slo, StepModel, Telemetry, cells,
@@ -34,6 +34,9 @@ fn plan(rate: f64, min: u32, max: u32, policy: ScalePolicy) -> ServicePlan {
         kv_tokens: 440_000,
         start_up: Span::from_secs(120),
         power: ServingPower::compile(&node, 256, Watts::new(122), Watts::new(690), decode),
+        slowdown: Slowdown::NONE,
+        levers: Vec::new(),
+        power_priority: Priority::High,
         scale: ScaleSection { min, max, policy },
         tick: Span::from_secs(15),
         router: Router::default(),

@@ -72,6 +72,9 @@ fn job_facts(research_multiplier: f64) -> JobFacts {
         checkpoint_every: Span::from_secs(1_800),
         research_multiplier: Ratio::new(research_multiplier),
         paused: None,
+        swing: [Watts::new(200), Watts::new(100)],
+        training: Watts::new(100),
+        slowed: Span::ZERO,
         failure_clock: "serial",
     }
 }

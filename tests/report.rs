@@ -98,7 +98,7 @@ fn the_first_rows_of_the_power_timeline() {
 
 #[test]
 fn columns_are_unique_and_end_in_a_known_unit() {
-    const PLAIN: [&str; 38] = [
+    const PLAIN: [&str; 39] = [
         "category",
         "factor",
         "method",
@@ -129,6 +129,7 @@ fn columns_are_unique_and_end_in_a_known_unit() {
         "nodes",
         "detail",
         "research_multiplier",
+        "step_time_factor",
         "node",
         "class",
         "domain",

@@ -6,7 +6,7 @@ use tollway::catalog::{DEVICES, GPUS, MODELS, NODES};
 use tollway::engine::{Entity, Process, Seed, Stream, gamma_quantile};
 use tollway::fault::{FailureLaw, InitialAge};
 use tollway::ledger::{Book, Count, EventKind, Grid, ServiceFacts, Use};
-use tollway::power::{NodePower, ServingPower};
+use tollway::power::{NodePower, Priority, ServingPower, Slowdown};
 use tollway::serving::*;
 use tollway::trace::{Layout, Request, RequestReader};
 use tollway::units::{GpuTime, PerSecond, Share, SimTime, Span, Watts};
@@ -41,6 +41,9 @@ fn plan(step: StepModel, max_batch: u32, requests: Vec<Request>) -> ServicePlan 
         kv_tokens: 440_000,
         start_up: Span::from_secs(120),
         power: ServingPower::compile(&node, max_batch, Watts::new(122), Watts::new(690), decode),
+        slowdown: Slowdown::NONE,
+        levers: Vec::new(),
+        power_priority: Priority::High,
         scale: ScaleSection { min: 1, max: 64, policy: ScalePolicy::Fixed {} },
         tick: Span::from_secs(15),
         router: Router::LeastLoaded {},

@@ -5,7 +5,7 @@ use tollway::catalog::{GPUS, ModelSheet, NODES, find};
 use tollway::engine::{self, Control, Process, Seed};
 use tollway::fault::{FailureLaw, FaultPlan, InitialAge};
 use tollway::ledger::{Book, EventKind, Grid, JobFacts, Use};
-use tollway::power::NodePower;
+use tollway::power::{NodePower, Priority};
 use tollway::training::{
     Checkpoint, CheckpointError, Every, FailureClock, Job, JobPlan, Phase, Planned, Progress, Recovery, Schedule,
     Shift, ShiftPlan, Spares, StepTime,
@@ -42,6 +42,9 @@ pub(crate) fn plan(nodes: u32, ideal: Span) -> JobPlan {
         gpus_per_node: 8,
         peak: gpu.peak_16bit,
         power: NodePower::new(node, gpu),
+        levels: Vec::new(),
+        power_priority: Priority::Low,
+        swing: [gpu.tdp, gpu.tdp],
         failures: FailureLaw::None.into(),
         tokens: Tokens::new(2_000_000_000_000),
         progress: Progress::Ideal(ideal),

@@ -1,6 +1,7 @@
 //! Data sheets: GPUs, nodes, models, engines, grids, tariffs, failure presets and devices, each constant with its source.
 //! A scenario names an entry or writes the same fields inline.
 
+mod caps;
 mod devices;
 mod engines;
 mod failures;
@@ -14,6 +15,7 @@ mod precision;
 mod profiles;
 mod tariffs;
 
+pub use caps::{CAPS, CapFactors, CapPoint, CapSheet};
 pub use devices::{DEVICES, DeviceSheet};
 pub use engines::{ENGINES, EngineRow, step_row};
 pub use failures::{FAILURES, FailurePreset};

@@ -71,8 +71,11 @@ fn spread(spread: &Spread) -> String {
     format!("mean of {} replications{sd}; ", spread.n)
 }
 
-/// Six significant digits, plain.
+/// Six significant digits, plain; as many as fit with an exponent below a thousandth.
 fn figure(value: f64) -> String {
+    if value != 0.0 && value.abs() < 1e-3 {
+        return format!("{value:.3e}");
+    }
     let digits = if value == 0.0 { 0 } else { 5 - libm::floor(libm::log10(value.abs())) as i32 };
     format!("{value:.*}", digits.clamp(0, 6) as usize)
 }

@@ -2,16 +2,18 @@
 
 use super::Lp;
 use super::batch::{Batch, Member, gang, member};
+use super::capping::{Capping, CappingPlan, Holder};
 use super::floor::{Floor, Move};
 use super::service::{Service, processes_of};
 use crate::batch::WorkloadPlan;
 use crate::engine::{self, Seed};
-use crate::ledger::{Facts, Grid, Tenant};
+use crate::ledger::{CapFacts, Facts, Grid, SitePlan, Tenant};
+use crate::power::{NodePower, State};
 use crate::scheduler::{Gang, Scheduler, Waiting};
 use crate::serving::{Cell, DevicePlan, Fidelity, Fluid, Laptop, ServicePlan};
 use crate::training::{Job, JobPlan};
-use crate::units::{SimTime, Span};
-use crate::world::{ClusterPlan, Need};
+use crate::units::{SimTime, Span, Watts};
+use crate::world::{ClusterPlan, Need, Unheld};
 use std::sync::Arc;
 
 /// What stands and runs, once checked.
@@ -31,6 +33,10 @@ pub struct Parts<'a> {
     pub devices: &'a [DevicePlan],
     /// The root of all chance.
     pub seed: Seed,
+    /// Where the clusters stand.
+    pub sites: &'a [SitePlan],
+    /// Power control of each site.
+    pub capping: &'a [Option<CappingPlan>],
     /// The bins of all books.
     pub grid: Grid,
 }
@@ -55,6 +61,7 @@ pub struct Control<'a> {
     stages: Vec<Stage>,
     services: Vec<Service>,
     batch: Batch,
+    capping: Capping<'a>,
     now: SimTime,
 }
 
@@ -77,11 +84,37 @@ pub fn build(parts: Parts<'_>) -> (Control<'_>, Vec<Lp>) {
         parts,
         floors: parts.clusters.iter().zip(parts.schedulers).map(|(plan, policy)| Floor::new(plan, *policy)).collect(),
         stages: vec![Stage::Ahead; parts.jobs.len()],
+        capping: Capping::new(parts.sites, parts.capping, parts.clusters, &holders(parts, &services), idle_node),
         services,
         batch: Batch::new(parts.workloads, parts.clusters, parts.seed, parts.grid),
         now: SimTime::ZERO,
     };
     (control, processes)
+}
+
+/// Jobs and services as power control sees them.
+fn holders(parts: Parts<'_>, services: &[Service]) -> Vec<Holder> {
+    let jobs = parts.jobs.iter().enumerate().map(|(index, plan)| Holder {
+        cluster: plan.cluster,
+        priority: plan.power_priority,
+        processes: index..index + 1,
+    });
+    let services = parts.services.iter().zip(services).map(|(plan, service)| Holder {
+        cluster: plan.cluster,
+        priority: plan.power_priority,
+        processes: service.processes(),
+    });
+    jobs.chain(services).collect()
+}
+
+/// What a node of `cluster` draws that nobody holds.
+fn idle_node(cluster: &ClusterPlan) -> Watts {
+    let state = match cluster.power.unheld {
+        Unheld::Idle => State::Idle,
+        Unheld::Off => State::Off,
+    };
+    let each = NodePower::new(&cluster.node, &cluster.gpu).draw(state);
+    (each.accelerator + each.host) * u64::from(cluster.node.gpus)
 }
 
 fn service_process(plan: &Arc<ServicePlan>, cell: u32, parts: Parts<'_>) -> Lp {
@@ -101,7 +134,8 @@ impl engine::Control<Lp> for Control<'_> {
             Stage::Done => SimTime::NEVER,
         });
         let services = self.services.iter().map(|service| service.next_edge(self.now));
-        jobs.chain(services).chain([self.batch.next_edge()]).min().unwrap_or(SimTime::NEVER)
+        let edges = jobs.chain(services).chain([self.batch.next_edge(), self.capping.next_edge()]);
+        edges.min().unwrap_or(SimTime::NEVER)
     }
 
     fn at_edge(&mut self, now: SimTime, processes: &mut [Lp]) {
@@ -117,6 +151,7 @@ impl engine::Control<Lp> for Control<'_> {
         for cluster in 0..self.floors.len() {
             self.schedule(cluster, processes);
         }
+        self.capping.at_edge(now, processes);
     }
 }
 
@@ -187,9 +222,9 @@ impl Control<'_> {
         }
     }
 
-    /// All tenants with their books, in process order.
+    /// All tenants with their books, in process order, and what the power control of the sites did.
     #[must_use]
-    pub fn close(self, processes: Vec<Lp>) -> Vec<Tenant> {
+    pub fn close(self, processes: Vec<Lp>) -> (Vec<Tenant>, Vec<CapFacts>) {
         let Parts { clusters, jobs, workloads, services, devices, grid, .. } = self.parts;
         let mut processes = processes.into_iter();
         let mut tenants = Vec::new();
@@ -232,7 +267,7 @@ impl Control<'_> {
             let (subject, facts) = (format!("device.{}", plan.name), Facts::Device(facts));
             tenants.push(Tenant { subject, cluster: None, site: plan.site, book, facts });
         }
-        tenants
+        (tenants, self.capping.close(grid.horizon))
     }
 }
 

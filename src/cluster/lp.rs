@@ -1,10 +1,12 @@
 //! The logical processes of a run.
 
+use super::Load;
 use crate::engine::Process;
-use crate::ledger::{Book, ServiceFacts};
+use crate::ledger::{Book, Draw, ServiceFacts};
 use crate::serving::{Cell, Fluid, Laptop};
 use crate::training::Job;
-use crate::units::SimTime;
+use crate::units::{SimTime, Watts};
+use crate::world::NodeSet;
 
 /// One logical process: a training job, an exact service cell, a fluid service, or a device.
 #[derive(Debug)]
@@ -35,6 +37,38 @@ impl Process for Lp {
             Lp::Cell(cell) => cell.run_until(edge),
             Lp::Fluid(fluid) => fluid.run_until(edge),
             Lp::Device(device) => device.run_until(edge),
+        }
+    }
+}
+
+/// What power control sees and does.
+impl Lp {
+    /// What its nodes draw at this instant.
+    pub(super) fn loads(&self, visit: &mut dyn FnMut(&NodeSet, Load)) {
+        let load = |draw: Draw, level, held: bool| Load {
+            gpus: draw.gpus,
+            power: draw.accelerator + draw.host,
+            held: if held { draw.accelerator } else { Watts::ZERO },
+            level,
+        };
+        match self {
+            Lp::Job(job) => job.draws(&mut |nodes, draw, level, held| visit(nodes, load(draw, level, held))),
+            Lp::Cell(cell) => cell.draws(&mut |nodes, draw, level, held| visit(nodes, load(draw, level, held))),
+            Lp::Fluid(fluid) => {
+                let all = NodeSet::default();
+                fluid.draws(&mut |draw, level, held| visit(&all, load(draw, level, held)));
+            }
+            Lp::Device(_) => {}
+        }
+    }
+
+    /// Holds its nodes at the levels of power control that `level` gives.
+    pub(super) fn hold(&mut self, at: SimTime, level: &dyn Fn(&NodeSet) -> u8) {
+        match self {
+            Lp::Job(job) => job.hold(at, level),
+            Lp::Cell(cell) => cell.hold(at, level),
+            Lp::Fluid(fluid) => fluid.hold(at, level(&NodeSet::default())),
+            Lp::Device(_) => {}
         }
     }
 }

@@ -3,10 +3,12 @@
 //! [`build`] makes the processes and the control that meets them at window edges; [`Control::close`] collects their books.
 
 mod batch;
+mod capping;
 mod control;
 mod floor;
 mod lp;
 mod service;
 
+pub use capping::{CappingPlan, Load};
 pub use control::{Control, Parts, build};
 pub use lp::Lp;

@@ -69,6 +69,13 @@ impl Facility {
         Overhead { energy: constant.overhead(it), losses: None, water: constant.water(it) }
     }
 
+    /// What the meter shows in the `hour`-th hour while the nodes draw `it`.
+    #[must_use]
+    pub fn meter(&self, it: Watts, hour: usize) -> Watts {
+        let nodes = it * Span::SECOND;
+        (nodes + self.overhead(nodes, hour, Span::SECOND).energy).mean_over(Span::SECOND)
+    }
+
     /// Whether conversion losses are told apart from cooling.
     #[must_use]
     pub fn tells_losses(&self) -> bool {

@@ -4,7 +4,7 @@
 use super::buckets::{Bucket, Weighing};
 use super::figures::{self, Figure};
 use super::settle::{Charge, Entry, Settled};
-use super::{Book, Comparison, Count, Draw, Facts, Grid, Shift, SitePlan, Tenant, Use};
+use super::{Book, CapFacts, Comparison, Count, Draw, Facts, Grid, Shift, SitePlan, Tenant, Use};
 use crate::units::{Dollars, DollarsPerHour, GpuTime, GramsCo2e, Joules, Litres, Watts, Weights};
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -269,6 +269,8 @@ pub struct SiteSum {
     pub losses: Joules,
     /// The highest mean over a bin.
     pub peak: Watts,
+    /// The highest mean over a bin and, on top, the crests of the jobs that train in it, all at once.
+    pub crest: Watts,
     /// Whether a cluster stands there.
     pub has_cluster: bool,
 }
@@ -293,6 +295,7 @@ pub struct Accounts {
     pub(super) buckets: Vec<Vec<Bucket>>,
     pub(super) idle_sums: Vec<Sum>,
     pub(super) site_sums: Vec<SiteSum>,
+    pub(super) capping: Vec<CapFacts>,
     figures: Vec<Figure>,
     comparison: Comparison,
 }
@@ -323,6 +326,7 @@ pub fn close(
         meters,
         demand: BTreeMap::new(),
         market_based: BTreeMap::new(),
+        capping: Vec::new(),
         figures: Vec::new(),
         comparison: Comparison::default(),
     };
@@ -336,6 +340,20 @@ pub fn close(
 }
 
 impl Accounts {
+    /// The same books, with what the power control of the sites did.
+    #[must_use]
+    pub fn with_capping(mut self, capping: Vec<CapFacts>) -> Accounts {
+        self.capping = capping;
+        self.figures = figures::all(&self);
+        self
+    }
+
+    /// What the power control of the `index`-th site did; none where nothing caps it.
+    #[must_use]
+    pub fn capping(&self, index: usize) -> Option<&CapFacts> {
+        self.capping.iter().find(|facts| facts.site == index)
+    }
+
     /// Every headline figure, in the order of `summary.csv`.
     #[must_use]
     pub fn figures(&self) -> &[Figure] {
@@ -538,8 +556,10 @@ impl Accounts {
 
     fn read_peaks(&mut self, bin: usize, settled: &Settled) {
         for (meter, energy) in self.meters.iter().zip(&settled.metered_energy).filter(|(meter, _)| meter.has_facility) {
+            let (mean, swinging) = (energy.mean_over(self.grid.span(bin)), self.swinging(meter.site, bin));
             let site = &mut self.site_sums[meter.site];
-            site.peak = site.peak.max(energy.mean_over(self.grid.span(bin)));
+            site.peak = site.peak.max(mean);
+            site.crest = site.crest.max(mean + swinging);
         }
     }
 
@@ -563,6 +583,20 @@ impl Accounts {
             }
             site.has_cluster = true;
         }
+    }
+
+    /// How far the iterations of jobs that train in `bin` at `site` rise above their mean: those of one job are in step, and at
+    /// worst those of several are, too.
+    fn swinging(&self, site: usize, bin: usize) -> Watts {
+        let crest = |tenant: &Tenant| match &tenant.facts {
+            Facts::Job(facts) if tenant.site == site => {
+                let trains =
+                    [Use::Productive, Use::Recomputed].iter().any(|&what| !tenant.book.spent_in(what, bin).is_zero());
+                if trains { facts.swing[0].saturating_sub(facts.training) * u64::from(facts.gpus) } else { Watts::ZERO }
+            }
+            _ => Watts::ZERO,
+        };
+        self.tenants.iter().map(crest).sum()
     }
 
     /// Over the whole run, too: what tenants and idle clusters were given is what the sites' meters showed.

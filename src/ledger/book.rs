@@ -305,6 +305,12 @@ pub enum EventKind {
     Opened,
     /// The autoscaler changed the number of replicas.
     Scaled,
+    /// Power control moved to another notch.
+    Capped,
+    /// Power control braked.
+    Brake,
+    /// Demand response changed what a site may draw.
+    LimitChanged,
 }
 
 impl EventKind {
@@ -325,6 +331,9 @@ impl EventKind {
             EventKind::Restarted => "restarted",
             EventKind::Opened => "opened",
             EventKind::Scaled => "scaled",
+            EventKind::Capped => "capped",
+            EventKind::Brake => "brake",
+            EventKind::LimitChanged => "limit_changed",
         }
     }
 }

@@ -1,9 +1,9 @@
 //! What a process tells the ledger beside its book, and what the ledger knows of the places.
 
-use super::{Book, WorkloadFacts};
+use super::{Book, Event, WorkloadFacts};
 use crate::facility::Facility;
 use crate::market::Market;
-use crate::units::{FlopsPerSecond, Ratio, SimTime, Span, Tokens, Watts};
+use crate::units::{FlopsPerSecond, GpuTime, Ratio, SimTime, Span, Tokens, Watts};
 
 /// A checked site: where energy is bought.
 #[derive(Debug, Clone)]
@@ -16,6 +16,41 @@ pub struct SitePlan {
     pub market: Market,
     /// What the meter may show.
     pub power_limit: Option<Watts>,
+}
+
+/// What the power control of a site did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CapFacts {
+    /// Index of the site.
+    pub site: usize,
+    /// While a lever held somebody.
+    pub at_limit: Span,
+    /// While a meter stood above its limit, as seen at the last look.
+    pub over_limit: Span,
+    /// GPUs held by a lever times time.
+    pub held: GpuTime,
+    /// How often the brake was sent.
+    pub brakes: u64,
+    /// The highest power seen at the site's meter.
+    pub peak_seen: Watts,
+    /// What happened when.
+    pub events: Vec<Event>,
+}
+
+impl CapFacts {
+    /// Nothing happened yet at the `site`-th site.
+    #[must_use]
+    pub fn of(site: usize) -> CapFacts {
+        CapFacts {
+            site,
+            at_limit: Span::ZERO,
+            over_limit: Span::ZERO,
+            held: GpuTime::ZERO,
+            brakes: 0,
+            peak_seen: Watts::ZERO,
+            events: Vec::new(),
+        }
+    }
 }
 
 /// Somebody who held GPUs: one training job, workload, service or device.
@@ -83,6 +118,12 @@ pub struct JobFacts {
     pub research_multiplier: Ratio,
     /// Time that it waited for cleaner or cheaper hours; none of a job that may not wait.
     pub paused: Option<Span>,
+    /// What one GPU draws at the crest and in the trough of an iteration.
+    pub swing: [Watts; 2],
+    /// What one GPU draws in the mean while it trains, without a lever.
+    pub training: Watts,
+    /// Time that power control added to running.
+    pub slowed: Span,
     /// Which moments counted towards the time between failures: `serial`, `wall` or `uptime`.
     pub failure_clock: &'static str,
 }

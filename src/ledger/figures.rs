@@ -206,6 +206,10 @@ fn job(rows: &mut Rows<'_>, tenant: &Tenant, facts: &JobFacts, horizon: SimTime,
         rows.put("paused", paused.as_secs_f64(), "s");
         rows.gpu_hours("paused_gpu_hours", time_of(book, &[Use::Paused]));
     }
+    let swing = facts.swing[0].saturating_sub(facts.swing[1]) * u64::from(facts.gpus);
+    rows.put("power_swing", swing.as_f64() / 1e3, "kW");
+    let running = ideal + facts.slowed.as_secs_f64();
+    rows.put("step_time_factor", over(running, ideal), "ratio");
     rows.put("research_multiplier", facts.research_multiplier.as_f64(), "ratio");
     rows.sums(sums);
     rows.equivalents(sums);
@@ -408,6 +412,17 @@ fn site(figures: &mut Vec<Figure>, accounts: &Accounts, index: usize) {
     rows.put("pue", over(site.sum.energy.kwh(), site.it.kwh()), "ratio");
     rows.put("wue", over(site.sum.water.as_f64(), site.it.kwh()), "L/kWh");
     rows.put("peak_power", site.peak.as_f64() / 1e3, "kW");
+    rows.put("peak_power_crest", site.crest.as_f64() / 1e3, "kW");
+    if let Some(limit) = accounts.sites()[index].power_limit {
+        rows.put("headroom", (limit.as_f64() - site.crest.as_f64()) / 1e3, "kW");
+    }
+    if let Some(facts) = accounts.capping(index) {
+        rows.put("peak_power_seen", facts.peak_seen.as_f64() / 1e3, "kW");
+        rows.put("time_at_limit", facts.at_limit.as_secs_f64(), "s");
+        rows.put("time_over_limit", facts.over_limit.as_secs_f64(), "s");
+        rows.gpu_hours("capped_gpu_hours", facts.held);
+        rows.count("brakes", facts.brakes);
+    }
     rows.put("demand_charge", accounts.demand_charge(index).map(Dollars::as_f64), "USD");
     rows.meter(&site.sum);
     if accounts.keeps_market_ledger(index) {

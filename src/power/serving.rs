@@ -53,6 +53,16 @@ impl ServingPower {
         })
     }
 
+    /// With what `hold` leaves of each load; a resident model without load draws what it drew.
+    #[must_use]
+    pub fn held(&self, node: &NodePower, hold: impl Fn(Watts) -> Watts) -> ServingPower {
+        ServingPower {
+            by_batch: self.by_batch.iter().map(|draw| node.at(hold(draw.accelerator))).collect(),
+            prefill: node.at(hold(self.prefill.accelerator)),
+            resident: self.resident,
+        }
+    }
+
     /// The same watts whatever the replica does.
     #[must_use]
     pub fn constant(node: &NodePower, accelerator: Watts) -> ServingPower {

@@ -150,6 +150,13 @@ pub(super) fn events(accounts: &Accounts, to: impl Write) -> csv::Result<()> {
         .iter()
         .flat_map(|tenant| tenant.book.events().iter().map(|event| (tenant.subject.as_str(), event)))
         .collect();
+    let controls: Vec<(String, &[Event])> = accounts
+        .sites()
+        .iter()
+        .enumerate()
+        .filter_map(|(index, site)| Some((format!("site.{}", site.name), accounts.capping(index)?.events.as_slice())))
+        .collect();
+    all.extend(controls.iter().flat_map(|(subject, events)| events.iter().map(|event| (subject.as_str(), event))));
     all.sort_by_key(|(_, event)| event.at);
     let mut seconds = String::new();
     for (subject, event) in all {
@@ -329,6 +336,7 @@ pub fn column_name(metric: &str, unit: &str, boundary: &str) -> String {
     let suffix = match unit {
         "s" => "_s",
         "ms" => "_ms",
+        "kW" => "_kw",
         "kWh" => "_kwh",
         "USD" => "_usd",
         "kgCO2e" => "_kgco2e",

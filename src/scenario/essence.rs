@@ -25,6 +25,7 @@ impl Scenario {
             horizon,
             step,
             sites,
+            capping,
             clusters,
             schedulers,
             jobs,
@@ -32,7 +33,7 @@ impl Scenario {
             services,
             devices,
         } = self;
-        let places = (sites, clusters, schedulers);
+        let places = (sites, capping, clusters, schedulers);
         let tenants = (jobs, workloads, services, devices);
         format!("{:?}", (seed, start, horizon, step, places, tenants))
     }

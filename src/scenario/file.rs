@@ -5,6 +5,7 @@ use crate::catalog::{Named, NodeSheet};
 use crate::facility::FacilitySection;
 use crate::fault::{BurstsSection, FailureSection, Modulation, Symptoms};
 use crate::market::{ContractsSection, GridSection, MarginalSeries, TariffSection};
+use crate::power::{CappingSection, DemandResponse};
 use crate::scheduler::Scheduler;
 use crate::serving::{DeviceSection, ServiceSection};
 use crate::training::TrainingSection;
@@ -104,8 +105,12 @@ pub(super) struct SiteSection {
     /// Losses and cooling.
     #[serde(default)]
     pub facility: FacilitySection,
-    /// Most that the meter may show. Nothing caps power: a site whose nameplate could pass it is refused.
+    /// Most that the meter may show. Without `capping`, a site whose nameplate could pass it is refused.
     pub power_limit: Option<Watts>,
+    /// Who holds the site, its rows and its racks to their limits.
+    pub capping: Option<CappingSection>,
+    /// When the meter may show less than `power_limit`.
+    pub demand_response: Option<DemandResponse>,
 }
 
 /// `[cluster.<name>]`
@@ -132,7 +137,7 @@ pub(super) struct ClusterSection {
     /// When everything here fails more often, and when less.
     #[serde(default)]
     pub modulation: Modulation,
-    /// Network, and nodes that nobody holds.
+    /// Limits, network, and nodes that nobody holds.
     #[serde(default)]
     pub power: ClusterPower,
     /// What holding a GPU costs.

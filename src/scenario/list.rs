@@ -1,6 +1,6 @@
 //! `tollway list`: what a scenario can name, each with its source.
 
-use crate::catalog::{DEVICES, ENGINES, Entry, FAILURES, GPUS, GRIDS, MODELS, NODES, POWER_TABLES, TARIFFS};
+use crate::catalog::{CAPS, DEVICES, ENGINES, Entry, FAILURES, GPUS, GRIDS, MODELS, NODES, POWER_TABLES, TARIFFS};
 use crate::trace::FORMATS;
 
 /// One thing that a scenario can name.
@@ -15,8 +15,10 @@ pub struct Row {
 }
 
 /// The lists there are.
-pub const LISTS: &[&str] =
-    &["gpus", "nodes", "models", "engines", "powers", "grids", "tariffs", "failures", "devices", "formats", "policies"];
+pub const LISTS: &[&str] = &[
+    "gpus", "nodes", "models", "engines", "powers", "caps", "grids", "tariffs", "failures", "devices", "formats",
+    "policies",
+];
 
 /// Every policy: its name, the key that takes it, and the file it lives in.
 const POLICIES: &[(&str, &str)] = &[
@@ -59,6 +61,10 @@ const POLICIES: &[(&str, &str)] = &[
     ("linear", "service.<name>.power, src/power/section.rs"),
     ("square_root", "service.<name>.power, src/power/section.rs"),
     ("cubic", "service.<name>.power, src/power/section.rs"),
+    ("polca", "site.<name>.capping, src/power/control.rs"),
+    ("track", "site.<name>.capping, src/power/control.rs"),
+    ("windows", "site.<name>.demand_response, src/power/demand.rs"),
+    ("signal", "site.<name>.demand_response, src/power/demand.rs"),
     ("lumped", "site.<name>.facility.weather.conversion, src/facility/conversion.rs"),
     ("chain", "site.<name>.facility.weather.conversion, src/facility/conversion.rs"),
     ("share", "cluster.<name>.power.network, src/world/power.rs"),
@@ -116,6 +122,7 @@ pub fn list(kind: Option<&str>) -> Vec<Row> {
         let name = format!("{} {} tp{}", row.model, row.gpu, row.tp);
         Row { kind: "powers", name, source: row.source }
     }));
+    rows.extend(of("caps", CAPS));
     rows.extend(of("grids", GRIDS));
     rows.extend(of("tariffs", TARIFFS));
     rows.extend(of("failures", FAILURES));

@@ -26,6 +26,7 @@ pub use read::{Change, DataFile, Input};
 pub use schema::schema;
 
 use crate::batch::WorkloadPlan;
+use crate::cluster::CappingPlan;
 use crate::ledger::{Factor, SitePlan};
 use crate::scheduler::Scheduler;
 use crate::serving::{DevicePlan, ServicePlan};
@@ -53,6 +54,8 @@ pub struct Scenario {
     pub step: Span,
     /// Where energy is bought.
     pub sites: Vec<SitePlan>,
+    /// Power control of each site; none where nothing caps it.
+    pub capping: Vec<Option<CappingPlan>>,
     /// Halls of identical nodes.
     pub clusters: Vec<ClusterPlan>,
     /// Who gets nodes when, for each cluster.
@@ -86,7 +89,7 @@ pub struct Scenario {
 pub struct Note {
     /// Whom it is about, as in `summary.csv`.
     pub subject: String,
-    /// What it is about: `model`, `fidelity`, `step_source`, `power_source`, `trace_format` or `trace_rows`.
+    /// What it is about: `model`, `fidelity`, `step_source`, `power_source`, `capping`, `trace_format` or `trace_rows`.
     pub key: &'static str,
     /// What there is to know.
     pub value: String,

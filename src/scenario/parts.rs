@@ -23,6 +23,8 @@ impl Scenario {
             services: &self.services,
             devices: &self.devices,
             seed: Seed { seed: self.seed, replication: self.replication },
+            sites: &self.sites,
+            capping: &self.capping,
             grid: self.grid(),
         }
     }
@@ -71,7 +73,7 @@ impl Scenario {
     #[must_use]
     pub fn cluster_books(&self) -> Vec<ClusterBooks> {
         let books = |cluster: &crate::world::ClusterPlan| {
-            let state = match cluster.unheld {
+            let state = match cluster.power.unheld {
                 Unheld::Idle => State::Idle,
                 Unheld::Off => State::Off,
             };

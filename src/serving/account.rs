@@ -34,13 +34,20 @@ impl std::ops::Add for Tally {
     }
 }
 
+/// What a replica draws at one level of power control.
+#[derive(Debug, Clone)]
+struct LevelDraws {
+    /// By decoding sequences.
+    decoding: Vec<Draw>,
+    prefilling: Draw,
+}
+
 /// A cell's book, and what it takes to write it.
 #[derive(Debug, Clone)]
 pub(crate) struct Account {
     pub(crate) book: Book,
-    /// Draw of a replica by decoding sequences.
-    decoding: Vec<Draw>,
-    prefilling: Draw,
+    /// Draw of a replica at each level of power control.
+    levels: Vec<LevelDraws>,
     resident: Draw,
     budget: u64,
     slo: Option<Slo>,
@@ -59,8 +66,15 @@ impl Account {
         let draw = |each: PerGpu| Draw::new(plan.gpus, each.accelerator, each.host);
         Account {
             book: Book::new(grid),
-            decoding: (0..=plan.max_batch).map(|batch| draw(plan.power.decoding(batch))).collect(),
-            prefilling: draw(plan.power.prefilling()),
+            levels: (0..plan.levels())
+                .map(|level| {
+                    let power = plan.at_level(level).1;
+                    LevelDraws {
+                        decoding: (0..=plan.max_batch).map(|batch| draw(power.decoding(batch))).collect(),
+                        prefilling: draw(power.prefilling()),
+                    }
+                })
+                .collect(),
             resident: draw(plan.power.resident()),
             budget: u64::from(plan.token_budget),
             slo: plan.slo,
@@ -75,15 +89,16 @@ impl Account {
     /// Enters a stretch of serving.
     #[inline]
     pub(crate) fn serve(&mut self, stretch: Stretch) {
-        self.book.spend(Use::Serving, stretch.from, stretch.to, self.draw(stretch.batch, stretch.chunk));
+        self.book.spend(Use::Serving, stretch.from, stretch.to, self.draw(&stretch));
     }
 
     /// Draw of a step: the curve of decoding by batch, and with prompt chunks a share of the way from there to pure prefill,
     /// as large as the chunk is of the token budget. Measured decode curves already hold the prompts of a usual mix, so where
     /// they lie above prefill they stay.
     #[inline]
-    fn draw(&self, batch: u32, chunk: u32) -> Draw {
-        let base = self.decoding[(batch.max(1) as usize).min(self.decoding.len() - 1)];
+    pub(crate) fn draw(&self, &Stretch { batch, chunk, level, .. }: &Stretch) -> Draw {
+        let LevelDraws { decoding, prefilling } = &self.levels[usize::from(level)];
+        let base = decoding[(batch.max(1) as usize).min(decoding.len() - 1)];
         if chunk == 0 {
             return base;
         }
@@ -92,9 +107,14 @@ impl Account {
         };
         Draw {
             gpus: base.gpus,
-            accelerator: part(base.accelerator, self.prefilling.accelerator),
-            host: part(base.host, self.prefilling.host),
+            accelerator: part(base.accelerator, prefilling.accelerator),
+            host: part(base.host, prefilling.host),
         }
+    }
+
+    /// What a replica draws with its model resident and no request.
+    pub(crate) fn resident(&self) -> Draw {
+        self.resident
     }
 
     /// Enters time in which the model is resident and nobody asks, or not yet.

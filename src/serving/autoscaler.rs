@@ -11,6 +11,7 @@ use super::lengths::{Lengths, Part};
 use super::{
     ArrivalPlan, BatchLimits, MeanLengths, ScalePolicy, ServicePlan, StepLoad, StepModel, TargetLoad, Telemetry, weekly,
 };
+use crate::power::Slowdown;
 use crate::units::{SimTime, Span, Tokens};
 use std::collections::VecDeque;
 
@@ -103,7 +104,7 @@ pub fn slo_share(plan: &ServicePlan) -> Option<f64> {
 fn target_outstanding(plan: &ServicePlan, policy: TargetLoad) -> f64 {
     let limits = BatchLimits { max_batch: plan.max_batch, kv_tokens: plan.kv_tokens };
     let tpot = plan.slo.map_or(Span::DAY, |slo| slo.tpot);
-    let batch = plan.step.batch_within(tpot, mean_lengths(&plan.arrivals), limits);
+    let batch = plan.step.batch_within(tpot, mean_lengths(&plan.arrivals), limits, plan.slowdown);
     (policy.load.as_f64() * f64::from(batch)).max(1.0)
 }
 
@@ -125,12 +126,13 @@ impl Target {
 #[derive(Debug, Clone)]
 pub(super) struct Pace {
     step: StepModel,
+    slow: Slowdown,
     lengths: MeanLengths,
 }
 
 impl Pace {
     pub(super) fn new(plan: &ServicePlan) -> Pace {
-        Pace { step: plan.step, lengths: mean_lengths(&plan.arrivals) }
+        Pace { step: plan.step, slow: plan.slowdown, lengths: mean_lengths(&plan.arrivals) }
     }
 
     /// Requests a second of one replica that holds `batch` sequences.
@@ -138,7 +140,7 @@ impl Pace {
         let MeanLengths { prompt, output } = self.lengths;
         let cached = batch * (prompt + output / 2.0);
         let load = StepLoad { batch, cached, prompt: batch * prompt / output, attended: 0.0 };
-        batch / (output * self.step.time(load).as_secs_f64())
+        batch / (output * self.step.time_under(load, self.slow).as_secs_f64())
     }
 }
 

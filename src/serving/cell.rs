@@ -16,7 +16,7 @@ use super::router::{CLOSED, Routing};
 use super::step::Pace;
 use super::{ServicePlan, Source, Telemetry};
 use crate::engine::{Entity, Process, Seed};
-use crate::ledger::{Book, Event, EventKind, Grid, RequestLog, ServiceFacts, Use};
+use crate::ledger::{Book, Draw, Event, EventKind, Grid, RequestLog, ServiceFacts, Use};
 use crate::trace::Request;
 use crate::units::{SimTime, Span, Tokens};
 use crate::world::NodeSet;
@@ -204,6 +204,28 @@ impl Cell {
     /// which each request must come to exactly one cell.
     pub fn set_slice(&mut self, edge: SimTime, slice: Range<f64>) {
         self.arriving = self.source.reslice(edge, slice, self.arriving.take());
+    }
+
+    /// Holds each replica at the level of power control that `level` gives for its nodes, from its next step boundary on. `at` is
+    /// the edge being handled.
+    pub fn hold(&mut self, at: SimTime, level: &dyn Fn(&NodeSet) -> u8) {
+        for index in 0..self.places.len() {
+            if self.places[index].standing != Standing::Vacant {
+                self.replicas[index].hold(at, level(&self.places[index].nodes));
+                self.note(index);
+            }
+        }
+    }
+
+    /// What each replica draws at this instant: its nodes, the draw, the level of power control, and whether a lever can hold it.
+    pub fn draws(&self, visit: &mut dyn FnMut(&NodeSet, Draw, u8, bool)) {
+        for (place, replica) in self.places.iter().zip(&self.replicas) {
+            let working = replica.under_way(SimTime::ZERO, SimTime::ZERO).filter(|_| place.is_up());
+            let draw = working.map_or(self.account.resident(), |stretch| self.account.draw(&stretch));
+            if place.standing != Standing::Vacant {
+                visit(&place.nodes, draw, replica.ordered(), working.is_some());
+            }
+        }
     }
 
     /// What control may know at an edge.
@@ -545,7 +567,7 @@ impl Place {
 /// What every replica of the service obeys.
 fn rules(plan: &ServicePlan) -> Rules {
     Rules {
-        pace: Pace::new(&plan.step),
+        paces: (0..plan.levels()).map(|level| Pace::slowed(&plan.step, plan.at_level(level).0)).collect(),
         budget: u64::from(plan.token_budget),
         max_batch: u64::from(plan.max_batch.min(plan.token_budget)),
         blocks: plan.kv_tokens / BLOCK,

@@ -27,7 +27,10 @@ use std::sync::Arc;
 #[derive(Debug, Clone)]
 pub struct Fluid {
     plan: Arc<ServicePlan>,
-    table: Table,
+    seed: Seed,
+    /// Tables of the levels of power control, each measured when it is first met, and how often their points were met.
+    measured: Vec<Option<Measured>>,
+    level: usize,
     curve: RateCurve,
     hazard: Hazard,
     held: Held,
@@ -37,9 +40,24 @@ pub struct Fluid {
     unready: Vec<Unready>,
     released: Vec<NodeSet>,
     flows: Flows,
-    weights: Weights,
+    /// What the replicas drew in the last step, and whether they served.
+    drew: (Draw, bool),
     book: Book,
     facts: ServiceFacts,
+}
+
+/// The tables of a level and the weights of their points.
+#[derive(Debug, Clone)]
+struct Measured {
+    table: Table,
+    weights: Weights,
+}
+
+impl Measured {
+    fn new(plan: &ServicePlan, seed: Seed) -> Measured {
+        let table = Table::measure(plan, seed);
+        Measured { weights: Weights { points: vec![0; table.len()], delayed: BTreeMap::new() }, table }
+    }
 }
 
 /// A replica that does not serve yet, or not again yet.
@@ -84,7 +102,8 @@ impl Fluid {
     #[must_use]
     pub fn new(plan: Arc<ServicePlan>, seed: Seed, grid: Grid) -> Fluid {
         let entity = Entity::named(&format!("service.{}", plan.name));
-        let table = Table::measure(&plan, seed);
+        let mut measured = vec![None; plan.levels()];
+        measured[0] = Some(Measured::new(&plan.held_at(0), seed));
         Fluid {
             curve: RateCurve::new(&plan, seed),
             hazard: Hazard::new(plan.failures, plan.nodes, seed.stream(entity.part(0), "failure")),
@@ -94,10 +113,12 @@ impl Fluid {
             unready: Vec::new(),
             released: Vec::new(),
             flows: Flows::new(autoscaler::mean_lengths(&plan.arrivals)),
-            weights: Weights { points: vec![0; table.len()], delayed: BTreeMap::new() },
+            drew: (Draw::default(), false),
             book: Book::new(grid),
             facts: ServiceFacts { fidelity: "fluid", ..ServiceFacts::default() },
-            table,
+            measured,
+            level: 0,
+            seed,
             plan,
         }
     }
@@ -139,6 +160,37 @@ impl Fluid {
         std::mem::take(&mut self.released)
     }
 
+    /// Holds the service at `level` of power control from `at` on.
+    pub fn hold(&mut self, at: SimTime, level: u8) {
+        let level = usize::from(level);
+        if level == self.level {
+            return;
+        }
+        self.integrate_to(at);
+        self.level = level;
+        if self.measured[level].is_none() {
+            self.measured[level] = Some(Measured::new(&self.plan.held_at(level), self.seed));
+        }
+    }
+
+    /// What its replicas drew in the last step, ready ones and others, the level of power control, and whether a lever can hold
+    /// the first.
+    pub fn draws(&self, visit: &mut dyn FnMut(Draw, u8, bool)) {
+        let standing = self.standing(self.unready.len());
+        visit(self.drew.0, self.level as u8, self.drew.1);
+        visit(standing, self.level as u8, false);
+    }
+
+    /// Draw of replicas with a resident model that serve nobody.
+    fn standing(&self, replicas: usize) -> Draw {
+        let each = self.plan.power.resident();
+        Draw::new(replicas as u32 * self.plan.gpus, each.accelerator, each.host)
+    }
+
+    fn table(&self) -> &Table {
+        &self.measured[self.level].as_ref().expect("a level is measured when it is met").table
+    }
+
     /// What control may know at an edge.
     #[must_use]
     pub fn telemetry(&self) -> Telemetry {
@@ -157,7 +209,9 @@ impl Fluid {
     pub fn close(mut self, horizon: SimTime) -> (Book, ServiceFacts) {
         self.integrate_to(horizon);
         self.facts.in_flight = self.flows.in_flight();
-        self.weights.enter(&self.table, self.book.latencies_mut());
+        for Measured { table, weights } in self.measured.iter().flatten() {
+            weights.enter(table, self.book.latencies_mut());
+        }
         (self.book, self.facts)
     }
 
@@ -220,9 +274,10 @@ impl Fluid {
         let arriving = if self.facts.opened.is_some() { self.curve.expected(self.now, until) } else { 0.0 };
         let replicas = self.ready.len() as f64;
         let each_cell = replicas / f64::from(cells(self.plan.scale.max));
-        let full = self.table.saturated * replicas * span.as_secs_f64();
+        let full = self.table().saturated * replicas * span.as_secs_f64();
         let had = self.held.mean + arriving;
-        let load = if replicas > 0.0 { self.table.load_after(each_cell, had / replicas, full / replicas) } else { 0.0 };
+        let load =
+            if replicas > 0.0 { self.table().load_after(each_cell, had / replicas, full / replicas) } else { 0.0 };
         let flowing = load * full;
         let queue = f64::from(self.plan.queue.max(1)) * (self.ready.len() + self.unready.len()).max(1) as f64;
         let holding = (had - flowing).min(self.room() + queue);
@@ -231,23 +286,25 @@ impl Fluid {
         self.held.mean = holding;
         if self.ready.is_empty() {
             self.held.excess = 0.0;
+            self.drew = (Draw::default(), false);
             self.flows.follow(&mut self.book, until, arriving, turned_away, holding, 0.0);
             return;
         }
-        let spot = self.table.spot(each_cell, load);
-        let response = self.table.response(&spot);
+        let spot = self.table().spot(each_cell, load);
+        let response = self.table().response(&spot);
         self.serve(until, &response);
         self.held.fluctuate(response.variance * replicas, flowing);
         let wait = span.scale((waiting / full).max(0.0));
         let within = response.within_slo * self.punctual(&response, wait);
         let completed = self.flows.follow(&mut self.book, until, arriving, turned_away, holding, within);
-        self.weights.add(&spot, completed, wait);
+        let measured = self.measured[self.level].as_mut().expect("a level is measured when it is met");
+        measured.weights.add(&spot, completed, wait);
     }
 
     /// Requests that the ready replicas can hold inside; more than that wait.
     fn room(&self) -> f64 {
         let ready = self.ready.len() as f64;
-        ready * self.table.room(ready / f64::from(cells(self.plan.scale.max)))
+        ready * self.table().room(ready / f64::from(cells(self.plan.scale.max)))
     }
 
     /// Part of those that would meet the SLO that still do after `wait`.
@@ -265,6 +322,7 @@ impl Fluid {
             accelerator: Watts::from_f64(response.accelerator * replicas),
             host: Watts::from_f64(response.host * replicas),
         };
+        self.drew = (draw, response.busy > 0.0);
         self.book.spend(Use::Serving, self.now, busy, draw);
         self.spend_standing(Use::WarmIdle, busy, until, self.ready.len());
     }
@@ -272,8 +330,7 @@ impl Fluid {
     /// Enters the energy of replicas with a resident model that serve nobody.
     fn spend_standing(&mut self, what: Use, from: SimTime, to: SimTime, replicas: usize) {
         if replicas > 0 {
-            let each = self.plan.power.resident();
-            self.book.spend(what, from, to, Draw::new(replicas as u32 * self.plan.gpus, each.accelerator, each.host));
+            self.book.spend(what, from, to, self.standing(replicas));
         }
     }
 

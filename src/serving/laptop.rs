@@ -12,7 +12,7 @@ use crate::catalog::{GpuSheet, Named, NodeSheet};
 use crate::engine::{Entity, Process, Seed};
 use crate::fault::FailureLaw;
 use crate::ledger::{Book, Grid, ServiceFacts};
-use crate::power::{NodePower, ServingPower};
+use crate::power::{NodePower, Priority, ServingPower, Slowdown};
 use crate::trace::Request;
 use crate::units::{BytesPerSecond, Dollars, FlopsPerSecond, PerSecond, Ratio, SimTime, Span, Watts};
 use crate::world::NodeSet;
@@ -73,6 +73,9 @@ impl DevicePlan {
             kv_tokens: (spare / self.model.kv_bytes_per_token.count() as f64) as u64,
             start_up: Span::ZERO,
             power: self.power(),
+            slowdown: Slowdown::NONE,
+            levers: Vec::new(),
+            power_priority: Priority::High,
             scale: ScaleSection { min: 1, max: 1, policy: ScalePolicy::Fixed {} },
             tick: service.tick,
             router: Router::default(),

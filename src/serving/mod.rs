@@ -37,7 +37,7 @@ pub use curve::RateCurve;
 pub use fluid::Fluid;
 pub use inspect::{Arrivals, BurstFigures, Inspection, LengthFigures, Reuse, inspect};
 pub use laptop::Laptop;
-pub use plan::{ArrivalPlan, DevicePlan, ServicePlan, Telemetry};
+pub use plan::{ArrivalPlan, DevicePlan, HeldServing, ServicePlan, Telemetry};
 pub use replay::Replay;
 pub use section::*;
 pub use servegen::MeasuredClients;
@@ -51,7 +51,7 @@ mod tests {
     use super::*;
     use crate::catalog::{GPUS, NODES};
     use crate::fault::FailureLaw;
-    use crate::power::{NodePower, ServingPower};
+    use crate::power::{NodePower, Priority, ServingPower, Slowdown};
     use crate::units::{PerSecond, Ratio, Span, Watts};
 
     /// Chat traffic with all defaults.
@@ -81,6 +81,9 @@ mod tests {
             kv_tokens: 440_000,
             start_up: Span::from_secs(120),
             power: ServingPower::compile(&node, 256, Watts::new(122), Watts::new(690), decode),
+            slowdown: Slowdown::NONE,
+            levers: Vec::new(),
+            power_priority: Priority::High,
             scale: ScaleSection { min: 1, max, policy: ScalePolicy::default() },
             tick: Span::from_secs(15),
             router: Router::default(),

@@ -4,6 +4,7 @@ use super::replica::{BLOCK, Done, Job, Replica, Rules, Stretch};
 use super::step::{FINE_BITS, Pace};
 use super::tests::plan;
 use super::{ArrivalPlan, StepModel};
+use crate::power::Slowdown;
 use crate::trace::Request;
 use crate::units::SimTime;
 use proptest::prelude::*;
@@ -27,7 +28,7 @@ impl Running {
 }
 
 /// Serves `requests` to the end; completions and the work of each step, in order of time.
-fn step_through(rules: &Rules, requests: &[Request]) -> (Vec<Done>, Vec<Stretch>) {
+fn step_through(rules: &Rules, requests: &[Request], orders: &[Order]) -> (Vec<Done>, Vec<Stretch>) {
     let mut coming: VecDeque<Job> = requests.iter().map(|&request| Job::from(request)).collect();
     let (mut waiting, mut running) = (VecDeque::new(), Vec::<Running>::new());
     let (mut done, mut steps) = (Vec::new(), Vec::new());
@@ -42,7 +43,9 @@ fn step_through(rules: &Rules, requests: &[Request]) -> (Vec<Done>, Vec<Stretch>
         }
         evict(rules, &mut running, &mut waiting);
         admit(rules, &mut running, &mut waiting);
-        step(rules, &mut running, &mut now, &mut done, &mut steps);
+        // A lever acts on steps that begin after its order.
+        let level = orders.iter().take_while(|order| order.0 < up(now)).last().map_or(0, |order| order.1);
+        step(rules, level, &mut running, &mut now, (&mut done, &mut steps));
     }
 }
 
@@ -78,7 +81,13 @@ fn admit(rules: &Rules, running: &mut Vec<Running>, waiting: &mut VecDeque<Job>)
 }
 
 /// One step of all that run: decoding first, then prompts in order of admission.
-fn step(rules: &Rules, running: &mut Vec<Running>, now: &mut u128, done: &mut Vec<Done>, steps: &mut Vec<Stretch>) {
+fn step(
+    rules: &Rules,
+    level: u8,
+    running: &mut Vec<Running>,
+    now: &mut u128,
+    (done, steps): (&mut Vec<Done>, &mut Vec<Stretch>),
+) {
     let batch = running.iter().filter(|sequence| sequence.decodes).count() as u64;
     let (mut budget, mut cached, mut chunk, mut attended) = (rules.budget - batch, 0, 0, 0);
     let mut producing = Vec::new();
@@ -99,9 +108,9 @@ fn step(rules: &Rules, running: &mut Vec<Running>, now: &mut u128, done: &mut Ve
         }
     }
     let from = up(*now);
-    *now += rules.pace.series(batch, cached, chunk, attended, 0).total(1);
+    *now += rules.paces[usize::from(level)].series(batch, cached, chunk, attended, 0).total(1);
     let at = up(*now);
-    steps.push(Stretch { from, to: at, batch: batch as u32, chunk: chunk as u32 });
+    steps.push(Stretch { from, to: at, batch: batch as u32, chunk: chunk as u32, level });
     for index in producing.into_iter().rev() {
         running[index].decodes = true;
         let job = &mut running[index].job;
@@ -114,14 +123,28 @@ fn step(rules: &Rules, running: &mut Vec<Running>, now: &mut u128, done: &mut Ve
 }
 
 /// Serves `requests` to the end by jumping.
-fn jump(rules: &Rules, requests: &[Request]) -> (Vec<Done>, Vec<Stretch>) {
+fn jump(rules: &Rules, requests: &[Request], orders: &[Order]) -> (Vec<Done>, Vec<Stretch>) {
     let mut replica = Replica::new(rules);
     let (mut done, mut stretches) = (Vec::new(), Vec::new());
-    for &request in requests {
-        while replica.next() < request.at {
+    let (mut requests, mut orders) = (requests.iter().peekable(), orders.iter().peekable());
+    loop {
+        // An edge comes after all that happens at its instant.
+        let arrival = requests.peek().map_or(SimTime::NEVER, |request| request.at);
+        let order = orders.peek().map_or(SimTime::NEVER, |order| order.0);
+        let at = arrival.min(order);
+        if at == SimTime::NEVER {
+            break;
+        }
+        let before = if arrival <= order { at } else { SimTime::from_nanos(at.nanos() + 1) };
+        while replica.next() < before {
             stretches.push(replica.turn(rules, &mut done));
         }
-        replica.arrive(request.at, Job::from(request), rules);
+        if arrival <= order {
+            let request = *requests.next().expect("an arrival is due");
+            replica.arrive(request.at, Job::from(request), rules);
+        } else {
+            replica.hold(at, orders.next().expect("an order is due").1);
+        }
     }
     while replica.next() < SimTime::NEVER {
         stretches.push(replica.turn(rules, &mut done));
@@ -134,7 +157,10 @@ fn joined(stretches: Vec<Stretch>) -> Vec<Stretch> {
     let mut all: Vec<Stretch> = Vec::new();
     for stretch in stretches.into_iter().filter(|stretch| stretch.from < stretch.to) {
         match all.last_mut() {
-            Some(last) if (last.to, last.batch, last.chunk) == (stretch.from, stretch.batch, stretch.chunk) => {
+            Some(last)
+                if (last.to, last.batch, last.chunk, last.level)
+                    == (stretch.from, stretch.batch, stretch.chunk, stretch.level) =>
+            {
                 last.to = stretch.to;
             }
             _ => all.push(stretch),
@@ -143,9 +169,9 @@ fn joined(stretches: Vec<Stretch>) -> Vec<Stretch> {
     all
 }
 
-fn assert_jumping_equals_stepping(rules: &Rules, requests: &[Request]) {
-    let (mut jumped, stretches) = jump(rules, requests);
-    let (mut stepped, steps) = step_through(rules, requests);
+fn assert_jumping_equals_stepping(rules: &Rules, requests: &[Request], orders: &[Order]) {
+    let (mut jumped, stretches) = jump(rules, requests, orders);
+    let (mut stepped, steps) = step_through(rules, requests, orders);
     let order = |done: &Done| (done.at, done.job.arrived, done.job.prompt, done.job.output, done.job.first);
     jumped.sort_by_key(order);
     stepped.sort_by_key(order);
@@ -153,6 +179,15 @@ fn assert_jumping_equals_stepping(rules: &Rules, requests: &[Request]) {
     let differing = jumped.iter().zip(&stepped).find(|(jumped, stepped)| jumped != stepped);
     assert_eq!(differing, None, "jumped and stepped");
     assert!(joined(stretches) == joined(steps), "the same work at the same times");
+}
+
+/// A level of power control, and from when on.
+type Order = (SimTime, u8);
+
+/// Without a lever, with clocks locked, and braking.
+fn paces() -> Vec<Pace> {
+    let slow = [(1.0, 1.0), (1.112, 1.0), (4.9, 4.9)].map(|(prefill, decode)| Slowdown { prefill, decode });
+    slow.map(|slow| Pace::slowed(&model(), slow)).to_vec()
 }
 
 fn model() -> StepModel {
@@ -178,31 +213,40 @@ proptest! {
         budget in prop_oneof![Just(2_048_u64), 40_u64..400],
         max_batch in prop_oneof![Just(256_u64), 1_u64..30],
         spare in prop_oneof![Just(100_000_u64), 0_u64..60],
+        orders in prop::collection::vec((1_u64..500_000_000, 0_u8..3), 0..12),
     ) {
         // Just enough for the longest request (899 + 300 - 1 tokens), and `spare` blocks.
-        let rules = Rules { pace: Pace::new(&model()), budget, max_batch: max_batch.min(budget), blocks: 75 + spare };
-        assert_jumping_equals_stepping(&rules, &listed(&rows));
+        let rules = Rules { paces: paces(), budget, max_batch: max_batch.min(budget), blocks: 75 + spare };
+        let mut at = 0;
+        let orders: Vec<Order> = orders
+            .into_iter()
+            .map(|(gap, level)| {
+                at += gap;
+                (SimTime::from_nanos(at), level)
+            })
+            .collect();
+        assert_jumping_equals_stepping(&rules, &listed(&rows), &orders);
     }
 }
 
 #[test]
 fn preemption_happens_and_is_exact() {
-    let rules = Rules { pace: Pace::new(&model()), budget: 2_048, max_batch: 256, blocks: 30 };
+    let rules = Rules { paces: paces(), budget: 2_048, max_batch: 256, blocks: 30 };
     // Two sequences of 160 + 149 tokens want 39 blocks of 30: the newer is sent back once and computed again.
     let requests = listed(&[(0, 160, 150), (0, 150, 150)]);
-    let (done, stretches) = jump(&rules, &requests);
+    let (done, stretches) = jump(&rules, &requests, &[]);
     assert!(
         stretches.iter().any(|stretch| stretch.chunk > 160 && stretch.chunk < 310),
         "tokens so far are prompt again"
     );
     assert_eq!(done.iter().map(|done| done.job.produced).collect::<Vec<_>>(), [150, 150]);
-    assert_jumping_equals_stepping(&rules, &requests);
+    assert_jumping_equals_stepping(&rules, &requests, &[]);
 }
 
 #[test]
 fn long_outputs_and_long_prompts_are_few_stretches() {
-    let rules = Rules { pace: Pace::new(&model()), budget: 512, max_batch: 256, blocks: 100_000 };
+    let rules = Rules { paces: paces(), budget: 512, max_batch: 256, blocks: 100_000 };
     let requests = listed(&[(0, 100, 20_000), (1, 60_000, 5)]);
-    assert!(jump(&rules, &requests).1.len() < 12);
-    assert_jumping_equals_stepping(&rules, &requests);
+    assert!(jump(&rules, &requests, &[]).1.len() < 12);
+    assert_jumping_equals_stepping(&rules, &requests, &[]);
 }

@@ -7,7 +7,7 @@ use super::{
 };
 use crate::catalog::{DeviceSheet, ModelSheet};
 use crate::fault::FailureLaw;
-use crate::power::ServingPower;
+use crate::power::{Priority, ServingPower, Slowdown};
 use crate::trace::RequestTrace;
 use crate::units::{PerSecond, Ratio, Share, Span, Tokens};
 
@@ -38,8 +38,14 @@ pub struct ServicePlan {
     pub kv_tokens: u64,
     /// From the grant of GPUs to a ready replica: weights over bandwidth, and warm-up.
     pub start_up: Span,
-    /// Power by batch.
+    /// Power by batch, under a standing limit where its cluster has one.
     pub power: ServingPower,
+    /// How much that limit slows it.
+    pub slowdown: Slowdown,
+    /// What the levers of its site's power control do to it, level 1 first; none where nothing caps it.
+    pub levers: Vec<HeldServing>,
+    /// When power control holds it.
+    pub power_priority: Priority,
     /// How many replicas, and who decides.
     pub scale: ScaleSection,
     /// Time between autoscaler decisions.
@@ -60,6 +66,15 @@ pub struct ServicePlan {
     pub failures: FailureLaw,
     /// Weekday and hour of the scenario's start: hours since Sunday 00:00 UTC, for the weekly profile.
     pub start_hour_of_week: u32,
+}
+
+/// A service held by one lever.
+#[derive(Debug, Clone, PartialEq)]
+pub struct HeldServing {
+    /// How much longer its phases take.
+    pub slowdown: Slowdown,
+    /// What it draws.
+    pub power: ServingPower,
 }
 
 impl ServicePlan {
@@ -84,6 +99,25 @@ impl ServicePlan {
             }
         };
         ServicePlan { scale, ..self.clone() }
+    }
+
+    /// What it does at `level`: 0 without a lever.
+    pub(super) fn at_level(&self, level: usize) -> (Slowdown, &ServingPower) {
+        match level.checked_sub(1) {
+            None => (self.slowdown, &self.power),
+            Some(lever) => (self.levers[lever].slowdown, &self.levers[lever].power),
+        }
+    }
+
+    /// How many levels there are.
+    pub(super) fn levels(&self) -> usize {
+        1 + self.levers.len()
+    }
+
+    /// The service as if it always stood at `level`.
+    pub(super) fn held_at(&self, level: usize) -> ServicePlan {
+        let (slowdown, power) = self.at_level(level);
+        ServicePlan { slowdown, power: power.clone(), levers: Vec::new(), ..self.clone() }
     }
 }
 

@@ -27,10 +27,10 @@ pub(crate) const fn blocks_of(tokens: u64) -> u64 {
 }
 
 /// What every replica of a service obeys.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Rules {
-    /// How long steps take.
-    pub(crate) pace: Pace,
+    /// How long steps take at each level of power control; the first without a lever.
+    pub(crate) paces: Vec<Pace>,
     /// Tokens that one step may process.
     pub(crate) budget: u64,
     /// Sequences that may run at once; at most the budget.
@@ -100,6 +100,8 @@ pub(crate) struct Stretch {
     pub(crate) batch: u32,
     /// Prompt tokens of each step.
     pub(crate) chunk: u32,
+    /// Level of power control at which it was planned.
+    pub(crate) level: u8,
 }
 
 /// A sequence in the batch.
@@ -142,6 +144,9 @@ pub(crate) struct Replica {
     free: u64,
     /// Prompt tokens of each step of the planned stretch.
     chunk: u64,
+    /// Level of power control of the planned stretch, and of those after it.
+    level: u8,
+    ordered: u8,
     admissions: u64,
     partial: Option<Partial>,
     waiting: VecDeque<Job>,
@@ -172,6 +177,8 @@ impl Replica {
             cached: 0,
             free: rules.blocks,
             chunk: 0,
+            level: 0,
+            ordered: 0,
             admissions: 0,
             partial: None,
             waiting: VecDeque::new(),
@@ -224,6 +231,18 @@ impl Replica {
         self.cut(at);
     }
 
+    /// Works at `level` of power control from the first step that begins after `at` on; every stretch that ends by then was turned.
+    pub(crate) fn hold(&mut self, at: SimTime, level: u8) {
+        if std::mem::replace(&mut self.ordered, level) != level && self.next != SimTime::NEVER {
+            self.cut(SimTime::from_nanos(at.nanos() + 1));
+        }
+    }
+
+    /// The level of power control at which it works from the next step on.
+    pub(crate) fn ordered(&self) -> u8 {
+        self.ordered
+    }
+
     /// Ends the planned stretch at the first step boundary at or after `at`.
     #[inline]
     fn cut(&mut self, at: SimTime) {
@@ -257,7 +276,8 @@ impl Replica {
 
     /// What it does between `from` and `to`, inside the planned stretch; none where it is idle.
     pub(crate) fn under_way(&self, from: SimTime, to: SimTime) -> Option<Stretch> {
-        (self.steps > 0).then_some(Stretch { from, to, batch: self.batch as u32, chunk: self.chunk as u32 })
+        let (batch, chunk, level) = (self.batch as u32, self.chunk as u32, self.level);
+        (self.steps > 0).then_some(Stretch { from, to, batch, chunk, level })
     }
 
     /// Loses everything at `at`, inside the planned stretch: the replica is idle and empty, and its jobs come back, the oldest
@@ -272,7 +292,7 @@ impl Replica {
         let mut jobs: Vec<Job> = running.iter().map(|sequence| sequence.job).collect();
         jobs.extend(self.partial.iter().map(|partial| partial.job));
         jobs.extend(self.waiting.drain(..));
-        *self = Replica::new(rules);
+        *self = Replica { ordered: self.ordered, ..Replica::new(rules) };
         jobs
     }
 
@@ -289,7 +309,8 @@ impl Replica {
         if let Some(partial) = &mut self.partial {
             partial.done += partial.chunk * steps;
         }
-        Stretch { from, to: coarse(self.start), batch: self.batch as u32, chunk: self.chunk as u32 }
+        let (batch, chunk, level) = (self.batch as u32, self.chunk as u32, self.level);
+        Stretch { from, to: coarse(self.start), batch, chunk, level }
     }
 
     /// Takes out the sequences whose last token this is.
@@ -358,7 +379,9 @@ impl Replica {
             self.next = SimTime::NEVER;
             return;
         }
-        self.series = rules.pace.series(self.batch, self.cached, step.prompt, step.attended, step.deepening);
+        self.level = self.ordered;
+        let pace = &rules.paces[usize::from(self.level)];
+        self.series = pace.series(self.batch, self.cached, step.prompt, step.attended, step.deepening);
         self.steps = self.steps_before_change(step.limit);
         self.next = coarse(self.start + self.series.total(self.steps));
     }

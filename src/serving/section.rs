@@ -11,7 +11,7 @@ pub use super::servegen::Servegen;
 pub use super::sessions::Sessions;
 pub use crate::catalog::Precision;
 use crate::catalog::{DeviceSheet, ModelSheet, Named};
-use crate::power::PowerSection;
+use crate::power::{PowerSection, Priority};
 use crate::units::{BytesPerSecond, PerSecond, Ratio, Share, Span};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -28,6 +28,9 @@ pub struct ServiceSection {
     pub opens: Option<Opens>,
     /// What one replica is.
     pub replica: ReplicaSection,
+    /// When power control holds it: before or after others.
+    #[serde(default = "last_to_be_held")]
+    pub power_priority: Priority,
     /// Which model turns its batch into watts.
     #[serde(default)]
     pub power: PowerSection,
@@ -50,6 +53,9 @@ pub struct ServiceSection {
     pub record: Option<Share>,
 }
 
+fn last_to_be_held() -> Priority {
+    Priority::High
+}
 fn default_queue() -> u32 {
     // Round default: twice a full batch of vLLM v1 (max_num_seqs 256).
     512

@@ -9,6 +9,7 @@
 
 use super::{Precision, StepSection};
 use crate::catalog::{EngineRow, GpuSheet, ModelSheet, step_row};
+use crate::power::Slowdown;
 use crate::units::{Bytes, BytesPerSecond, Share, Span};
 
 /// Step time `p0 + d max(T + B, T0) + b B + c K + e sum(T ctx)`, coefficients in milliseconds.
@@ -44,13 +45,19 @@ impl StepModel {
         Span::from_secs_f64(self.milliseconds(load) / 1e3)
     }
 
+    /// Time of one step with `load` while power control slows its phases.
+    #[must_use]
+    pub fn time_under(&self, load: StepLoad, slow: Slowdown) -> Span {
+        Span::from_secs_f64(self.slowed(load, slow) / 1e3)
+    }
+
     /// The largest batch, up to `limits`, whose steady TPOT meets `tpot`: as many sequences decode as start, so a step of `B`
     /// sequences also carries `B prompt / output` prompt tokens. At least 1, even where a lone sequence is too slow.
     #[must_use]
-    pub fn batch_within(&self, tpot: Span, lengths: MeanLengths, limits: BatchLimits) -> u32 {
+    pub fn batch_within(&self, tpot: Span, lengths: MeanLengths, limits: BatchLimits, slow: Slowdown) -> u32 {
         let held = (lengths.prompt + lengths.output / 2.0).max(1.0);
         let by_cache = ((limits.kv_tokens as f64 / held) as u32).max(1);
-        let meets = |batch: u32| self.milliseconds(StepLoad::steady(batch, lengths)) <= tpot.as_secs_f64() * 1e3;
+        let meets = |batch: u32| self.slowed(StepLoad::steady(batch, lengths), slow) <= tpot.as_secs_f64() * 1e3;
         let (mut good, mut bad) = (1, limits.max_batch.min(by_cache) + 1);
         while bad - good > 1 {
             let middle = good + (bad - good) / 2;
@@ -78,6 +85,15 @@ impl StepModel {
             + self.b_ms * load.batch
             + self.c_ms * load.cached
             + self.e_ms * load.attended
+    }
+
+    /// What prompt tokens add to the step is prefill, the rest is decode.
+    fn slowed(&self, load: StepLoad, slow: Slowdown) -> f64 {
+        if slow == Slowdown::NONE {
+            return self.milliseconds(load);
+        }
+        let decode = self.milliseconds(StepLoad { prompt: 0.0, attended: 0.0, ..load });
+        decode * slow.decode + (self.milliseconds(load) - decode) * slow.prefill
     }
 }
 
@@ -268,6 +284,8 @@ pub(crate) const FINE_BITS: u32 = 20;
 pub(crate) struct Pace {
     p0: u64,
     d: u64,
+    /// For each token that prompts add above what decode alone costs: `d`, but under a lever.
+    prefill: u64,
     t0: u64,
     b: u64,
     c: u64,
@@ -284,17 +302,19 @@ pub(crate) struct Series {
 }
 
 impl Pace {
-    /// Rounds each coefficient to the nearest unit.
-    pub(crate) fn new(model: &StepModel) -> Pace {
+    /// Rounds each coefficient to the nearest unit, while power control slows the phases: what prompt tokens add to a step is
+    /// prefill, the rest is decode.
+    pub(crate) fn slowed(model: &StepModel, slow: Slowdown) -> Pace {
         // 1 ms = 10^6 ns, each of 2^20 units.
         let fine = |ms: f64| (ms * 1e6 * f64::from(1_u32 << FINE_BITS)).round() as u64;
         Pace {
-            p0: fine(model.p0_ms),
-            d: fine(model.d_ms),
+            p0: fine(model.p0_ms * slow.decode),
+            d: fine(model.d_ms * slow.decode),
+            prefill: fine(model.d_ms * slow.prefill),
             t0: u64::from(model.t0),
-            b: fine(model.b_ms),
-            c: fine(model.c_ms),
-            e: fine(model.e_ms),
+            b: fine(model.b_ms * slow.decode),
+            c: fine(model.c_ms * slow.decode),
+            e: fine(model.e_ms * slow.prefill),
         }
     }
 
@@ -302,9 +322,11 @@ impl Pace {
     /// the sum over these of the context before them in the first step, and grows by `deepening` a step.
     #[inline]
     pub(crate) fn series(&self, batch: u64, cached: u64, chunk: u64, attended: u64, deepening: u64) -> Series {
+        let alone = batch.max(self.t0);
         Series {
             first: self.p0
-                + self.d * (chunk + batch).max(self.t0)
+                + self.d * alone
+                + self.prefill * ((chunk + batch).max(self.t0) - alone)
                 + self.b * batch
                 + self.c * cached
                 + self.e * attended,
@@ -412,14 +434,29 @@ mod tests {
         ];
         for (nanos, limits, expected) in cases {
             assert_eq!(
-                model.batch_within(Span::from_nanos(nanos), lengths, limits),
+                model.batch_within(Span::from_nanos(nanos), lengths, limits, Slowdown::NONE),
                 expected,
                 "{nanos} ns, {limits:?}"
             );
         }
         // Prompts ride along: 5 tokens a sequence and step at 0.1 ms.
         let prefill = StepModel { d_ms: 0.1, ..model };
-        assert_eq!(prefill.batch_within(Span::from_nanos(20_000_000), lengths, limits(256, 1_000_000)), 9);
+        assert_eq!(
+            prefill.batch_within(Span::from_nanos(20_000_000), lengths, limits(256, 1_000_000), Slowdown::NONE),
+            9
+        );
+    }
+
+    #[test]
+    fn a_lever_slows_prefill_and_decode_apart() {
+        let model = StepModel { p0_ms: 2.0, d_ms: 0.1, t0: 20, b_ms: 0.05, c_ms: 0.001, e_ms: 0.0001 };
+        let load = StepLoad { batch: 10.0, cached: 1_000.0, prompt: 30.0, attended: 435.0 };
+        // Decode: 2 + 0.1 x 20 + 0.5 + 1 = 5.5 ms. Prefill: 20 tokens above the floor and attention, 2.0435 ms.
+        assert_eq!(model.time(load), Span::from_nanos(7_543_500));
+        let slow = Slowdown { prefill: 1.5, decode: 1.1 };
+        assert_eq!(model.time_under(load, slow), Span::from_nanos(6_050_000 + 3_065_250));
+        let series = Pace::slowed(&model, slow).series(10, 1_000, 30, 435, 0);
+        assert_eq!((series.total(1) + (1 << 19)) >> FINE_BITS, 9_115_250);
     }
 
     proptest! {

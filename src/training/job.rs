@@ -4,6 +4,7 @@ use super::copies::{Copies, Copy, Depth, Stretch};
 use super::pace::Pace;
 use super::roster::{Back, Cause, How, PerNode, Place, Roster, cluster_of};
 use super::schedule::Origin;
+use super::warp::{Piece, Slow, Warp, share};
 use super::{FailureClock, JobPlan, Schedule, Short};
 use crate::engine::{Entity, Process, Seed, Stream};
 use crate::fault::{Fault, FaultQueue, Symptom};
@@ -49,6 +50,9 @@ pub struct Job {
     pauses: Pauses,
     roster: Option<Roster>,
     phase: Phase,
+    /// Work done in the stretch under way.
+    warp: Warp,
+    level: u8,
     corruptions: Vec<Corruption>,
     /// By node in repair: its outage in the book.
     outages: BTreeMap<u32, usize>,
@@ -138,6 +142,8 @@ struct Tally {
     floor: (Span, SimTime),
     /// Operational time of all stalls that have ended.
     stalled: Span,
+    /// Time that power control added to running.
+    slowed: Span,
     interruptions: u64,
     planned: u64,
     checkpoints: u64,
@@ -211,6 +217,8 @@ impl Job {
             pauses: Pauses { next: SimTime::NEVER, taken: Span::ZERO },
             roster: None,
             phase: Phase::Queued,
+            warp: Warp::new(SimTime::ZERO, Slow::NONE, 0),
+            level: 0,
             corruptions: Vec::new(),
             outages: BTreeMap::new(),
             now: SimTime::ZERO,
@@ -300,9 +308,9 @@ impl Job {
     pub fn earliest_finish(&self) -> SimTime {
         match &self.phase {
             Phase::Queued => SimTime::NEVER,
-            Phase::Running(since) if self.pace == Pace::FULL => *since + self.work_left(),
+            Phase::Running(_) if self.pace == Pace::FULL => self.warp.wall_of(self.work_left()),
             // A node that comes back may speed it up, no earlier than that.
-            Phase::Running(since) => (*since + self.work_left()).min(self.next().0),
+            Phase::Running(_) => self.warp.wall_of(self.work_left()).min(self.next().0),
             Phase::Stalled(stall) => {
                 self.step_end(stall) + stall.steps.iter().skip(1).map(|step| step.length).sum() + self.work_at_best()
             }
@@ -373,7 +381,7 @@ impl Job {
     fn next(&self) -> (SimTime, Happening) {
         let done = match &self.phase {
             Phase::Queued | Phase::Finished(_) => return (SimTime::NEVER, Happening::Done),
-            Phase::Running(since) => *since + self.work_left(),
+            Phase::Running(_) => self.warp.wall_of(self.work_left()),
             Phase::Stalled(stall) if self.is_waiting(stall) => SimTime::NEVER,
             Phase::Stalled(stall) => self.step_end(stall),
         };
@@ -478,15 +486,14 @@ impl Job {
     /// Runs from `at` on, or waits where its hour is dear.
     fn run_or_pause(&mut self, at: SimTime) {
         let Some(shift) = &self.plan.shift else {
-            self.phase = Phase::Running(at);
-            return;
+            return self.run(at);
         };
         let may_wait = self.pauses.taken < shift.at_most;
         if may_wait && shift.clear_at(at).is_some() {
             return self.wait_out(at, Span::ZERO);
         }
         self.pauses.next = if may_wait { shift.next_dear(at) } else { SimTime::NEVER };
-        self.phase = Phase::Running(at);
+        self.run(at);
     }
 
     /// Waits from `at` until the dear hours end, `save` at first, then restarts.
@@ -691,6 +698,48 @@ impl Job {
     }
 }
 
+/// Power control.
+impl Job {
+    /// Holds the job at the level of power control that `level` gives for its nodes from `at`, the edge being handled, on.
+    pub fn hold(&mut self, at: SimTime, level: &dyn Fn(&NodeSet) -> u8) {
+        let Some(roster) = &self.roster else { return };
+        let level = level(roster.nodes());
+        if level == self.level {
+            return;
+        }
+        self.level = level;
+        if matches!(self.phase, Phase::Running(_)) {
+            self.warp.turn(at, self.slow(), level);
+        }
+    }
+
+    /// What its nodes draw at this instant: the nodes granted, the draw, the level of power control, and whether a lever can hold
+    /// it. Saves are passed over.
+    pub fn draws(&self, visit: &mut dyn FnMut(&NodeSet, Draw, u8, bool)) {
+        let Some(roster) = self.roster.as_ref().filter(|roster| !roster.nodes().is_empty()) else { return };
+        let computing = roster.computing();
+        match self.phase {
+            Phase::Running(_) => visit(roster.nodes(), self.training_draw(self.level), self.level, true),
+            _ => visit(roster.nodes(), self.per_node.draw(computing, State::Resident), self.level, false),
+        }
+        visit(roster.nodes(), roster.beside(), self.level, false);
+    }
+
+    fn run(&mut self, at: SimTime) {
+        self.phase = Phase::Running(at);
+        self.warp = Warp::new(at, self.slow(), self.level);
+    }
+
+    fn slow(&self) -> Slow {
+        Slow::new(self.plan.at_level(self.level).time)
+    }
+
+    fn training_draw(&self, level: u8) -> Draw {
+        let each = self.plan.at_level(level).draw;
+        Draw::new(self.roster().computing() * self.plan.gpus_per_node, each.accelerator, each.host)
+    }
+}
+
 /// What is known.
 impl Job {
     /// The least time in which the work can be finished from a restart.
@@ -770,6 +819,9 @@ impl Job {
             checkpoint_every: self.schedule.every(),
             research_multiplier: self.plan.research_multiplier,
             paused: self.plan.shift.as_ref().map(|_| self.pauses.taken),
+            swing: self.plan.swing,
+            training: self.plan.at_level(0).draw.accelerator,
+            slowed: self.tally.slowed,
             failure_clock: self.plan.recovery.failure_clock.name(),
         }
     }
@@ -779,7 +831,8 @@ impl Job {
 impl Job {
     /// Books the stretch from `since` to `at` and returns the useful time lost.
     fn end_stretch(&mut self, since: SimTime, at: SimTime, fate: Fate) -> Span {
-        let elapsed = at.since(since);
+        let elapsed = self.warp.work_at(at);
+        self.tally.slowed += at.since(since).saturating_sub(elapsed);
         let (from, useful) = (self.tally.position, self.pace.work(self.schedule.useful(self.origin, elapsed)));
         let again = match self.tally.done.saturating_sub(from) {
             Span::ZERO => Span::ZERO,
@@ -800,9 +853,12 @@ impl Job {
             }
         };
         self.tally.done = self.tally.done.max(self.tally.position);
-        self.book_running(Use::Recomputed, since, Span::ZERO, again);
-        self.book_running(Use::Productive, since, again, standing.max(again));
-        self.book_running(Use::Recomputed, since, standing.max(again), elapsed);
+        // Copies, too, count in time at full speed.
+        let wall = |work: Span| if work == elapsed { at } else { self.warp.wall_of(work).min(at) };
+        let (again, standing) = (wall(again), wall(standing.max(again)));
+        self.book_running(Use::Recomputed, since, again);
+        self.book_running(Use::Productive, again, standing);
+        self.book_running(Use::Recomputed, standing, at);
         lost
     }
 
@@ -839,32 +895,35 @@ impl Job {
         }
     }
 
-    /// Books a part of the stretch that began at `since`: its useful time as `what`, its saves as checkpoints. Between two edges
-    /// of the book's bins the order within does not show, so that a bin costs few entries however many saves it holds. Where
-    /// something slows the job, the part of kept work that full speed would not have taken is apart.
-    fn book_running(&mut self, what: Use, since: SimTime, from: Span, to: Span) {
-        let (training, saving) = (self.running_draw(State::Training), self.running_draw(State::Checkpoint));
+    /// Books a part of the stretch: its useful time as `what`, its saves as checkpoints. Between two edges of the book's bins the
+    /// order within does not show, so that a bin costs few entries however many saves it holds. Where something slows the job all
+    /// along, the part of kept work that full speed would not have taken is apart.
+    fn book_running(&mut self, what: Use, from: SimTime, to: SimTime) {
+        let pieces: Vec<Piece> = self.warp.pieces(from, to).collect();
+        let saving = self.per_node.draw(self.roster().computing(), State::Checkpoint);
         let slow = if what == Use::Productive { 1.0 - self.plan.rate() } else { 0.0 };
-        if self.schedule.blocking() == Span::ZERO && slow == 0.0 {
-            return self.book.spend(what, since + from, since + to, training);
+        for piece in pieces {
+            let training = self.training_draw(piece.level());
+            if self.schedule.blocking() == Span::ZERO && slow == 0.0 {
+                self.book.spend(what, piece.from, piece.to, training);
+                continue;
+            }
+            let (mut from, mut work) = (piece.from, piece.work_at(piece.from));
+            let mut done = self.schedule.useful(self.origin, work);
+            let mut edge = self.bin_end(from);
+            while from < piece.to {
+                let next = edge.min(piece.to);
+                let reached = piece.work_at(next);
+                let useful = self.schedule.useful(self.origin, reached);
+                let part = share(next.since(from), useful.saturating_sub(done), reached.saturating_sub(work));
+                let dragged = part.scale(slow);
+                self.book.spend(Use::Slow, from, from + dragged, training);
+                self.book.spend(what, from + dragged, from + part, training);
+                self.book.spend(Use::Checkpoint, from + part, next, saving);
+                (from, work, done) = (next, reached, useful);
+                edge += self.grid.bin;
+            }
         }
-        let (mut from, mut done) = (from, self.schedule.useful(self.origin, from));
-        let mut edge = self.bin_end(since + from);
-        while from < to {
-            let next = edge.since(since).min(to);
-            let useful = self.schedule.useful(self.origin, next);
-            let turn = since + from + useful.saturating_sub(done);
-            let dragged = useful.saturating_sub(done).scale(slow);
-            self.book.spend(Use::Slow, since + from, since + from + dragged, training);
-            self.book.spend(what, since + from + dragged, turn, training);
-            self.book.spend(Use::Checkpoint, turn, since + next, saving);
-            (from, done) = (next, useful);
-            edge += self.grid.bin;
-        }
-    }
-
-    fn running_draw(&self, state: State) -> crate::ledger::Draw {
-        self.per_node.draw(self.roster().computing(), state)
     }
 
     fn bin_end(&self, at: SimTime) -> SimTime {

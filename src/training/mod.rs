@@ -9,13 +9,14 @@ mod schedule;
 mod section;
 mod shift;
 mod step;
+mod warp;
 
 pub use job::Job;
-pub use plan::JobPlan;
+pub use plan::{HeldTraining, JobPlan};
 pub use schedule::{CheckpointError, Schedule, daly};
 pub use section::{
     Checkpoint, Every, FailureClock, Phase, PhaseSection, Planned, Progress, Recovery, Retire, Short, Spares, StepTime,
-    TrainingSection,
+    Swing, TrainingSection,
 };
 pub use shift::{Shift, ShiftPlan, ShiftSection};
 pub use step::{MeasuredStep, ScaleLoss, StepModel};

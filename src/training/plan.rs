@@ -3,8 +3,8 @@
 use super::{Checkpoint, Planned, Progress, Recovery, ShiftPlan, Spares};
 use crate::catalog::ModelSheet;
 use crate::fault::FaultPlan;
-use crate::power::NodePower;
-use crate::units::{FlopsPerSecond, Ratio, Span, Tokens};
+use crate::power::{NodePower, PerGpu, Priority, State};
+use crate::units::{FlopsPerSecond, Ratio, Span, Tokens, Watts};
 
 /// A checked training job.
 #[derive(Debug, Clone, PartialEq)]
@@ -25,6 +25,13 @@ pub struct JobPlan {
     pub peak: FlopsPerSecond,
     /// Power of the node by state.
     pub power: NodePower,
+    /// What power control does to it: the first under the standing limit of its cluster, if any, then one for each lever. Empty
+    /// where nothing caps it.
+    pub levels: Vec<HeldTraining>,
+    /// When power control holds it.
+    pub power_priority: Priority,
+    /// What one GPU draws at the crest and in the trough of an iteration.
+    pub swing: [Watts; 2],
     /// How its nodes fail.
     pub failures: FaultPlan,
     /// Tokens to train on.
@@ -49,7 +56,23 @@ pub struct JobPlan {
     pub research_multiplier: Ratio,
 }
 
+/// A job held by a limit or a lever.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct HeldTraining {
+    /// Its time over that at full speed; at least 1.
+    pub time: f64,
+    /// What one GPU draws.
+    pub draw: PerGpu,
+}
+
 impl JobPlan {
+    /// What it does at `level`: 0 without a lever.
+    #[must_use]
+    pub fn at_level(&self, level: u8) -> HeldTraining {
+        let free = HeldTraining { time: 1.0, draw: self.power.draw(State::Training) };
+        self.levels.get(usize::from(level)).copied().unwrap_or(free)
+    }
+
     /// GPUs that compute.
     #[must_use]
     pub fn gpus(&self) -> u32 {

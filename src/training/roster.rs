@@ -159,6 +159,22 @@ impl Roster {
         self.granted.iter().take(self.wanted as usize)
     }
 
+    /// All nodes granted.
+    pub(super) fn nodes(&self) -> &NodeSet {
+        &self.granted
+    }
+
+    /// What spares and nodes in repair draw together.
+    pub(super) fn beside(&self) -> Draw {
+        let hot = self.per_node.draw(self.hot.len() as u32, State::Resident);
+        let cold = self.per_node.draw(self.cold.len() as u32, State::Idle);
+        Draw {
+            gpus: hot.gpus + cold.gpus + self.per_node.draw(self.shop.len(), State::Off).gpus,
+            accelerator: hot.accelerator + cold.accelerator,
+            host: hot.host + cold.host,
+        }
+    }
+
     /// Nodes that compute, or would if the job ran.
     pub(super) fn computing(&self) -> u32 {
         self.computing

@@ -2,7 +2,8 @@
 
 use super::step::{ScaleLoss, StepModel};
 use crate::catalog::{ModelSheet, Named};
-use crate::units::{Bytes, BytesPerSecond, PerSecond, Ratio, Share, Span, Tokens};
+use crate::power::Priority;
+use crate::units::{Bytes, BytesPerSecond, PerSecond, Ratio, Share, Span, Tokens, Watts};
 use crate::world::Domain;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -38,6 +39,11 @@ pub struct TrainingSection {
     /// What slows the job all along, by name: its speed is multiplied by each, `rate = { thermal = 0.98, cap = 0.95 }`.
     #[serde(default)]
     pub rate: BTreeMap<String, Share>,
+    /// When power control holds it: before or after others.
+    #[serde(default = "first_to_be_held")]
+    pub power_priority: Priority,
+    /// How far its iterations swing, for sizing the supply; unset, from the design power to half of it.
+    pub swing: Option<Swing>,
     /// When it is submitted, after the scenario's start.
     #[serde(default)]
     pub submit: Span,
@@ -66,6 +72,21 @@ pub struct TrainingSection {
 fn default_research_multiplier() -> Ratio {
     // Development took 0.503 of the final runs' energy (arXiv:2503.05804v1, row olmo_dev_share).
     Ratio::new(1.5)
+}
+
+fn first_to_be_held() -> Priority {
+    Priority::Low
+}
+
+/// `swing = { crest = "700 W", trough = "350 W" }`: what one GPU draws within an iteration. Iterations are never simulated; this
+/// is your figure, and it only sizes the supply.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Swing {
+    /// While all GPUs compute.
+    pub crest: Watts,
+    /// While all wait for each other.
+    pub trough: Watts,
 }
 
 /// `step = { time = "105.5 s", tokens = 4194304 }`

@@ -1,7 +1,7 @@
 //! A cluster: identical nodes at one site.
 
-use super::{DomainTree, Domains, Unheld};
-use crate::catalog::{GpuSheet, NodeSheet};
+use super::{ClusterPower, DomainTree, Domains};
+use crate::catalog::{CapSheet, GpuSheet, NodeSheet};
 use crate::units::DollarsPerHour;
 
 /// What a node costs whoever holds it, energy apart.
@@ -30,8 +30,10 @@ pub struct ClusterPlan {
     pub domains: Domains,
     /// Cost of holding a GPU.
     pub cost: Cost,
-    /// What nodes do that nobody holds.
-    pub unheld: Unheld,
+    /// Its limits, and what nodes do that nobody holds.
+    pub power: ClusterPower,
+    /// How its accelerators answer a cap, resolved.
+    pub response: CapSheet,
 }
 
 impl ClusterPlan {

@@ -80,6 +80,14 @@ impl NodeSet {
         self.ranges.iter().cloned().flatten()
     }
 
+    /// How many of the nodes lie in `range`, over how many there are; 0 for no nodes.
+    #[must_use]
+    pub fn part_in(&self, range: Range<u32>) -> f64 {
+        let inside = |mine: &Range<u32>| mine.end.min(range.end).saturating_sub(mine.start.max(range.start));
+        let count: u32 = self.ranges.iter().map(inside).sum();
+        if count == 0 { 0.0 } else { f64::from(count) / f64::from(self.len()) }
+    }
+
     /// Puts `other`, which must be disjoint from `self`, into the set.
     pub fn add(&mut self, other: NodeSet) {
         let mut ranges = std::mem::take(&mut self.ranges);

@@ -1,18 +1,41 @@
 //! `[cluster.<name>.power]`: what a cluster draws beside the load of its nodes.
 
-use crate::catalog::{GpuSheet, NodeSheet};
+use crate::catalog::{CapSheet, GpuSheet, Named, NodeSheet};
 use crate::units::{Share, Watts};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 
-/// `power = { network = { share = "3 %" }, unheld = "off" }`
-#[derive(Debug, Clone, Copy, PartialEq, Default, Deserialize, Serialize, JsonSchema)]
+/// `power = { network = { share = "3 %" }, unheld = "off", gpu_limit = "560 W" }`
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ClusterPower {
     /// Switches between the nodes; unset, they are not counted. Part of the hosts in every output.
     pub network: Option<Network>,
     /// What nodes do that nobody holds.
     pub unheld: Unheld,
+    /// A standing power limit on each accelerator.
+    pub gpu_limit: Option<Watts>,
+    /// What the nodes of a rack may draw together; `site.<name>.capping` holds them to it.
+    pub rack_limit: Option<Watts>,
+    /// What the nodes behind one power distribution unit, those of a row, may draw together; `site.<name>.capping` holds them to it.
+    pub row_limit: Option<Watts>,
+    /// How accelerators answer a cap.
+    pub response: Named<CapSheet>,
+}
+
+impl Default for ClusterPower {
+    fn default() -> ClusterPower {
+        ClusterPower {
+            network: None,
+            unheld: Unheld::Idle,
+            gpu_limit: None,
+            rack_limit: None,
+            row_limit: None,
+            // Many loads of one kind of GPU: the middle of what was measured.
+            response: Named::Name(Cow::Borrowed("zeus-median")),
+        }
+    }
 }
 
 /// How much the network draws.

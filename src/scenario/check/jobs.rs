@@ -4,12 +4,12 @@ use super::Check;
 use super::faults::MOST_FAILURES;
 use super::header::Header;
 use super::names::sheet_name;
-use crate::catalog::{MODELS, ModelSheet, Named};
+use crate::catalog::{GpuSheet, MODELS, ModelSheet, Named};
 use crate::fault::FaultPlan;
 use crate::ledger::SitePlan;
-use crate::power::NodePower;
-use crate::training::{Every, JobPlan, Schedule, ShiftPlan, ShiftSection, Short, TrainingSection};
-use crate::units::{Bytes, Ratio, Share, Span, Tokens};
+use crate::power::{Hand, NodePower};
+use crate::training::{Every, HeldTraining, JobPlan, Schedule, ShiftPlan, ShiftSection, Short, TrainingSection};
+use crate::units::{Bytes, Ratio, Share, Span, Tokens, Watts};
 use crate::world::ClusterPlan;
 
 impl Check<'_> {
@@ -104,6 +104,7 @@ impl Check<'_> {
         let (index, plan, model, progress) = (cluster?, plan?, model?, progress?);
         let progress = self.at_scale(name, section, plan, &model, progress)?;
         self.note("training", name, "model", sheet_name(&section.model));
+        let power = NodePower::new(&plan.node, &plan.gpu);
         let job = JobPlan {
             name: name.to_owned(),
             cluster: index,
@@ -112,7 +113,12 @@ impl Check<'_> {
             nodes: section.nodes,
             gpus_per_node: plan.node.gpus,
             peak: plan.gpu.peak_16bit,
-            power: NodePower::new(&plan.node, &plan.gpu),
+            power,
+            levels: self.hands(plan).iter().map(|hand| held(hand, plan, &power)).collect(),
+            power_priority: section.power_priority,
+            swing: section.swing.map_or([plan.gpu.tdp.max(plan.gpu.training), half_trough(&plan.gpu)], |swing| {
+                [swing.crest, swing.trough]
+            }),
             failures: failures[index].clone()?,
             tokens: section.tokens,
             progress,
@@ -214,4 +220,15 @@ impl Check<'_> {
         self.refuse(&["training", name, "nodes"], message, format!("ask at most {} nodes with spares", cluster.nodes));
         false
     }
+}
+
+/// A job on `cluster` under `hand`.
+fn held(hand: &Hand, cluster: &ClusterPlan, power: &NodePower) -> HeldTraining {
+    HeldTraining { time: hand.training_time(cluster.gpu.training), draw: hand.training(power) }
+}
+
+/// Half of the design power, as between iterations of GPT-NeoX (POLCA, arXiv:2308.12908; RoBERTa 75 %, Flan-T5 20 %), and no more
+/// than the mean.
+fn half_trough(gpu: &GpuSheet) -> Watts {
+    Watts::from_milli(gpu.tdp.milli() / 2).min(gpu.training)
 }

@@ -2,6 +2,7 @@
 //! becomes `None`, so that its neighbours are still checked.
 
 mod arrivals;
+mod capping;
 mod comparison;
 mod devices;
 mod faults;
@@ -42,6 +43,7 @@ pub(super) fn check(typed: &Typed, inputs: Vec<Input>, complaints: &mut Complain
     let clusters = check.clusters();
     let failures = check.failures(header.as_ref(), &clusters);
     let sites = check.sites(header.as_ref(), &clusters);
+    let capping = check.capping(header.as_ref(), &clusters);
     let jobs = check.jobs(header.as_ref(), &clusters, &failures, &sites);
     let workloads = check.workloads(header.as_ref(), &clusters, &failures);
     let services = check.services(header.as_ref(), &clusters, &failures);
@@ -58,6 +60,7 @@ pub(super) fn check(typed: &Typed, inputs: Vec<Input>, complaints: &mut Complain
         horizon: header.horizon,
         step: header.step,
         sites: all(sites)?,
+        capping: all(capping)?,
         clusters: all(clusters)?,
         schedulers: typed.file.cluster.values().map(|cluster| cluster.scheduler).collect(),
         jobs: all(jobs)?,

@@ -41,14 +41,19 @@ impl Check<'_> {
             section.nodes <= MOST_NODES || self.no(&["cluster", name, "nodes"], "is more than ten million nodes"),
         ];
         let paid = self.cost_is_sound(name, &section.cost);
+        let response = self.response(name, section);
         if !named || !paid || counts.contains(&false) || !self.typed.sound(&path) {
             return None;
         }
         let (node, gpu) = (node?, gpu?);
+        let response = response?;
+        if !self.limits_are_sound(name, section, &gpu, &response) {
+            return None;
+        }
         let node = section.power.with_network(&node, &gpu, section.nodes);
         let cost = cost(&section.cost, &node);
         let (name, nodes, domains) = (name.to_owned(), section.nodes, section.domains);
-        Some(ClusterPlan { name, site: site?, nodes, node, gpu, domains, cost, unheld: section.power.unheld })
+        Some(ClusterPlan { name, site: site?, nodes, node, gpu, domains, cost, power: section.power.clone(), response })
     }
 
     fn cost_is_sound(&mut self, cluster: &str, section: &CostSection) -> bool {
@@ -106,7 +111,7 @@ impl Check<'_> {
         let plain = self.is_plain_name(&["site", name], name);
         let here = clusters.iter().flatten().filter(|cluster| cluster.site == index);
         let (nameplate, nodes) = here.fold((Watts::ZERO, 0_u32), |(watts, nodes), cluster| {
-            (watts + cluster.node.rated * u64::from(cluster.nodes), nodes.saturating_add(cluster.nodes))
+            (watts + nameplate(cluster) * u64::from(cluster.nodes), nodes.saturating_add(cluster.nodes))
         });
         let facility = self.facility(name, &section.facility, (nameplate, nodes), header);
         let market = self.market(name, section, header);
@@ -114,7 +119,7 @@ impl Check<'_> {
             return None;
         }
         let (facility, power_limit) = (facility?, section.power_limit);
-        if let Some(limit) = power_limit {
+        if let Some(limit) = power_limit.filter(|_| section.capping.is_none()) {
             self.is_within_limit(name, &facility, nameplate, limit);
         }
         Some(SitePlan { name: name.to_owned(), facility, market: market?, power_limit })
@@ -140,7 +145,7 @@ impl Check<'_> {
         }
     }
 
-    /// Complains where a site's nameplate could pass its limit, since nothing caps power.
+    /// Complains where a site's nameplate could pass its limit and nothing caps power.
     fn is_within_limit(&mut self, site: &str, facility: &Facility, nameplate: Watts, limit: Watts) {
         let (most, how) = match facility {
             Facility::Constant(constant) => {
@@ -151,7 +156,7 @@ impl Check<'_> {
         };
         if most > limit {
             let message = format!("is {limit}, but the site's nodes could draw {most} (nameplate {nameplate} {how})");
-            let help = "capping is not available: use fewer nodes, or a limit that they cannot reach".to_owned();
+            let help = "add capping = { polca = {} } to hold it there, use fewer nodes, or limit them with cluster.<name>.power.gpu_limit".to_owned();
             self.refuse(&["site", site, "power_limit"], message, help);
         }
     }
@@ -180,6 +185,12 @@ fn cost(section: &CostSection, node: &NodeSheet) -> Cost {
         CostSection::Rented { gpu_hour } => Cost::Rented(*gpu_hour),
         CostSection::Owned(ownership) => Cost::Owned(ownership.hourly(node)),
     }
+}
+
+/// What a node could draw: its nameplate, or less where its accelerators are limited.
+fn nameplate(cluster: &ClusterPlan) -> Watts {
+    let limited = cluster.power.gpu_limit.map(|limit| limit * u64::from(cluster.node.gpus) + cluster.node.host_busy);
+    limited.map_or(cluster.node.rated, |limited| limited.min(cluster.node.rated))
 }
 
 /// Every power figure of a sheet.

@@ -8,10 +8,10 @@ use super::power::Steady;
 use crate::catalog::{ModelSheet, step_row};
 use crate::engine::Seed;
 use crate::fault::FaultPlan;
-use crate::power::NodePower;
+use crate::power::{NodePower, Slowdown};
 use crate::serving::{
-    ArrivalPlan, ArrivalsSection, Deployment, Fidelity, MeasuredClients, Opens, Precision, ReplicaSection, ScalePolicy,
-    Servegen, ServicePlan, ServiceSection, StepModel, StepSection, TraceSection, mean_lengths,
+    ArrivalPlan, ArrivalsSection, Deployment, Fidelity, HeldServing, MeasuredClients, Opens, Precision, ReplicaSection,
+    ScalePolicy, Servegen, ServicePlan, ServiceSection, StepModel, StepSection, TraceSection, mean_lengths,
 };
 use crate::trace::{ColumnMap, RequestTrace, ServeGen};
 use crate::units::{Bytes, SimTime, Span};
@@ -68,6 +68,10 @@ impl Check<'_> {
         let steady =
             Steady { on: &on, step: &step, lengths: mean_lengths(&arrivals), max_batch: section.replica.max_batch };
         let (power, power_source) = self.serving_power(name, &section.power, &node, &steady)?;
+        let hands = self.hands(cluster);
+        if !self.is_held_replica_by_replica(name, section, cluster) {
+            return None;
+        }
         let fidelity = match section.fidelity {
             Fidelity::Requests {} => "requests",
             Fidelity::Fluid {} => "fluid",
@@ -92,7 +96,17 @@ impl Check<'_> {
             max_batch: section.replica.max_batch,
             kv_tokens,
             start_up: on.start_up(section.replica.load_bandwidth, section.replica.warm_up),
-            power,
+            power: hands.first().map_or(power.clone(), |hand| hand.serving(&node, &power)),
+            slowdown: hands.first().map_or(Slowdown::NONE, |hand| hand.serving_time(cluster.gpu.prefill)),
+            levers: hands
+                .iter()
+                .skip(1)
+                .map(|hand| HeldServing {
+                    slowdown: hand.serving_time(cluster.gpu.prefill),
+                    power: hand.serving(&node, &power),
+                })
+                .collect(),
+            power_priority: section.power_priority,
             scale: section.scale,
             tick: tick(section.scale.policy, header),
             router: section.router,
@@ -119,6 +133,17 @@ impl Check<'_> {
             return false;
         }
         true
+    }
+
+    /// True where racks and rows, if limited, can hold single replicas; else complains.
+    fn is_held_replica_by_replica(&mut self, name: &str, section: &ServiceSection, cluster: &ClusterPlan) -> bool {
+        let limited = cluster.power.rack_limit.or(cluster.power.row_limit).is_some();
+        let fluid = matches!(section.fidelity, Fidelity::Fluid {});
+        !(limited && fluid) || {
+            let help = "limit the site, or serve every request: fidelity = { requests = {} }".to_owned();
+            self.refuse(&["service", name, "fidelity"], "cannot be fluid where racks or rows have limits", help);
+            false
+        }
     }
 
     /// What the section's arrivals become; a trace is read here, once.
