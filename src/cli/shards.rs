@@ -271,7 +271,7 @@ fn status(folders: &[PathBuf]) -> Result<u8, Fault> {
 fn collect(arguments: &CollectArguments) -> Result<u8, Fault> {
     let gathered = Gathered::new(&arguments.folders)?;
     if !gathered.missing.is_empty() {
-        eprint!("{}Nothing was written. `sweep run` runs what is missing, with any --shard.\n", gathered.words());
+        eprintln!("{}Nothing was written. `sweep run` runs what is missing, with any --shard.", gathered.words());
         return Ok(INCOMPLETE);
     }
     let name = gathered.frozen.name().to_owned();

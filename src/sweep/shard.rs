@@ -171,7 +171,8 @@ mod tests {
     fn what_is_not_clear_is_refused() {
         let gaps = [("SLURM_ARRAY_TASK_ID", "7"), ("SLURM_ARRAY_TASK_MIN", "3"), ("SLURM_ARRAY_TASK_COUNT", "2")];
         let both = [("SLURM_ARRAY_TASK_ID", "7"), ("OMPI_COMM_WORLD_RANK", "0")];
-        let cases: [(&str, &[(&str, &str)], &str); 11] = [
+        type Environment<'a> = &'a [(&'a str, &'a str)];
+        let cases: [(&str, Environment<'_>, &str); 11] = [
             ("3", &[], "--shard takes K/N, such as 3/16, auto/N or auto, found \"3\""),
             ("a/b", &[], "--shard takes K/N, such as 3/16, auto/N or auto, found \"a/b\""),
             ("0/4", &[], "there is no shard 0 of 4: they are 1 to 4"),
