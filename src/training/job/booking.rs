@@ -1,0 +1,146 @@
+//! What a job enters into its book: stretches when their fate is known, stalls step by step.
+
+use super::{Fate, Job, Loss};
+use crate::ledger::{Draw, Event, EventKind, Use};
+use crate::power::State;
+use crate::training::copies::{Copy, Stretch};
+use crate::training::warp::{Piece, share};
+use crate::units::{SimTime, Span};
+
+impl Job {
+    /// Books the stretch from `since` to `at` and returns the useful time lost.
+    pub(super) fn end_stretch(&mut self, since: SimTime, at: SimTime, fate: Fate) -> Span {
+        let elapsed = self.warp.work_at(at);
+        self.tally.slowed += at.since(since).saturating_sub(elapsed);
+        let (from, useful) = (self.tally.position, self.pace.work(self.schedule.useful(self.origin, elapsed)));
+        let again = match self.tally.done.saturating_sub(from) {
+            Span::ZERO => Span::ZERO,
+            again => self.schedule.elapsed(self.origin, self.pace.time_for(again)).min(elapsed),
+        };
+        self.tally.position = from + useful;
+        self.tally.checkpoints += self.schedule.saves(self.origin, elapsed);
+        let (standing, lost) = match fate {
+            Fate::Kept => (elapsed, Span::ZERO),
+            Fate::RolledBack(loss) => {
+                self.copies.add(
+                    &self.schedule,
+                    Stretch { began: since, position: from, origin: self.origin, pace: self.pace },
+                    elapsed,
+                );
+                let lost = self.lose_copies(loss);
+                (self.copies.newest(&self.schedule).map_or(Span::ZERO, |copy| copy.taken.since(since)), lost)
+            }
+        };
+        self.tally.done = self.tally.done.max(self.tally.position);
+        // Copies, too, count in time at full speed.
+        let wall = |work: Span| if work == elapsed { at } else { self.warp.wall_of(work).min(at) };
+        let (again, standing) = (wall(again), wall(standing.max(again)));
+        self.book_running(Use::Recomputed, since, again);
+        self.book_running(Use::Productive, again, standing);
+        self.book_running(Use::Recomputed, standing, at);
+        lost
+    }
+
+    /// The job stands where the newest copy that `loss` leaves stood. Returns the useful time lost.
+    pub(super) fn lose_copies(&mut self, loss: Loss) -> Span {
+        match loss {
+            Loss::Domain(domain) => self.copies.lose(domain),
+            Loss::Since(onset) => {
+                self.copies.lose_since(&self.schedule, onset);
+                if self.tally.floor.1 > onset {
+                    self.tally.floor = Default::default();
+                }
+            }
+        }
+        let Copy { position, reload, .. } = self.copies.newest(&self.schedule).unwrap_or_else(|| self.nothing());
+        self.reload = reload;
+        let lost = self.tally.position.saturating_sub(position);
+        self.tally.position = position;
+        lost
+    }
+
+    /// What a job without a copy starts from.
+    pub(super) fn nothing(&self) -> Copy {
+        let (position, taken) = self.tally.floor;
+        Copy { position, taken, reload: Span::ZERO }
+    }
+
+    /// A planned stop saves to every tier before it begins.
+    pub(super) fn drain(&mut self, at: SimTime) {
+        self.copies.drain(at, self.tally.position);
+        self.reload = self.schedule.quickest_reload();
+        if self.schedule.tiers() == 0 {
+            self.tally.floor = (self.tally.position, at);
+        }
+    }
+
+    /// Books a part of the stretch: its useful time as `what`, its saves as checkpoints. Between two edges of the book's bins the
+    /// order within does not show, so that a bin costs few entries however many saves it holds. Where something slows the job all
+    /// along, the part of kept work that full speed would not have taken is apart.
+    pub(super) fn book_running(&mut self, what: Use, from: SimTime, to: SimTime) {
+        let pieces: Vec<Piece> = self.warp.pieces(from, to).collect();
+        let saving = self.per_node.draw(self.roster().computing(), State::Checkpoint);
+        let slow = if what == Use::Productive { 1.0 - self.plan.rate() } else { 0.0 };
+        for piece in pieces {
+            let training = self.training_draw(piece.level());
+            if self.schedule.blocking() == Span::ZERO && slow == 0.0 {
+                self.book.spend(what, piece.from, piece.to, training);
+                continue;
+            }
+            let (mut from, mut work) = (piece.from, piece.work_at(piece.from));
+            let mut done = self.schedule.useful(self.origin, work);
+            let mut edge = self.bin_end(from);
+            while from < piece.to {
+                let next = edge.min(piece.to);
+                let reached = piece.work_at(next);
+                let useful = self.schedule.useful(self.origin, reached);
+                let part = share(next.since(from), useful.saturating_sub(done), reached.saturating_sub(work));
+                let dragged = part.scale(slow);
+                self.book.spend(Use::Slow, from, from + dragged, training);
+                self.book.spend(what, from + dragged, from + part, training);
+                self.book.spend(Use::Checkpoint, from + part, next, saving);
+                (from, work, done) = (next, reached, useful);
+                edge += self.grid.bin;
+            }
+        }
+    }
+
+    pub(super) fn bin_end(&self, at: SimTime) -> SimTime {
+        SimTime::ZERO + self.grid.bin * (at.nanos() / self.grid.bin.nanos() + 1)
+    }
+
+    /// Books the computing nodes of the stall until `at`. Called before the step or their number changes.
+    pub(super) fn book_stall(&mut self, at: SimTime) {
+        let nodes = self.roster().computing();
+        let step = *self.stall().steps.front().expect("a stall has a step");
+        let draw = match step.what {
+            Use::Paused if self.plan.shift.as_ref().is_some_and(|shift| shift.power_down) => {
+                Draw { gpus: nodes * self.plan.gpus_per_node, ..Draw::default() }
+            }
+            Use::Paused => self.per_node.draw(nodes, State::Idle),
+            Use::Checkpoint => self.per_node.draw(nodes, State::Checkpoint),
+            _ => self.per_node.draw(nodes, State::Resident),
+        };
+        let stall = self.stall();
+        let from = std::mem::replace(&mut stall.booked, at);
+        self.book.spend(step.what, from, at, draw);
+    }
+
+    pub(super) fn book_roster(&mut self, at: SimTime) {
+        if let Some(roster) = &mut self.roster {
+            roster.book(&mut self.book, at);
+        }
+    }
+
+    pub(super) fn log(&mut self, at: SimTime, kind: EventKind, nodes: String, detail: String) {
+        self.book.log(Event { at, kind, nodes, detail });
+    }
+
+    pub(super) fn assert_time_is_whole(&self, horizon: SimTime) {
+        let until = self.finished().unwrap_or(horizon).min(horizon);
+        let held = self.tally.held + self.tally.granted.map_or(Span::ZERO, |granted| until.since(granted));
+        let granted = u128::from(self.plan.granted_nodes() * self.plan.gpus_per_node) * u128::from(held.nanos());
+        let booked: u128 = Use::ALL.iter().map(|&what| self.book.spent(what).time.nanos()).sum();
+        assert!(booked == granted, "each GPU-nanosecond of a job lies in exactly one use");
+    }
+}
