@@ -15,7 +15,7 @@ mod replay;
 mod symptom;
 
 pub use burst::{Blast, Burst, BurstsSection, Fault};
-pub use law::{Bursty, FailureLaw, FailureSection, InitialAge, LawSection, Mixture};
+pub use law::{Bursty, FailureLaw, FailureSection, InitialAge, LawSection, Mixture, TwoClass};
 pub use modulation::{Episodes, Modulation, Period};
 pub use plan::FaultPlan;
 pub use queue::FaultQueue;
