@@ -75,6 +75,7 @@ fn job_facts(research_multiplier: f64) -> JobFacts {
         swing: [Watts::new(200), Watts::new(100)],
         training: Watts::new(100),
         slowed: Span::ZERO,
+        taken: None,
         failure_clock: "serial",
     }
 }
