@@ -55,7 +55,7 @@ fn plan(replicas: u32, router: Router, arrivals: ArrivalPlan) -> ServicePlan {
         gpus: 1,
         nodes: 1,
         options: ReplicaOptions::default(),
-        // H100, Llama-3.1-8B, TP1 (models/inference.md section 1, known answer).
+        // H100, Llama-3.1-8B, TP1 (our fit of kernel sums, as in the catalog).
         step: StepModel { p0_ms: 2.69, d_ms: 0.019_92, t0: 224, b_ms: 0.005_32, c_ms: 3.96e-5, e_ms: 8.2e-7 },
         step_source: "bench".to_owned(),
         token_budget: 2_048,

@@ -28,6 +28,7 @@ mod scheduler;
 mod servegen;
 mod serving;
 mod shards;
+mod spares;
 mod sweep;
 mod trace;
 mod training;

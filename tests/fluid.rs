@@ -27,7 +27,7 @@ fn plan(rate: f64, min: u32, max: u32, policy: ScalePolicy) -> ServicePlan {
         gpus: 1,
         nodes: 1,
         options: ReplicaOptions::default(),
-        // models/inference.md section 1, known answer: H100 8B TP1.
+        // H100 8B TP1, as in the catalog.
         step: StepModel { p0_ms: 2.69, d_ms: 0.019_92, t0: 224, b_ms: 0.005_32, c_ms: 3.96e-5, e_ms: 8.2e-7 },
         step_source: "scenario".to_owned(),
         token_budget: 2_048,

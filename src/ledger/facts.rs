@@ -124,6 +124,8 @@ pub struct JobFacts {
     pub training: Watts,
     /// Time that power control added to running.
     pub slowed: Span,
+    /// Nodes that it took from its cluster for want of spares; none of a job that may not.
+    pub taken: Option<u64>,
     /// Which moments counted towards the time between failures: `serial`, `wall` or `uptime`.
     pub failure_clock: &'static str,
 }

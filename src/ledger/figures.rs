@@ -192,6 +192,7 @@ fn job(rows: &mut Rows<'_>, tenant: &Tenant, facts: &JobFacts, horizon: SimTime,
     rows.count("planned_interruptions", facts.planned);
     rows.count("preemptions", facts.preemptions);
     rows.put("requeued", facts.requeued.as_secs_f64(), "s");
+    facts.taken.into_iter().for_each(|taken| rows.count("taken_nodes", taken));
     rows.count("checkpoints", facts.checkpoints);
     let every = Some(facts.checkpoint_every).filter(|&every| every > Span::ZERO);
     rows.put("checkpoint_interval", every.map(Span::as_secs_f64), "s");

@@ -2,7 +2,7 @@
 //!
 //! Decoding reads all weights for each token: tokens/s = efficiency x bandwidth / weight bytes; prompts are processed at the
 //! sheet's rate. Power counts only above idle and only while it works: its owner's machine is on anyway. Worked value: base M4
-//! class, Llama-3.1-8B at 4.5 bit: 17 tokens/s (models/inference.md section 5).
+//! class, Llama-3.1-8B at 4.5 bit: 17 tokens/s.
 
 use super::{
     ArrivalPlan, Cell, Chat, DevicePlan, Fidelity, Lengths, Poisson, ReplicaOptions, Router, ScalePolicy, ScaleSection,
