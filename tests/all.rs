@@ -19,6 +19,7 @@ mod ledger;
 mod power;
 mod records;
 mod recovery;
+mod replicas;
 mod report;
 mod requests;
 mod run;

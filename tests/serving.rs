@@ -19,12 +19,12 @@ const H100_8B: StepModel =
     StepModel { p0_ms: 2.69, d_ms: 0.019_92, t0: 224, b_ms: 0.005_32, c_ms: 3.96e-5, e_ms: 8.2e-7 };
 
 /// One millisecond for each step, whatever it holds.
-const MILLISECOND: StepModel = StepModel { p0_ms: 1.0, d_ms: 0.0, t0: 0, b_ms: 0.0, c_ms: 0.0, e_ms: 0.0 };
+pub(super) const MILLISECOND: StepModel = StepModel { p0_ms: 1.0, d_ms: 0.0, t0: 0, b_ms: 0.0, c_ms: 0.0, e_ms: 0.0 };
 
 /// Time of each request outside the replicas.
 const API: Span = Span::from_nanos(3_000_000);
 
-fn plan(step: StepModel, max_batch: u32, requests: Vec<Request>) -> ServicePlan {
+pub(super) fn plan(step: StepModel, max_batch: u32, requests: Vec<Request>) -> ServicePlan {
     let node = NodePower::new(&NODES[0].sheet, &GPUS[0].sheet);
     let decode = |batch: u32| Watts::new(440 + u64::from(batch.min(125)) * 2);
     ServicePlan {
@@ -34,6 +34,7 @@ fn plan(step: StepModel, max_batch: u32, requests: Vec<Request>) -> ServicePlan 
         opens_at: Span::ZERO,
         gpus: 1,
         nodes: 1,
+        options: ReplicaOptions::default(),
         step,
         step_source: "test".to_owned(),
         token_budget: 2_048,
@@ -70,7 +71,7 @@ fn cell(plan: ServicePlan, replicas: u32, horizon: SimTime) -> Cell {
     cell
 }
 
-fn run(plan: ServicePlan, replicas: u32, seconds: u64) -> (Book, ServiceFacts) {
+pub(super) fn run(plan: ServicePlan, replicas: u32, seconds: u64) -> (Book, ServiceFacts) {
     let horizon = SimTime::ZERO + Span::from_secs(seconds);
     let mut cell = cell(plan, replicas, horizon);
     cell.run_until(horizon);

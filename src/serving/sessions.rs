@@ -7,6 +7,7 @@
 //! for everybody: [`Origin`] says which. A session's turns all come to one cell; its first one chose it.
 
 use super::lengths::{Component, Lengths, Measured, Part, whole};
+use super::replica::Job;
 use crate::engine::{Entity, QuantileTable, Seed, Stream};
 use crate::trace::Request;
 use crate::units::{PerSecond, Ratio, SimTime, Span};
@@ -114,6 +115,13 @@ pub struct Origin {
     pub reused: u32,
     /// Its row in the trace that is replayed, which says its block hashes.
     pub row: Option<u64>,
+}
+
+impl Origin {
+    /// What names the blocks of its prompt: its row, else its session, of which 2^32 follow each other before a number returns.
+    pub(super) fn prefix(&self) -> u32 {
+        self.row.or(self.session).map_or(Job::UNNAMED, |number| number as u32)
+    }
 }
 
 impl Sessions {
