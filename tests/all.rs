@@ -6,6 +6,7 @@ mod arrivals;
 mod capping;
 mod catalog;
 mod cli;
+mod clientele;
 mod compare;
 mod engine;
 mod evidence;

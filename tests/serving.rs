@@ -19,12 +19,12 @@ const H100_8B: StepModel =
     StepModel { p0_ms: 2.69, d_ms: 0.019_92, t0: 224, b_ms: 0.005_32, c_ms: 3.96e-5, e_ms: 8.2e-7 };
 
 /// One millisecond for each step, whatever it holds.
-const MILLISECOND: StepModel = StepModel { p0_ms: 1.0, d_ms: 0.0, t0: 0, b_ms: 0.0, c_ms: 0.0, e_ms: 0.0 };
+pub const MILLISECOND: StepModel = StepModel { p0_ms: 1.0, d_ms: 0.0, t0: 0, b_ms: 0.0, c_ms: 0.0, e_ms: 0.0 };
 
 /// Time of each request outside the replicas.
 const API: Span = Span::from_nanos(3_000_000);
 
-fn plan(step: StepModel, max_batch: u32, requests: Vec<Request>) -> ServicePlan {
+pub fn plan(step: StepModel, max_batch: u32, requests: Vec<Request>) -> ServicePlan {
     let node = NodePower::new(&NODES[0].sheet, &GPUS[0].sheet);
     let decode = |batch: u32| Watts::new(440 + u64::from(batch.min(125)) * 2);
     ServicePlan {
@@ -51,6 +51,7 @@ fn plan(step: StepModel, max_batch: u32, requests: Vec<Request>) -> ServicePlan 
         fidelity: Fidelity::Requests {},
         slo: None,
         queue: 1_000_000,
+        clientele: Clientele::default(),
         failures: FailureLaw::None,
         record: None,
         start_hour_of_week: 0,
@@ -62,7 +63,7 @@ fn node(index: u32) -> NodeSet {
 }
 
 /// A cell of `replicas`, ready and open from the start.
-fn cell(plan: ServicePlan, replicas: u32, horizon: SimTime) -> Cell {
+pub fn cell(plan: ServicePlan, replicas: u32, horizon: SimTime) -> Cell {
     let grid = Grid { horizon, bin: Span::from_secs(60) };
     let mut cell = Cell::new(Arc::new(plan), 0, SEED, grid);
     (0..replicas).for_each(|index| cell.add_replica(SimTime::ZERO, SimTime::ZERO, node(index)));
@@ -70,7 +71,7 @@ fn cell(plan: ServicePlan, replicas: u32, horizon: SimTime) -> Cell {
     cell
 }
 
-fn run(plan: ServicePlan, replicas: u32, seconds: u64) -> (Book, ServiceFacts) {
+pub fn run(plan: ServicePlan, replicas: u32, seconds: u64) -> (Book, ServiceFacts) {
     let horizon = SimTime::ZERO + Span::from_secs(seconds);
     let mut cell = cell(plan, replicas, horizon);
     cell.run_until(horizon);
@@ -82,7 +83,7 @@ fn stream(purpose: &'static str) -> Stream {
 }
 
 /// `count` requests of one prompt token, with mean gap `gap` and outputs that `output` draws.
-fn poisson(count: usize, gap: Span, mut output: impl FnMut(&mut Stream) -> u32) -> Vec<Request> {
+pub fn poisson(count: usize, gap: Span, mut output: impl FnMut(&mut Stream) -> u32) -> Vec<Request> {
     let (mut gaps, mut outputs) = (stream("gaps"), stream("outputs"));
     let mut at = SimTime::ZERO;
     let mut draw = || {
@@ -132,7 +133,7 @@ fn a_decode_step_takes_what_was_measured() {
 }
 
 /// A busy cell of 8 whose replicas fail every 20 minutes.
-fn failing() -> ServicePlan {
+pub fn failing() -> ServicePlan {
     let requests = poisson(60_000, Span::from_nanos(60_000_000), |stream| 1 + (400.0 * stream.uniform()) as u32);
     let requests = requests.into_iter().map(|request| Request { prompt: 800, ..request }).collect();
     let law = FailureLaw::Weibull { rate: PerSecond::new(1.0 / 1_200.0), shape: 1.0, initial_age: InitialAge::New };

@@ -5,8 +5,8 @@
 //! class, Llama-3.1-8B at 4.5 bit: 17 tokens/s (models/inference.md section 5).
 
 use super::{
-    ArrivalPlan, Cell, Chat, DevicePlan, Fidelity, Lengths, Poisson, Router, ScalePolicy, ScaleSection, ServicePlan,
-    Source, StepModel,
+    ArrivalPlan, Cell, Chat, Clientele, DevicePlan, Fidelity, Lengths, Poisson, Router, ScalePolicy, ScaleSection,
+    ServicePlan, Source, StepModel,
 };
 use crate::catalog::{GpuSheet, Named, NodeSheet};
 use crate::engine::{Entity, Process, Seed};
@@ -83,6 +83,7 @@ impl DevicePlan {
             fidelity: Fidelity::default(),
             slo: None,
             queue: u32::MAX,
+            clientele: Clientele::default(),
             record: None,
             failures: FailureLaw::None,
             start_hour_of_week: service.start_hour_of_week,

@@ -6,9 +6,11 @@ mod autoscaler;
 mod bursts;
 mod cell;
 mod chat;
+mod clientele;
 mod clients;
 mod closed;
 mod curve;
+mod desk;
 mod fluid;
 mod hazard;
 mod inspect;
@@ -91,6 +93,7 @@ mod tests {
             fidelity: Fidelity::default(),
             slo: Some(Slo { ttft: Span::from_secs(2), tpot: Span::from_nanos(30_000_000) }),
             queue: 512,
+            clientele: Clientele::default(),
             failures: FailureLaw::None,
             record: None,
             start_hour_of_week: 0,

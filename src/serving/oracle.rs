@@ -6,7 +6,7 @@ use super::tests::plan;
 use super::{ArrivalPlan, StepModel};
 use crate::power::Slowdown;
 use crate::trace::Request;
-use crate::units::SimTime;
+use crate::units::{SimTime, Span};
 use proptest::prelude::*;
 use std::collections::VecDeque;
 
@@ -28,8 +28,8 @@ impl Running {
 }
 
 /// Serves `requests` to the end; completions and the work of each step, in order of time.
-fn step_through(rules: &Rules, requests: &[Request], orders: &[Order]) -> (Vec<Done>, Vec<Stretch>) {
-    let mut coming: VecDeque<Job> = requests.iter().map(|&request| Job::from(request)).collect();
+fn step_through(rules: &Rules, case: &Case<'_>) -> (Vec<Done>, Vec<Stretch>) {
+    let mut coming: VecDeque<Job> = case.jobs().collect();
     let (mut waiting, mut running) = (VecDeque::new(), Vec::<Running>::new());
     let (mut done, mut steps) = (Vec::new(), Vec::new());
     let mut now: u128 = 0;
@@ -39,14 +39,48 @@ fn step_through(rules: &Rules, requests: &[Request], orders: &[Order]) -> (Vec<D
             now = now.max(u128::from(job.arrived.nanos()) << FINE_BITS);
         }
         while coming.front().is_some_and(|job| job.arrived <= up(now)) {
-            waiting.extend(coming.pop_front());
+            enter(&mut waiting, coming.pop_front().expect("a job is due"), |other, job| other.rank >= job.rank);
+        }
+        waiting.retain(|job| case.hangs_up(job) > up(now));
+        if waiting.is_empty() && running.is_empty() {
+            continue;
         }
         evict(rules, &mut running, &mut waiting);
         admit(rules, &mut running, &mut waiting);
         // A lever acts on steps that begin after its order.
-        let level = orders.iter().take_while(|order| order.0 < up(now)).last().map_or(0, |order| order.1);
-        step(rules, level, &mut running, &mut now, (&mut done, &mut steps));
+        let level = case.orders.iter().take_while(|order| order.0 < up(now)).last().map_or(0, |order| order.1);
+        step((rules, case), level, &mut running, &mut now, (&mut done, &mut steps));
     }
+}
+
+/// What happens to a replica.
+struct Case<'a> {
+    requests: &'a [Request],
+    orders: &'a [Order],
+    /// How long each client waits for its last token.
+    patience: Span,
+}
+
+impl Case<'_> {
+    /// Each with a ticket of its own; its rank is its prompt's length modulo 3.
+    fn jobs(&self) -> impl Iterator<Item = Job> {
+        let job = |(index, request): (usize, &Request)| Job {
+            rank: (request.prompt % 3) as u8,
+            ticket: index as u16,
+            ..Job::from(*request)
+        };
+        self.requests.iter().enumerate().map(job)
+    }
+
+    fn hangs_up(&self, job: &Job) -> SimTime {
+        job.arrived + self.patience
+    }
+}
+
+/// Puts `job` into the line behind all that go `before` it.
+fn enter(line: &mut VecDeque<Job>, job: Job, before: fn(&Job, &Job) -> bool) {
+    let place = line.iter().take_while(|other| before(other, &job)).count();
+    line.insert(place, job);
 }
 
 fn up(fine: u128) -> SimTime {
@@ -57,11 +91,14 @@ fn free(rules: &Rules, running: &[Running]) -> u64 {
     rules.blocks - running.iter().map(|sequence| sequence.blocks).sum::<u64>()
 }
 
-/// Gives each decoding sequence the block it needs, the newest giving way.
+/// Gives each decoding sequence the block it needs, the newest of the lowest rank giving way.
 fn evict(rules: &Rules, running: &mut Vec<Running>, waiting: &mut VecDeque<Job>) {
     let needs = |sequence: &Running| sequence.decodes && sequence.cached == sequence.blocks * BLOCK;
     while running.iter().filter(|sequence| needs(sequence)).count() as u64 > free(rules, running) {
-        waiting.push_front(running.pop().expect("somebody needs a block").job);
+        let lowest = running.iter().map(|sequence| sequence.job.rank).min();
+        let newest = running.iter().rposition(|sequence| Some(sequence.job.rank) == lowest);
+        let job = running.remove(newest.expect("somebody needs a block")).job;
+        enter(waiting, job, |other, job| other.rank > job.rank);
     }
     running.iter_mut().filter(|sequence| needs(sequence)).for_each(|sequence| sequence.blocks += 1);
 }
@@ -82,7 +119,7 @@ fn admit(rules: &Rules, running: &mut Vec<Running>, waiting: &mut VecDeque<Job>)
 
 /// One step of all that run: decoding first, then prompts in order of admission.
 fn step(
-    rules: &Rules,
+    (rules, case): (&Rules, &Case<'_>),
     level: u8,
     running: &mut Vec<Running>,
     now: &mut u128,
@@ -112,6 +149,9 @@ fn step(
     let at = up(*now);
     steps.push(Stretch { from, to: at, batch: batch as u32, chunk: chunk as u32, level });
     for index in producing.into_iter().rev() {
+        if case.hangs_up(&running[index].job) <= at {
+            continue;
+        }
         running[index].decodes = true;
         let job = &mut running[index].job;
         job.produced += 1;
@@ -120,28 +160,32 @@ fn step(
             done.push(Done { job: running.remove(index).job, at });
         }
     }
+    running.retain(|sequence| case.hangs_up(&sequence.job) > at);
 }
 
-/// Serves `requests` to the end by jumping.
-fn jump(rules: &Rules, requests: &[Request], orders: &[Order]) -> (Vec<Done>, Vec<Stretch>) {
+/// Serves the requests to the end by jumping.
+fn jump(rules: &Rules, case: &Case<'_>) -> (Vec<Done>, Vec<Stretch>) {
     let mut replica = Replica::new(rules);
     let (mut done, mut stretches) = (Vec::new(), Vec::new());
-    let (mut requests, mut orders) = (requests.iter().peekable(), orders.iter().peekable());
+    let (mut jobs, mut orders) = (case.jobs().peekable(), case.orders.iter().peekable());
+    let mut leaving = case.jobs().peekable();
     loop {
         // An edge comes after all that happens at its instant.
-        let arrival = requests.peek().map_or(SimTime::NEVER, |request| request.at);
+        let arrival = jobs.peek().map_or(SimTime::NEVER, |job| job.arrived);
         let order = orders.peek().map_or(SimTime::NEVER, |order| order.0);
-        let at = arrival.min(order);
+        let call = leaving.peek().map_or(SimTime::NEVER, |job| case.hangs_up(job));
+        let at = arrival.min(order).min(call);
         if at == SimTime::NEVER {
             break;
         }
-        let before = if arrival <= order { at } else { SimTime::from_nanos(at.nanos() + 1) };
+        let before = if arrival.min(call) <= order { at } else { SimTime::from_nanos(at.nanos() + 1) };
         while replica.next() < before {
             stretches.push(replica.turn(rules, &mut done));
         }
-        if arrival <= order {
-            let request = *requests.next().expect("an arrival is due");
-            replica.arrive(request.at, Job::from(request), rules);
+        if arrival == at {
+            replica.arrive(at, jobs.next().expect("an arrival is due"), rules);
+        } else if call == at {
+            replica.hang_up(at, leaving.next().expect("a call is due").ticket, false, rules);
         } else {
             replica.hold(at, orders.next().expect("an order is due").1);
         }
@@ -169,17 +213,21 @@ fn joined(stretches: Vec<Stretch>) -> Vec<Stretch> {
     all
 }
 
-fn assert_jumping_equals_stepping(rules: &Rules, requests: &[Request], orders: &[Order]) {
-    let (mut jumped, stretches) = jump(rules, requests, orders);
-    let (mut stepped, steps) = step_through(rules, requests, orders);
+fn assert_jumping_equals_stepping(rules: &Rules, requests: &[Request], orders: &[Order], patience: Span) {
+    let case = Case { requests, orders, patience };
+    let (mut jumped, stretches) = jump(rules, &case);
+    let (mut stepped, steps) = step_through(rules, &case);
     let order = |done: &Done| (done.at, done.job.arrived, done.job.prompt, done.job.output, done.job.first);
     jumped.sort_by_key(order);
     stepped.sort_by_key(order);
-    assert_eq!(jumped.len(), requests.len());
+    assert!(jumped.len() == requests.len() || patience < FOREVER, "who waits is answered");
     let differing = jumped.iter().zip(&stepped).find(|(jumped, stepped)| jumped != stepped);
     assert_eq!(differing, None, "jumped and stepped");
     assert!(joined(stretches) == joined(steps), "the same work at the same times");
 }
+
+/// Longer than any test.
+const FOREVER: Span = Span::from_secs(1 << 30);
 
 /// A level of power control, and from when on.
 type Order = (SimTime, u8);
@@ -214,6 +262,7 @@ proptest! {
         max_batch in prop_oneof![Just(256_u64), 1_u64..30],
         spare in prop_oneof![Just(100_000_u64), 0_u64..60],
         orders in prop::collection::vec((1_u64..500_000_000, 0_u8..3), 0..12),
+        patience in prop_oneof![Just(FOREVER), (1_u64..3_000_000_000).prop_map(Span::from_nanos)],
     ) {
         // Just enough for the longest request (899 + 300 - 1 tokens), and `spare` blocks.
         let rules = Rules { paces: paces(), budget, max_batch: max_batch.min(budget), blocks: 75 + spare };
@@ -225,28 +274,28 @@ proptest! {
                 (SimTime::from_nanos(at), level)
             })
             .collect();
-        assert_jumping_equals_stepping(&rules, &listed(&rows), &orders);
+        assert_jumping_equals_stepping(&rules, &listed(&rows), &orders, patience);
     }
 }
 
 #[test]
 fn preemption_happens_and_is_exact() {
     let rules = Rules { paces: paces(), budget: 2_048, max_batch: 256, blocks: 30 };
-    // Two sequences of 160 + 149 tokens want 39 blocks of 30: the newer is sent back once and computed again.
-    let requests = listed(&[(0, 160, 150), (0, 150, 150)]);
-    let (done, stretches) = jump(&rules, &requests, &[]);
+    // Two sequences of 162 and 150 + 149 tokens want 39 blocks of 30: the newer is sent back once and computed again.
+    let requests = listed(&[(0, 162, 150), (0, 150, 150)]);
+    let (done, stretches) = jump(&rules, &Case { requests: &requests, orders: &[], patience: FOREVER });
     assert!(
-        stretches.iter().any(|stretch| stretch.chunk > 160 && stretch.chunk < 310),
+        stretches.iter().any(|stretch| stretch.chunk > 162 && stretch.chunk < 312),
         "tokens so far are prompt again"
     );
     assert_eq!(done.iter().map(|done| done.job.produced).collect::<Vec<_>>(), [150, 150]);
-    assert_jumping_equals_stepping(&rules, &requests, &[]);
+    assert_jumping_equals_stepping(&rules, &requests, &[], FOREVER);
 }
 
 #[test]
 fn long_outputs_and_long_prompts_are_few_stretches() {
     let rules = Rules { paces: paces(), budget: 512, max_batch: 256, blocks: 100_000 };
     let requests = listed(&[(0, 100, 20_000), (1, 60_000, 5)]);
-    assert!(jump(&rules, &requests, &[]).1.len() < 12);
-    assert_jumping_equals_stepping(&rules, &requests, &[]);
+    assert!(jump(&rules, &Case { requests: &requests, orders: &[], patience: FOREVER }).1.len() < 12);
+    assert_jumping_equals_stepping(&rules, &requests, &[], FOREVER);
 }
