@@ -140,7 +140,7 @@ impl Service {
         let (mut book, mut facts) = books
             .reduce(|(mut book, mut facts), (other, more)| {
                 book.merge(other);
-                facts.merge(&more);
+                facts.join(more);
                 (book, facts)
             })
             .expect("a service has at least one process");

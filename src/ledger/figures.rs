@@ -4,9 +4,9 @@
 use super::accounts::{Accounts, Boundary, Sum, Sums};
 use super::comparison::{Axis, Row};
 use super::{
-    Attempts, Book, ClassBook, Count, Equivalents, EventKind, Facts, Histogram, JobFacts, Latencies, ServiceFacts,
+    Attempts, Book, ClassBook, Count, Equivalents, EventKind, Facts, Histogram, JobFacts, Latencies, PrefixFacts,
+    ServiceFacts, Spent, Tenant, Use,
 };
-use super::{Spent, Tenant, Use};
 use crate::units::{Dollars, DollarsPerHour, GpuTime, SimTime, Span};
 
 /// One row of `summary.csv`.
@@ -197,6 +197,7 @@ fn job(rows: &mut Rows<'_>, tenant: &Tenant, facts: &JobFacts, horizon: SimTime,
     rows.count("planned_interruptions", facts.planned);
     rows.count("preemptions", facts.preemptions);
     rows.put("requeued", facts.requeued.as_secs_f64(), "s");
+    facts.taken.into_iter().for_each(|taken| rows.count("taken_nodes", taken));
     rows.count("checkpoints", facts.checkpoints);
     let every = Some(facts.checkpoint_every).filter(|&every| every > Span::ZERO);
     rows.put("checkpoint_interval", every.map(Span::as_secs_f64), "s");
@@ -290,6 +291,9 @@ fn service(rows: &mut Rows<'_>, tenant: &Tenant, facts: &ServiceFacts, sums: &Su
     if let Some(attempts) = &facts.attempts {
         missed(rows, attempts);
     }
+    if let Some(prefix) = &facts.prefix {
+        prefixes(rows, prefix);
+    }
     latencies(rows, tenant.book.latencies());
     rows.put("slo_attainment", over(counted(Count::WithinSlo) as f64, ended as f64), "fraction");
     rows.sums(sums);
@@ -343,6 +347,16 @@ fn missed(rows: &mut Rows<'_>, attempts: &Attempts) {
     rows.count("gave_up_rejected", attempts.gave_up_rejected);
     rows.count("gave_up_timed_out", attempts.gave_up_timed_out);
     rows.count("gave_up_broken", attempts.gave_up_broken);
+}
+
+/// What prefix caches were asked and found. `prefix_hit_share` is of the blocks that prompts filled: others cannot be found.
+fn prefixes(rows: &mut Rows<'_>, facts: &PrefixFacts) {
+    rows.put("prefix_blocks", facts.blocks as f64, "count");
+    rows.put("prefix_full_blocks", facts.full_blocks as f64, "count");
+    rows.put("prefix_hit_blocks", facts.hit_blocks as f64, "count");
+    rows.put("prefix_hit_share", over(facts.hit_blocks as f64, facts.full_blocks as f64), "fraction");
+    rows.put("prompt_tokens_cached", facts.cached_tokens as f64, "tokens");
+    rows.put("prompt_tokens_computed", facts.computed_tokens as f64, "tokens");
 }
 
 /// What a tenant makes its grid emit at the margin, where its site knows.

@@ -25,7 +25,7 @@ pub use buckets::Bucket;
 pub use classes::ClassBook;
 pub use comparison::{Axis, Comparison, Crossing, Row};
 pub use equivalents::{Equivalents, Side};
-pub use facts::{Attempts, CapFacts, Facts, JobFacts, Miss, ServiceFacts, SitePlan, Tenant};
+pub use facts::{Attempts, CapFacts, Facts, JobFacts, Miss, PrefixFacts, ServiceFacts, SitePlan, Tenant};
 pub use figures::Figure;
 pub use latencies::{Histogram, Latencies};
 pub use requests::{End, Request, RequestLog};

@@ -12,10 +12,11 @@
 use super::account::{Account, Tally};
 use super::desk::{Desk, Home};
 use super::hazard::Hazard;
+use super::prefix::{Names, Prefixes};
 use super::replica::{BLOCK, Done, Job, Replica, Rules, give_way, line_up, line_up_in_front};
 use super::router::{CLOSED, Routing};
 use super::step::Pace;
-use super::{OnFailure, ServicePlan, Source, Telemetry};
+use super::{ArrivalPlan, OnFailure, ServicePlan, Source, Telemetry};
 use crate::engine::{Entity, Process, Seed};
 use crate::ledger::{Attempts, Book, Draw, Event, EventKind, Grid, Miss, RequestLog, ServiceFacts, Use};
 use crate::trace::Request;
@@ -169,7 +170,11 @@ impl Cell {
     pub fn add_replica(&mut self, at: SimTime, ready: SimTime, nodes: NodeSet) {
         let place = Place { standing: Standing::Loading(ready.max(at)), nodes, spent_to: at, reloads: false };
         match self.places.iter().position(|place| place.standing == Standing::Vacant) {
-            Some(vacant) => self.places[vacant] = place,
+            Some(vacant) => {
+                self.places[vacant] = place;
+                // Another's memory holds nothing of what this one had.
+                self.replicas[vacant] = self.replicas[vacant].emptied(&self.rules);
+            }
             None => {
                 self.places.push(place);
                 self.replicas.push(Replica::new(&self.rules));
@@ -278,6 +283,9 @@ impl Cell {
             "arrived = completed + rejected + failed + in flight, in requests and tokens"
         );
         self.facts.in_flight = inside.requests;
+        for prefix in self.replicas.iter().filter_map(Replica::prefix_facts) {
+            *self.facts.prefix.get_or_insert_default() += prefix;
+        }
         if let Some(log) = self.account.log {
             self.account.book.keep(log);
         }
@@ -462,6 +470,9 @@ impl Cell {
     fn admit(&mut self, request: Request) -> Option<(usize, Job)> {
         let mut job = Job::from(request);
         self.desk.classify(&mut job);
+        if self.rules.prefixes.is_some() {
+            job.prefix = self.source.origin().prefix();
+        }
         self.account.arrive(&job);
         self.events += 1;
         self.arriving = self.source.next();
@@ -715,11 +726,21 @@ impl Place {
 
 /// What every replica of the service obeys.
 fn rules(plan: &ServicePlan) -> Rules {
+    let prefixes = plan.options.prefix_cache.map(|section| {
+        let own = u64::from(section.block);
+        let (names, unit) = match &plan.arrivals {
+            ArrivalPlan::Trace(trace) => (Names::Rows(trace.clone()), trace.block_tokens.map_or(own, u64::from)),
+            ArrivalPlan::Sessions(sessions) => (Names::Sessions { system: u64::from(sessions.system) }, own),
+            _ => (Names::None, own),
+        };
+        Prefixes { names, unit }
+    });
     Rules {
         paces: (0..plan.levels()).map(|level| Pace::slowed(&plan.step, plan.at_level(level).0)).collect(),
         budget: u64::from(plan.token_budget),
         max_batch: u64::from(plan.max_batch.min(plan.token_budget)),
         blocks: plan.kv_tokens / BLOCK,
+        prefixes,
     }
 }
 
