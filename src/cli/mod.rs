@@ -3,6 +3,7 @@
 mod check;
 mod compare;
 mod interrupt;
+mod repeat;
 mod run;
 mod shards;
 mod sweep;
