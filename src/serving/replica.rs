@@ -196,6 +196,11 @@ impl Replica {
         self.next
     }
 
+    /// Steps of the planned stretch, tokens in the caches before the first, and how long they take.
+    pub(crate) fn planned(&self) -> (u64, u64, Series) {
+        (self.steps, self.cached, self.series)
+    }
+
     /// Jobs that wait for admission.
     #[inline]
     pub(crate) fn waiting(&self) -> usize {
