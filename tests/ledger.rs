@@ -16,7 +16,7 @@ use tollway::units::{
 /// A market with one price (in nanodollars), and direct and upstream intensities (in grams).
 fn market(nanodollars: i64, direct: u64, upstream: u64) -> Market {
     let grams = |grams: u64| GramsPerKwh::from_micro(grams * 1_000_000);
-    // US mean of 2023 (models/energy.md section 7).
+    // US mean of 2023 (LBNL 2024, p. 57).
     let water = LitresPerKwh::from_micro(4_520_000);
     let grid = ConstantGrid { direct: grams(direct), upstream: grams(upstream), water };
     let start = "2026-01-01T00:00:00Z".parse().expect("an instant");
@@ -75,6 +75,7 @@ fn job_facts(research_multiplier: f64) -> JobFacts {
         swing: [Watts::new(200), Watts::new(100)],
         training: Watts::new(100),
         slowed: Span::ZERO,
+        taken: None,
         failure_clock: "serial",
     }
 }
@@ -192,7 +193,7 @@ fn money_gas_and_water() {
             ("training.pretrain", "carbon_upstream", "B4", 1.392),
             ("training.pretrain", "carbon_embodied", "B4", 0.64),
             ("training.pretrain", "water", "B4", 8.352),
-            // On site and off site together: 5.784 L for each kWh of nodes (models/energy.md section 1, rule 10).
+            // On site and off site together: 5.784 L for each kWh of nodes.
             ("training.pretrain", "water_offsite", "B4", 23.2 * 5.784 - 8.352),
             ("cluster.main", "idle_cost", "B4", 224.0 * 1.5 + 5.376),
             ("site.hall", "cost", "B4", 320.0 * 1.5 + 11.328),

@@ -299,6 +299,8 @@ pub enum EventKind {
     Paused,
     /// A job gave its nodes to one of higher priority and waits again.
     Preempted,
+    /// A job without spares took nodes of its cluster in the place of lost ones.
+    TookNodes,
     /// The job runs again.
     Restarted,
     /// A service opened its doors.
@@ -328,6 +330,7 @@ impl EventKind {
             EventKind::Maintenance => "maintenance",
             EventKind::Paused => "paused",
             EventKind::Preempted => "preempted",
+            EventKind::TookNodes => "took_nodes",
             EventKind::Restarted => "restarted",
             EventKind::Opened => "opened",
             EventKind::Scaled => "scaled",

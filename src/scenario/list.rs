@@ -39,6 +39,7 @@ const POLICIES: &[(&str, &str)] = &[
     ("bursty", "cluster.<name>.failures, src/fault/law.rs"),
     ("wait", "training.<name>.spares.short, src/training/section.rs"),
     ("shrink", "training.<name>.spares.short, src/training/section.rs"),
+    ("preempt", "training.<name>.spares.short, src/training/section.rs"),
     ("owned", "cluster.<name>.cost, src/world/cost.rs"),
     ("rented", "cluster.<name>.cost, src/world/cluster.rs"),
     ("fifo", "cluster.<name>.scheduler, src/scheduler/fifo.rs"),

@@ -12,7 +12,9 @@
 //!
 //! A step takes in what was queued when it began; an arrival at the very nanosecond of a boundary is queued before it.
 
+use super::prefix::{Cache, Found, Leaving, Prefixes};
 use super::step::{FINE_BITS, Pace, Series};
+use crate::ledger::PrefixFacts;
 use crate::trace::Request;
 use crate::units::SimTime;
 use std::cmp::Reverse;
@@ -27,7 +29,7 @@ pub(crate) const fn blocks_of(tokens: u64) -> u64 {
 }
 
 /// What every replica of a service obeys.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub(crate) struct Rules {
     /// How long steps take at each level of power control; the first without a lever.
     pub(crate) paces: Vec<Pace>,
@@ -37,6 +39,8 @@ pub(crate) struct Rules {
     pub(crate) max_batch: u64,
     /// Key-value blocks.
     pub(crate) blocks: u64,
+    /// How prompts are found again; none without a prefix cache.
+    pub(crate) prefixes: Option<Prefixes>,
 }
 
 impl Rules {
@@ -59,18 +63,23 @@ pub(crate) struct Job {
     pub(crate) output: u32,
     /// Output tokens so far. They survive the loss of its cache, and are computed again as if they were prompt.
     pub(crate) produced: u32,
+    /// What names the blocks of its prompt: a row of the trace or a session; [`Job::UNNAMED`] where nothing does.
+    pub(crate) prefix: u32,
 }
 
 impl From<Request> for Job {
     fn from(request: Request) -> Job {
         let Request { at, prompt, output } = request;
-        Job { arrived: at, first: SimTime::NEVER, prompt, output, produced: 0 }
+        Job { arrived: at, first: SimTime::NEVER, prompt, output, produced: 0, prefix: Job::UNNAMED }
     }
 }
 
 impl Job {
+    /// The name of a prompt that no cache finds.
+    pub(crate) const UNNAMED: u32 = u32::MAX;
+
     /// Tokens to compute before its next output token.
-    fn to_compute(self) -> u64 {
+    pub(super) fn to_compute(self) -> u64 {
         u64::from(self.prompt) + u64::from(self.produced)
     }
 
@@ -112,6 +121,8 @@ struct Sequence {
     offset: u64,
     /// Which admission it was: the largest is the newest.
     admission: u64,
+    /// Leading blocks with a name that it holds in the prefix cache.
+    shared: u64,
 }
 
 /// A prompt of which some chunks are done: always the newest sequence.
@@ -122,6 +133,8 @@ struct Partial {
     done: u64,
     /// Tokens computed in each step of the planned stretch.
     chunk: u64,
+    /// Leading blocks with a name that it holds in the prefix cache.
+    shared: u64,
 }
 
 /// One replica.
@@ -158,6 +171,8 @@ pub(crate) struct Replica {
     vacant: Vec<u16>,
     /// Decoding sequences by offset, modulo a block: those that need a block in the same step.
     phases: [u32; BLOCK as usize],
+    /// Blocks of prompts that may come again: held by those who run, else free until wanted.
+    cache: Option<Box<Cache>>,
 }
 
 /// Bits of a finish key that hold the slot.
@@ -187,7 +202,19 @@ impl Replica {
             slots: Vec::new(),
             vacant: Vec::new(),
             phases: [0; BLOCK as usize],
+            cache: rules.prefixes.as_ref().map(|_| Box::new(Cache::new(PrefixFacts::default()))),
         }
+    }
+
+    /// An idle replica, empty but for what it counted, whose power control goes on.
+    pub(crate) fn emptied(&self, rules: &Rules) -> Replica {
+        let cache = self.cache.as_ref().map(|cache| Box::new(Cache::new(cache.facts)));
+        Replica { ordered: self.ordered, cache, ..Replica::new(rules) }
+    }
+
+    /// What its prefix cache was asked and found; none without.
+    pub(crate) fn prefix_facts(&self) -> Option<PrefixFacts> {
+        self.cache.as_ref().map(|cache| cache.facts)
     }
 
     /// When the planned stretch ends, rounded up to a nanosecond; [`SimTime::NEVER`] where idle.
@@ -272,8 +299,14 @@ impl Replica {
     pub(crate) fn turn(&mut self, rules: &Rules, done: &mut Vec<Done>) -> Stretch {
         let stretch = self.advance(self.steps);
         if self.steps > 0 {
+            if self.cache.is_some() {
+                self.trim(rules);
+            }
             self.finish(done);
             self.join(done);
+            if self.cache.is_some() {
+                self.settle(rules);
+            }
         }
         self.plan(rules);
         stretch
@@ -297,7 +330,7 @@ impl Replica {
         let mut jobs: Vec<Job> = running.iter().map(|sequence| sequence.job).collect();
         jobs.extend(self.partial.iter().map(|partial| partial.job));
         jobs.extend(self.waiting.drain(..));
-        *self = Replica { ordered: self.ordered, ..Replica::new(rules) };
+        *self = self.emptied(rules);
         jobs
     }
 
@@ -343,6 +376,10 @@ impl Replica {
         self.batch -= 1;
         self.phases[phase(sequence.offset)] -= 1;
         self.vacant.push(slot);
+        if let Some(cache) = &mut self.cache {
+            let Sequence { job, admission, shared, .. } = sequence;
+            cache.leaving.push(Leaving { admission, job, tokens: held, shared });
+        }
         sequence.job
     }
 
@@ -359,6 +396,10 @@ impl Replica {
                 done.push(Done { job: sequence.job, at });
                 self.free += blocks_of(held);
                 self.vacant.push(slot);
+                if let Some(cache) = &mut self.cache {
+                    let Sequence { job, admission, shared, .. } = *sequence;
+                    cache.leaving.push(Leaving { admission, job, tokens: held, shared });
+                }
                 continue;
             }
             sequence.offset = held.wrapping_sub(self.clock);
@@ -372,10 +413,10 @@ impl Replica {
     /// Plans the stretch that begins now.
     #[inline]
     fn plan(&mut self, rules: &Rules) {
-        self.make_room();
+        self.make_room(rules);
         let mut step =
             Step { budget: rules.budget - self.batch, prompt: 0, attended: 0, deepening: 0, limit: u64::MAX };
-        self.continue_partial(&mut step);
+        self.continue_partial(rules, &mut step);
         self.admit(rules, &mut step);
         self.chunk = step.prompt;
         if self.running() == 0 {
@@ -393,17 +434,37 @@ impl Replica {
 
     /// Sends the newest sequences back to the queue until the others have the blocks of their next step.
     #[inline]
-    fn make_room(&mut self) {
+    fn make_room(&mut self, rules: &Rules) {
         while self.blocks_over(1) > self.free {
             let job = match self.partial.take() {
-                Some(partial) => {
-                    self.free += blocks_of(partial.job.to_compute());
-                    partial.job
+                Some(Partial { job, done, shared, .. }) => {
+                    self.free += blocks_of(job.to_compute());
+                    if let Some(cache) = &mut self.cache {
+                        cache.leaving.push(Leaving { admission: 0, job, tokens: done, shared });
+                    }
+                    job
                 }
                 None => self.evict_newest(),
             };
             self.waiting.push_front(job);
+            if self.cache.is_some() {
+                self.settle(rules);
+            }
         }
+    }
+
+    /// Gives up blocks whose room decoding took.
+    #[cold]
+    fn trim(&mut self, rules: &Rules) {
+        let (Some(cache), Some(prefixes)) = (&mut self.cache, &rules.prefixes) else { return };
+        cache.trim(prefixes, self.free);
+    }
+
+    /// Enters what those who left have computed in the prefix cache.
+    #[cold]
+    fn settle(&mut self, rules: &Rules) {
+        let (Some(cache), Some(prefixes)) = (&mut self.cache, &rules.prefixes) else { return };
+        self.free -= cache.settle(prefixes) * prefixes.blocks_each();
     }
 
     #[cold]
@@ -426,15 +487,15 @@ impl Replica {
 
     /// Gives the half-done prompt its chunk.
     #[inline]
-    fn continue_partial(&mut self, step: &mut Step) {
+    fn continue_partial(&mut self, rules: &Rules, step: &mut Step) {
         let Some(partial) = &mut self.partial else { return };
         let left = partial.job.to_compute() - partial.done;
         partial.chunk = left.min(step.budget);
         let chunk = step.take(partial.chunk, partial.done);
         if chunk == left {
-            let job = partial.job;
+            let Partial { job, shared, .. } = *partial;
             self.partial = None;
-            self.seat(job);
+            self.seat(rules, job, shared);
             step.limit = 1;
         } else if chunk > 0 {
             step.deepening = chunk * chunk;
@@ -447,27 +508,53 @@ impl Replica {
     fn admit(&mut self, rules: &Rules, step: &mut Step) {
         let reserved = self.blocks_over(1);
         while let Some(job) = self.waiting.front().copied() {
-            let blocks = blocks_of(job.to_compute());
-            if step.budget == 0 || self.running() >= rules.max_batch || blocks + reserved > self.free {
+            if step.budget == 0 || self.running() >= rules.max_batch {
+                return;
+            }
+            let mut blocks = blocks_of(job.to_compute());
+            let (mut found, mut done) = (Found::default(), 0);
+            if let Some(prefixes) = &rules.prefixes {
+                found = self.find(prefixes, &job, reserved);
+                blocks -= found.in_use * prefixes.blocks_each();
+                done = found.blocks * prefixes.unit;
+            }
+            if blocks + reserved > self.free {
                 return;
             }
             self.waiting.pop_front();
             self.free -= blocks;
+            if let (Some(cache), Some(prefixes)) = (&mut self.cache, &rules.prefixes) {
+                cache.admit(prefixes, &job, found);
+            }
             step.limit = 1;
-            let chunk = step.take(job.to_compute().min(step.budget), 0);
-            if chunk == job.to_compute() {
-                self.seat(job);
+            let left = job.to_compute() - done;
+            let chunk = step.take(left.min(step.budget), done);
+            if chunk == left {
+                self.seat(rules, job, found.blocks);
             } else {
-                self.partial = Some(Partial { job, done: 0, chunk });
+                self.partial = Some(Partial { job, done, chunk, shared: found.blocks });
             }
         }
     }
 
+    /// What `job` would find in the prefix cache, less what running sequences need in the planned step.
+    #[cold]
+    fn find(&mut self, prefixes: &Prefixes, job: &Job, reserved: u64) -> Found {
+        let Some(cache) = &mut self.cache else { return Found::default() };
+        cache.trim(prefixes, self.free - reserved);
+        cache.find(prefixes, job)
+    }
+
     /// Finds a slot for a job that joins the batch after this step.
     #[inline]
-    fn seat(&mut self, job: Job) {
+    fn seat(&mut self, rules: &Rules, job: Job, mut shared: u64) {
+        if let (Some(cache), Some(prefixes)) = (&mut self.cache, &rules.prefixes) {
+            let twice;
+            (shared, twice) = cache.enter(prefixes, &job, shared);
+            self.free += twice * prefixes.blocks_each();
+        }
         self.admissions += 1;
-        let sequence = Sequence { job, offset: 0, admission: self.admissions };
+        let sequence = Sequence { job, offset: 0, admission: self.admissions, shared };
         let slot = self.vacant.pop().unwrap_or(self.slots.len() as u16);
         match self.slots.get_mut(usize::from(slot)) {
             Some(seat) => *seat = sequence,

@@ -1,10 +1,11 @@
 //! A training job as one logical process: it runs, a node fails, it recovers, it runs on. Start reading at [`Job`].
 
 mod booking;
+mod trade;
 
 use super::copies::{Copies, Depth};
 use super::pace::Pace;
-use super::roster::{Back, Cause, How, PerNode, Place, Roster, cluster_of};
+use super::roster::{Back, Cause, GivenBack, How, PerNode, Place, Roster, cluster_of};
 use super::schedule::Origin;
 use super::warp::{Slow, Warp};
 use super::{FailureClock, JobPlan, Schedule, Short};
@@ -129,8 +130,12 @@ struct Tally {
     started: Option<SimTime>,
     /// When it got the nodes that it holds.
     granted: Option<SimTime>,
-    /// For how long it held nodes before it was last preempted.
-    held: Span,
+    /// Nodes that it holds, and since when.
+    holding: (u32, SimTime),
+    /// Node-nanoseconds that it held before that.
+    held: u128,
+    /// Nodes that it took from the cluster for want of spares.
+    taken: u64,
     /// When it was last preempted.
     preempted: Option<SimTime>,
     preemptions: u64,
@@ -244,6 +249,7 @@ impl Job {
             Some(before) => before.moved_to(&self.plan, nodes, at),
         };
         self.tally.granted = Some(at);
+        self.tally.hold(roster.held(), at);
         self.tally.started.get_or_insert(at);
         let away = self.tally.preempted.map_or(Span::ZERO, |preempted| at.since(preempted));
         self.tally.requeued += away;
@@ -266,9 +272,8 @@ impl Job {
         }
     }
 
-    /// Saves and gives all nodes back at `at`; nodes still in repair go back as they are. What it had left of a stall is dropped:
-    /// it restarts on other nodes.
-    pub fn preempt(&mut self, at: SimTime) -> NodeSet {
+    /// Saves and gives all nodes back at `at`. What it had left of a stall is dropped: it restarts on other nodes.
+    pub fn preempt(&mut self, at: SimTime) -> GivenBack {
         match self.phase {
             Phase::Running(since) => {
                 self.end_stretch(since, at, Fate::Kept);
@@ -292,8 +297,8 @@ impl Job {
         self.phase = Phase::Queued;
         self.tally.preempted = Some(at);
         self.tally.preemptions += 1;
-        let granted = self.tally.granted.take().expect("a running job was granted nodes");
-        self.tally.held += at.since(granted);
+        self.tally.granted = None;
+        self.tally.hold(0, at);
         self.roster.as_mut().expect("a running job has nodes").give_up()
     }
 
@@ -326,10 +331,10 @@ impl Job {
         if let Phase::Finished(at) = self.phase { Some(at) } else { None }
     }
 
-    /// All nodes granted, once, after the finish; nodes still in repair go back as they are.
-    pub fn release(&mut self) -> NodeSet {
+    /// All nodes that it holds, once, after the finish.
+    pub fn release(&mut self) -> GivenBack {
         assert!(self.finished().is_some(), "a job gives its nodes back when it has finished");
-        self.roster.take().expect("a job gives its nodes back once").into_granted()
+        self.roster.take().expect("a job gives its nodes back once").give_up()
     }
 
     /// Closes the books at `horizon`: work under way counts, and every GPU-nanosecond granted lies in exactly one use.
@@ -824,6 +829,7 @@ impl Job {
             swing: self.plan.swing,
             training: self.plan.at_level(0).draw.accelerator,
             slowed: self.tally.slowed,
+            taken: matches!(self.plan.spares.short, Short::Preempt { .. }).then_some(self.tally.taken),
             failure_clock: self.plan.recovery.failure_clock.name(),
         }
     }
@@ -853,6 +859,14 @@ impl Clocks {
             Step { what: Use::Restart, length: self.restart },
             Step { what: Use::Reload, length: reload },
         ]
+    }
+}
+
+impl Tally {
+    /// It holds `nodes` from `at` on.
+    fn hold(&mut self, nodes: u32, at: SimTime) {
+        let (before, since) = std::mem::replace(&mut self.holding, (nodes, at));
+        self.held += u128::from(before) * u128::from(at.since(since).nanos());
     }
 }
 

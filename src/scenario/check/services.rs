@@ -52,12 +52,14 @@ impl Check<'_> {
             (Some(cluster), Some(nodes)) => self.replicas_fit(name, section, nodes, cluster),
             _ => false,
         };
+        let options = self.options(name, section);
         let recorded = self.record_is_sound(name, section);
         let arrivals = self.arrivals(name, &section.arrivals);
         if !sound || !recorded || !fits || !self.typed.sound(&["service", name]) {
             return None;
         }
         let (index, cluster, nodes, model, header, arrivals) = (index?, cluster?, nodes?, model?, header?, arrivals?);
+        let options = options?;
         let on = deployment(section, cluster, &model);
         let kv_tokens = self.cache(name, section, &on)?;
         if !self.requests_fit(name, &section.arrivals, kv_tokens) {
@@ -90,6 +92,7 @@ impl Check<'_> {
             },
             gpus: section.replica.gpus,
             nodes,
+            options,
             step,
             step_source,
             token_budget: section.replica.token_budget,

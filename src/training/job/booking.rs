@@ -138,8 +138,9 @@ impl Job {
 
     pub(super) fn assert_time_is_whole(&self, horizon: SimTime) {
         let until = self.finished().unwrap_or(horizon).min(horizon);
-        let held = self.tally.held + self.tally.granted.map_or(Span::ZERO, |granted| until.since(granted));
-        let granted = u128::from(self.plan.granted_nodes() * self.plan.gpus_per_node) * u128::from(held.nanos());
+        let (nodes, since) = self.tally.holding;
+        let held = self.tally.held + u128::from(nodes) * u128::from(until.since(since).nanos());
+        let granted = u128::from(self.plan.gpus_per_node) * held;
         let booked: u128 = Use::ALL.iter().map(|&what| self.book.spent(what).time.nanos()).sum();
         assert!(booked == granted, "each GPU-nanosecond of a job lies in exactly one use");
     }
