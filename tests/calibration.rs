@@ -3,16 +3,13 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
-use tollway::catalog::{GPUS, NODES};
 use tollway::engine::{Process, Seed};
 use tollway::evidence::{Calibrated, Limits, calibrate, mean, median, worst};
-use tollway::fault::FailureLaw;
 use tollway::ledger::{Book, Count, Grid};
-use tollway::power::{NodePower, Priority, ServingPower, Slowdown};
 use tollway::scenario;
 use tollway::serving::*;
 use tollway::trace::{Benchmark, Measured, Request};
-use tollway::units::{SimTime, Span, Watts};
+use tollway::units::{SimTime, Span};
 use tollway::world::NodeSet;
 
 fn shared(name: &str) -> Option<PathBuf> {
@@ -31,35 +28,7 @@ fn calibrated(path: &Path) -> Vec<Calibrated> {
 
 /// One replica of an ordinary service under `arrivals`, until all is answered.
 fn serve(step: StepModel, max_batch: u32, arrivals: ArrivalPlan) -> Book {
-    let node = NodePower::new(&NODES[0].sheet, &GPUS[0].sheet);
-    let plan = ServicePlan {
-        name: "bench".to_owned(),
-        cluster: 0,
-        opens_after: None,
-        opens_at: Span::ZERO,
-        gpus: 1,
-        nodes: 1,
-        step,
-        step_source: "test".to_owned(),
-        token_budget: 2_048,
-        max_batch,
-        kv_tokens: 1 << 34,
-        start_up: Span::from_secs(120),
-        power: ServingPower::constant(&node, Watts::new(500)),
-        slowdown: Slowdown::NONE,
-        levers: Vec::new(),
-        power_priority: Priority::High,
-        scale: ScaleSection { min: 1, max: 1, policy: ScalePolicy::Fixed {} },
-        tick: Span::from_secs(15),
-        router: Router::LeastLoaded {},
-        arrivals,
-        fidelity: Fidelity::Requests {},
-        slo: None,
-        queue: 1_000_000,
-        failures: FailureLaw::None,
-        record: None,
-        start_hour_of_week: 0,
-    };
+    let plan = ServicePlan { kv_tokens: 1 << 34, arrivals, ..super::serving::plan(step, max_batch, Vec::new()) };
     let horizon = SimTime::ZERO + Span::DAY * 3;
     let mut cell = Cell::new(Arc::new(plan), 0, Seed { seed: 1, replication: 0 }, Grid { horizon, bin: Span::DAY });
     cell.add_replica(SimTime::ZERO, SimTime::ZERO, NodeSet::single(0));

@@ -141,8 +141,8 @@ mod tests {
                 for context in [512.0, 4_096.0] {
                     let load = StepLoad { batch, cached: batch * context, prompt, attended: prompt * prompt / 2.0 };
                     if batch + prompt > 0.0 {
-                        points
-                            .push(Point { exposure: Exposure::of_step(load), ms: STEP.time(load).as_secs_f64() * 1e3 });
+                        let ms = STEP.time(load).as_secs_f64() * 1e3;
+                        points.push(vec![Point { exposure: Exposure::of_step(load), ms, scatter: 0.02 }]);
                     }
                 }
             }

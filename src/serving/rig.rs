@@ -137,6 +137,7 @@ impl Rig {
             budget: u64::from(self.token_budget),
             max_batch: u64::from(self.max_batch.min(self.token_budget)),
             blocks: self.kv_tokens / BLOCK,
+            prefixes: None,
         };
         let mut replica = Replica::new(&rules);
         let (mut laps, mut served, mut done) = (Vec::new(), Vec::new(), Vec::new());
