@@ -30,6 +30,7 @@ mod servegen;
 mod serving;
 mod shards;
 mod spares;
+mod stragglers;
 mod sweep;
 mod trace;
 mod training;

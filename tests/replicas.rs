@@ -1,11 +1,11 @@
 //! What replicas do beyond continuous batching, through a whole cell: prefix caches against published replays and the like.
 
-use super::serving::{MILLISECOND, plan, run};
+use super::serving::{API, MILLISECOND, plan, run};
 use std::path::Path;
 use tollway::ledger::{Count, PrefixFacts};
 use tollway::serving::*;
-use tollway::trace::{Layout, RequestReader, RequestTrace, Row, TraceBuilder};
-use tollway::units::{SimTime, Span};
+use tollway::trace::{Layout, Request, RequestReader, RequestTrace, Row, TraceBuilder};
+use tollway::units::{Share, SimTime, Span};
 
 /// Mooncake's conversations, one after the other, each of one output token.
 fn conversations() -> Option<RequestTrace> {
@@ -26,7 +26,7 @@ fn conversations() -> Option<RequestTrace> {
 }
 
 fn cached(requests: &RequestTrace, kv_tokens: u64) -> PrefixFacts {
-    let options = ReplicaOptions { prefix_cache: Some(PrefixCacheSection::default()) };
+    let options = ReplicaOptions { prefix_cache: Some(PrefixCacheSection::default()), ..ReplicaOptions::default() };
     let arrivals = ArrivalPlan::Trace(requests.clone());
     let plan = ServicePlan { options, arrivals, kv_tokens, token_budget: 1 << 20, ..plan(MILLISECOND, 16, Vec::new()) };
     let (book, facts) = run(plan, 1, 20_000);
@@ -58,4 +58,37 @@ fn a_replica_finds_mooncakes_prefixes_as_published() {
     for (found, expected) in found {
         assert!((found - expected).abs() < 0.2, "{found:.2} %, expected {expected} %");
     }
+}
+
+/// When each request of a lone replica with steps of a millisecond has its first and its last token, in milliseconds.
+fn milliseconds(options: ReplicaOptions, requests: &[(u64, u32, u32)]) -> Vec<(u64, u64)> {
+    let requests = requests.iter().map(|&(at, prompt, output)| {
+        let at = SimTime::from_nanos(at * 1_000_000);
+        Request { at, prompt, output }
+    });
+    let plan = plan(MILLISECOND, 64, requests.collect());
+    let plan = ServicePlan { options, record: Some(Share::new(1.0)), ..plan };
+    let (book, _) = run(plan, 1, 60);
+    let mut times = Vec::new();
+    for log in book.requests() {
+        log.for_each::<std::io::Error>(|request| {
+            let at = |span| (request.arrived + span).since(SimTime::ZERO + API).nanos() / 1_000_000;
+            times.push((at(request.ttft), at(request.e2e)));
+            Ok(())
+        })
+        .unwrap();
+    }
+    times.sort_unstable();
+    times
+}
+
+#[test]
+fn prompts_go_first_or_are_mixed_in() {
+    // A answers from 1 ms on; at 2 ms come 3,000 tokens of B. Mixed in, they take two steps, of 2,047 and 953 tokens, and A goes
+    // on; first, they are one step, in which A pauses.
+    let requests = [(0, 10, 6), (2, 3_000, 2)];
+    let mixed = milliseconds(ReplicaOptions::default(), &requests);
+    assert_eq!(mixed, [(1, 6), (4, 5)]);
+    let first = ReplicaOptions { prefill: Prefill::First {}, ..ReplicaOptions::default() };
+    assert_eq!(milliseconds(first, &requests), [(1, 7), (3, 4)]);
 }

@@ -22,7 +22,7 @@ const H100_8B: StepModel =
 pub(super) const MILLISECOND: StepModel = StepModel { p0_ms: 1.0, d_ms: 0.0, t0: 0, b_ms: 0.0, c_ms: 0.0, e_ms: 0.0 };
 
 /// Time of each request outside the replicas.
-const API: Span = Span::from_nanos(3_000_000);
+pub(super) const API: Span = Span::from_nanos(3_000_000);
 
 pub(super) fn plan(step: StepModel, max_batch: u32, requests: Vec<Request>) -> ServicePlan {
     let node = NodePower::new(&NODES[0].sheet, &GPUS[0].sheet);

@@ -4,6 +4,7 @@ mod calibrate;
 mod check;
 mod compare;
 mod interrupt;
+mod repeat;
 mod run;
 mod shards;
 mod sweep;

@@ -301,6 +301,10 @@ pub enum EventKind {
     Preempted,
     /// A job without spares took nodes of its cluster in the place of lost ones.
     TookNodes,
+    /// A node or link became slow, and a job with it.
+    Slowed,
+    /// A job went on without nodes that did not fail.
+    Evicted,
     /// The job runs again.
     Restarted,
     /// A service opened its doors.
@@ -331,6 +335,8 @@ impl EventKind {
             EventKind::Paused => "paused",
             EventKind::Preempted => "preempted",
             EventKind::TookNodes => "took_nodes",
+            EventKind::Slowed => "slowed",
+            EventKind::Evicted => "evicted",
             EventKind::Restarted => "restarted",
             EventKind::Opened => "opened",
             EventKind::Scaled => "scaled",

@@ -124,10 +124,23 @@ pub struct JobFacts {
     pub training: Watts,
     /// Time that power control added to running.
     pub slowed: Span,
+    /// What slow members did; none where nothing becomes slow.
+    pub stragglers: Option<StragglerFacts>,
     /// Nodes that it took from its cluster for want of spares; none of a job that may not.
     pub taken: Option<u64>,
     /// Which moments counted towards the time between failures: `serial`, `wall` or `uptime`.
     pub failure_clock: &'static str,
+}
+
+/// What slow members did to a training job.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct StragglerFacts {
+    /// Spells that began on nodes that computed.
+    pub spells: u64,
+    /// Slow nodes sent to repair.
+    pub evicted: u64,
+    /// Time that running took longer for them.
+    pub lost: Span,
 }
 
 /// What the prefix caches of a service were asked and found, at each admission of a request to a batch: one that lost its

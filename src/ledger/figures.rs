@@ -192,6 +192,11 @@ fn job(rows: &mut Rows<'_>, tenant: &Tenant, facts: &JobFacts, horizon: SimTime,
     rows.count("planned_interruptions", facts.planned);
     rows.count("preemptions", facts.preemptions);
     rows.put("requeued", facts.requeued.as_secs_f64(), "s");
+    if let Some(stragglers) = facts.stragglers {
+        rows.count("slow_spells", stragglers.spells);
+        rows.count("slow_nodes_evicted", stragglers.evicted);
+        rows.put("slowed_by_stragglers", stragglers.lost.as_secs_f64(), "s");
+    }
     facts.taken.into_iter().for_each(|taken| rows.count("taken_nodes", taken));
     rows.count("checkpoints", facts.checkpoints);
     let every = Some(facts.checkpoint_every).filter(|&every| every > Span::ZERO);

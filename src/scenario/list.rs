@@ -76,6 +76,8 @@ const POLICIES: &[(&str, &str)] = &[
     ("random", "service.<name>.router, src/serving/router.rs"),
     ("power_of_two", "service.<name>.router, src/serving/router.rs"),
     ("least_loaded", "service.<name>.router, src/serving/router.rs"),
+    ("chunked", "service.<name>.replica.prefill, src/serving/replica.rs"),
+    ("first", "service.<name>.replica.prefill, src/serving/replica.rs"),
     ("chat", "service.<name>.arrivals, src/serving/chat.rs"),
     ("poisson", "service.<name>.arrivals, src/serving/arrivals.rs"),
     ("bursts", "service.<name>.arrivals, src/serving/bursts.rs"),

@@ -591,6 +591,7 @@ fn rules(plan: &ServicePlan) -> Rules {
         budget: u64::from(plan.token_budget),
         max_batch: u64::from(plan.max_batch.min(plan.token_budget)),
         blocks: plan.kv_tokens / BLOCK,
+        prefill: plan.options.prefill,
         prefixes,
     }
 }

@@ -1,7 +1,7 @@
 //! The replica, one token at a time: what jumping must equal, written without its bookkeeping. Only tests use it.
 
 use super::prefix::{Names, Prefixes};
-use super::replica::{BLOCK, Done, Job, Replica, Rules, Stretch};
+use super::replica::{BLOCK, Done, Job, Prefill, Replica, Rules, Stretch};
 use super::step::{FINE_BITS, Pace};
 use super::tests::plan;
 use super::{ArrivalPlan, StepModel};
@@ -20,6 +20,8 @@ struct Running {
     blocks: u64,
     /// Its prompt, tokens lost and computed again included, is over.
     decodes: bool,
+    /// It stands still while prompts go first.
+    pauses: bool,
     /// Names of the blocks that it shares.
     holds: Vec<u64>,
 }
@@ -106,8 +108,20 @@ fn step_through(rules: &Rules, jobs: &[Job], orders: &[Order]) -> (Vec<Done>, Ve
         while coming.front().is_some_and(|job| job.arrived <= up(now)) {
             waiting.extend(coming.pop_front());
         }
-        evict(rules, &mut running, &mut waiting, &mut memory);
-        admit(rules, &mut running, &mut waiting, &mut memory);
+        let prompts = rules.prefill == (Prefill::First {}) && {
+            let before = running.len();
+            admit(rules, &mut running, &mut waiting, &mut memory);
+            running.len() > before
+        };
+        if !prompts {
+            evict(rules, &mut running, &mut waiting, &mut memory);
+            if rules.prefill == (Prefill::Chunked {}) {
+                admit(rules, &mut running, &mut waiting, &mut memory);
+            }
+        }
+        if prompts {
+            running.iter_mut().for_each(|sequence| sequence.pauses = sequence.decodes);
+        }
         // A lever acts on steps that begin after its order.
         let level = orders.iter().take_while(|order| order.0 < up(now)).last().map_or(0, |order| order.1);
         step(rules, level, &mut running, &mut now, (&mut done, &mut steps, &mut memory));
@@ -139,8 +153,13 @@ fn evict(rules: &Rules, running: &mut Vec<Running>, waiting: &mut VecDeque<Job>,
 }
 
 fn admit(rules: &Rules, running: &mut Vec<Running>, waiting: &mut VecDeque<Job>, memory: &mut Memory) {
-    let behind: u64 = running.iter().map(Running::behind).sum();
+    let first = rules.prefill == (Prefill::First {});
+    let behind: u64 = running.iter().filter(|_| !first).map(Running::behind).sum();
     let mut budget = rules.budget.saturating_sub(behind);
+    // What decoding will need, where it has not been given yet.
+    let needs = |sequence: &&Running| first && sequence.decodes && sequence.cached == sequence.blocks * BLOCK;
+    let reserved = running.iter().filter(needs).count() as u64;
+    let mut taken = 0;
     if behind <= rules.budget {
         // The last chunk of a prompt is under way: it can be found.
         running.iter_mut().filter(|sequence| !sequence.decodes).for_each(|partial| {
@@ -154,15 +173,20 @@ fn admit(rules: &Rules, running: &mut Vec<Running>, waiting: &mut VecDeque<Job>,
         let found = memory.find(rules, running, &job);
         let unit = rules.prefixes.as_ref().map_or(BLOCK, |prefixes| prefixes.unit);
         let in_use = found.iter().filter(|name| is_held(running, **name)).count() as u64;
-        let room = blocks - in_use * unit / BLOCK <= free(rules, running);
+        let room = reserved + blocks - in_use * unit / BLOCK <= free(rules, running);
+        let left = tokens - found.len() as u64 * unit;
+        if first && left > budget && taken > 0 {
+            return;
+        }
         if budget == 0 || running.len() as u64 >= rules.max_batch || !room {
             return;
         }
         waiting.pop_front();
         let hits = found.len() as u64;
-        let mut sequence = Running { job, cached: hits * unit, blocks, decodes: false, holds: Vec::new() };
+        let mut sequence =
+            Running { job, cached: hits * unit, blocks, decodes: false, pauses: false, holds: Vec::new() };
         memory.share(&mut sequence, found);
-        if sequence.behind() <= budget {
+        if first || sequence.behind() <= budget {
             memory.share(&mut sequence, names(rules, &job, tokens));
         }
         memory.facts += PrefixFacts {
@@ -173,6 +197,7 @@ fn admit(rules: &Rules, running: &mut Vec<Running>, waiting: &mut VecDeque<Job>,
             computed_tokens: sequence.behind(),
         };
         budget -= sequence.behind().min(budget);
+        taken += left;
         running.push(sequence);
         memory.trim(rules, running);
     }
@@ -186,16 +211,20 @@ fn step(
     now: &mut u128,
     (done, steps, memory): (&mut Vec<Done>, &mut Vec<Stretch>, &mut Memory),
 ) {
-    let batch = running.iter().filter(|sequence| sequence.decodes).count() as u64;
+    let batch = running.iter().filter(|sequence| sequence.decodes && !sequence.pauses).count() as u64;
     let (mut budget, mut cached, mut chunk, mut attended) = (rules.budget - batch, 0, 0, 0);
     let mut producing = Vec::new();
     for (index, sequence) in running.iter_mut().enumerate() {
+        if std::mem::take(&mut sequence.pauses) {
+            continue;
+        }
         let take = if sequence.decodes {
             cached += sequence.cached;
             1
         } else {
-            let take = sequence.behind().min(budget);
-            budget -= take;
+            let most = if rules.prefill == (Prefill::First {}) { u64::MAX } else { budget };
+            let take = sequence.behind().min(most);
+            budget = budget.saturating_sub(take);
             chunk += take;
             attended += (sequence.cached..sequence.cached + take).sum::<u64>();
             take
@@ -300,7 +329,7 @@ fn model() -> StepModel {
 
 /// Rules without options.
 fn rules(budget: u64, max_batch: u64, blocks: u64) -> Rules {
-    Rules { paces: paces(), budget, max_batch, blocks, prefixes: None }
+    Rules { paces: paces(), budget, max_batch, blocks, prefill: Prefill::default(), prefixes: None }
 }
 
 /// Requests by gap in nanoseconds, prompt and output.
@@ -323,6 +352,7 @@ proptest! {
         max_batch in prop_oneof![Just(256_u64), 1_u64..30],
         spare in prop_oneof![Just(100_000_u64), 0_u64..60],
         orders in prop::collection::vec((1_u64..500_000_000, 0_u8..3), 0..12),
+        first in prop::bool::weighted(0.3),
         unit in prop_oneof![Just(0_u32), 1_u32..4],
         system in 0_u64..100,
         sessions in prop::collection::vec(prop::option::weighted(0.8, 0_u32..6), 60),
@@ -330,7 +360,8 @@ proptest! {
         // Just enough for the longest request (899 + 300 - 1 tokens), and `spare` blocks.
         let names = Names::Sessions { system };
         let prefixes = (unit > 0).then_some(Prefixes { names, unit: u64::from(unit) * BLOCK });
-        let rules = Rules { prefixes, ..rules(budget, max_batch.min(budget), 75 + spare) };
+        let prefill = if first { Prefill::First {} } else { Prefill::Chunked {} };
+        let rules = Rules { prefill, prefixes, ..rules(budget, max_batch.min(budget), 75 + spare) };
         let mut jobs = listed(&rows);
         jobs.iter_mut().zip(sessions).for_each(|(job, session)| job.prefix = session.unwrap_or(Job::UNNAMED));
         let mut at = 0;

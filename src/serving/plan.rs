@@ -2,8 +2,8 @@
 
 use super::ramp::RampPoint;
 use super::{
-    Bursts, Chat, Clients, ClosedLoop, Fidelity, FlashCrowd, MeasuredClients, Poisson, PrefixCacheSection, Ramp,
-    Reasoning, Router, ScalePolicy, ScaleSection, Sessions, Slo, StepModel, TargetLoad,
+    Bursts, Chat, Clients, ClosedLoop, Fidelity, FlashCrowd, MeasuredClients, Poisson, Prefill, PrefixCacheSection,
+    Ramp, Reasoning, Router, ScalePolicy, ScaleSection, Sessions, Slo, StepModel, TargetLoad,
 };
 use crate::catalog::{DeviceSheet, ModelSheet};
 use crate::fault::FailureLaw;
@@ -75,6 +75,8 @@ pub struct ServicePlan {
 pub struct ReplicaOptions {
     /// Prompts that begin alike are computed once.
     pub prefix_cache: Option<PrefixCacheSection>,
+    /// What steps do with prompts that wait.
+    pub prefill: Prefill,
 }
 
 /// A service held by one lever.

@@ -17,6 +17,8 @@ use super::step::{FINE_BITS, Pace, Series};
 use crate::ledger::PrefixFacts;
 use crate::trace::Request;
 use crate::units::SimTime;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 
@@ -39,11 +41,35 @@ pub(crate) struct Rules {
     pub(crate) max_batch: u64,
     /// Key-value blocks.
     pub(crate) blocks: u64,
+    /// What a step does with prompts.
+    pub(crate) prefill: Prefill,
     /// How prompts are found again; none without a prefix cache.
     pub(crate) prefixes: Option<Prefixes>,
 }
 
+/// What a step does with prompts that wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Prefill {
+    /// Each step decodes, and takes chunks of prompts with the tokens that are left of its budget: vLLM v1.
+    Chunked {},
+    /// As long as prompts can be admitted, steps take whole prompts up to the budget, one at least, while those that decode pause: vLLM v0.
+    First {},
+}
+
+impl Default for Prefill {
+    fn default() -> Prefill {
+        Prefill::Chunked {}
+    }
+}
+
 impl Rules {
+    /// True where replicas do nothing beyond continuous batching with chunked prompts.
+    #[inline]
+    pub(crate) fn plain(&self) -> bool {
+        self.prefixes.is_none() && self.prefill == (Prefill::Chunked {})
+    }
+
     /// True where a request of that many tokens fits an empty replica.
     pub(crate) fn can_hold(&self, request: &Request) -> bool {
         blocks_of(u64::from(request.prompt) + u64::from(request.output) - 1) <= self.blocks
@@ -151,6 +177,8 @@ pub(crate) struct Replica {
     clock: u64,
     /// Sequences that decode.
     batch: u64,
+    /// Of these, those that decode in the planned stretch: all, or none while prompts go first.
+    decoding: u64,
     /// Tokens in their caches.
     cached: u64,
     /// Key-value blocks that nobody holds.
@@ -189,6 +217,7 @@ impl Replica {
             next: SimTime::NEVER,
             clock: 0,
             batch: 0,
+            decoding: 0,
             cached: 0,
             free: rules.blocks,
             chunk: 0,
@@ -297,24 +326,35 @@ impl Replica {
     /// Ends the planned stretch: what is finished goes to `done`, and the next stretch is planned.
     #[inline]
     pub(crate) fn turn(&mut self, rules: &Rules, done: &mut Vec<Done>) -> Stretch {
+        if rules.plain() { self.turn_as::<true>(rules, done) } else { self.turn_with_options(rules, done) }
+    }
+
+    #[inline(never)]
+    fn turn_with_options(&mut self, rules: &Rules, done: &mut Vec<Done>) -> Stretch {
+        self.turn_as::<false>(rules, done)
+    }
+
+    /// As [`turn`](Replica::turn); `PLAIN` where no rule has an option, so that options cost nothing where nobody asks for them.
+    #[inline]
+    fn turn_as<const PLAIN: bool>(&mut self, rules: &Rules, done: &mut Vec<Done>) -> Stretch {
         let stretch = self.advance(self.steps);
         if self.steps > 0 {
-            if self.cache.is_some() {
+            if !PLAIN {
                 self.trim(rules);
             }
-            self.finish(done);
-            self.join(done);
-            if self.cache.is_some() {
+            self.finish::<PLAIN>(done);
+            self.join::<PLAIN>(done);
+            if !PLAIN {
                 self.settle(rules);
             }
         }
-        self.plan(rules);
+        self.plan::<PLAIN>(rules);
         stretch
     }
 
     /// What it does between `from` and `to`, inside the planned stretch; none where it is idle.
     pub(crate) fn under_way(&self, from: SimTime, to: SimTime) -> Option<Stretch> {
-        let (batch, chunk, level) = (self.batch as u32, self.chunk as u32, self.level);
+        let (batch, chunk, level) = (self.decoding as u32, self.chunk as u32, self.level);
         (self.steps > 0).then_some(Stretch { from, to, batch, chunk, level })
     }
 
@@ -339,7 +379,7 @@ impl Replica {
     fn advance(&mut self, steps: u64) -> Stretch {
         let from = coarse(self.start);
         self.start += self.series.total(steps);
-        if self.batch > 0 {
+        if self.decoding > 0 {
             self.free -= self.blocks_over(steps);
             self.clock += steps;
             self.cached += self.batch * steps;
@@ -347,19 +387,19 @@ impl Replica {
         if let Some(partial) = &mut self.partial {
             partial.done += partial.chunk * steps;
         }
-        let (batch, chunk, level) = (self.batch as u32, self.chunk as u32, self.level);
+        let (batch, chunk, level) = (self.decoding as u32, self.chunk as u32, self.level);
         Stretch { from, to: coarse(self.start), batch, chunk, level }
     }
 
     /// Takes out the sequences whose last token this is.
     #[inline]
-    fn finish(&mut self, done: &mut Vec<Done>) {
+    fn finish<const PLAIN: bool>(&mut self, done: &mut Vec<Done>) {
         while let Some(&Reverse(key)) = self.finishes.peek() {
             if key >> SLOT_BITS > self.clock {
                 break;
             }
             self.finishes.pop();
-            let mut job = self.leave(key);
+            let mut job = self.leave::<PLAIN>(key);
             job.produced = job.output;
             done.push(Done { job, at: coarse(self.start) });
         }
@@ -367,7 +407,7 @@ impl Replica {
 
     /// Takes a decoding sequence out of the batch, its key already out of the heap.
     #[inline]
-    fn leave(&mut self, key: u64) -> Job {
+    fn leave<const PLAIN: bool>(&mut self, key: u64) -> Job {
         let slot = slot_of(key);
         let sequence = self.slots[usize::from(slot)];
         let held = self.clock.wrapping_add(sequence.offset);
@@ -376,7 +416,7 @@ impl Replica {
         self.batch -= 1;
         self.phases[phase(sequence.offset)] -= 1;
         self.vacant.push(slot);
-        if let Some(cache) = &mut self.cache {
+        if let Some(cache) = self.cache.as_mut().filter(|_| !PLAIN) {
             let Sequence { job, admission, shared, .. } = sequence;
             cache.leaving.push(Leaving { admission, job, tokens: held, shared });
         }
@@ -385,7 +425,7 @@ impl Replica {
 
     /// The sequences whose prompt has ended produce a token, and decode from now on.
     #[inline]
-    fn join(&mut self, done: &mut Vec<Done>) {
+    fn join<const PLAIN: bool>(&mut self, done: &mut Vec<Done>) {
         let at = coarse(self.start);
         while let Some(slot) = self.joining.pop() {
             let sequence = &mut self.slots[usize::from(slot)];
@@ -396,7 +436,7 @@ impl Replica {
                 done.push(Done { job: sequence.job, at });
                 self.free += blocks_of(held);
                 self.vacant.push(slot);
-                if let Some(cache) = &mut self.cache {
+                if let Some(cache) = self.cache.as_mut().filter(|_| !PLAIN) {
                     let Sequence { job, admission, shared, .. } = *sequence;
                     cache.leaving.push(Leaving { admission, job, tokens: held, shared });
                 }
@@ -412,12 +452,9 @@ impl Replica {
 
     /// Plans the stretch that begins now.
     #[inline]
-    fn plan(&mut self, rules: &Rules) {
-        self.make_room(rules);
-        let mut step =
-            Step { budget: rules.budget - self.batch, prompt: 0, attended: 0, deepening: 0, limit: u64::MAX };
-        self.continue_partial(rules, &mut step);
-        self.admit(rules, &mut step);
+    fn plan<const PLAIN: bool>(&mut self, rules: &Rules) {
+        let first = !PLAIN && rules.prefill == (Prefill::First {});
+        let step = if first { self.prompts_first::<PLAIN>(rules) } else { self.mix::<PLAIN>(rules) };
         self.chunk = step.prompt;
         if self.running() == 0 {
             assert!(self.waiting.is_empty(), "an empty replica admits any request that it can hold");
@@ -427,14 +464,43 @@ impl Replica {
         }
         self.level = self.ordered;
         let pace = &rules.paces[usize::from(self.level)];
-        self.series = pace.series(self.batch, self.cached, step.prompt, step.attended, step.deepening);
-        self.steps = self.steps_before_change(step.limit);
+        let read = if PLAIN || self.decoding > 0 { self.cached } else { 0 };
+        self.series = pace.series(self.decoding, read, step.prompt, step.attended, step.deepening);
+        self.steps = if PLAIN || self.decoding > 0 { self.steps_before_change(step.limit) } else { step.limit };
         self.next = coarse(self.start + self.series.total(self.steps));
+    }
+
+    /// A step in which all decode, and prompts take what is left of the budget.
+    #[inline]
+    fn mix<const PLAIN: bool>(&mut self, rules: &Rules) -> Step {
+        self.make_room::<PLAIN>(rules);
+        let mut step = Step::of(rules.budget - self.batch);
+        self.continue_partial::<PLAIN>(rules, &mut step);
+        self.admit::<PLAIN>(rules, &mut step);
+        self.decoding = self.batch;
+        step
+    }
+
+    /// A step of whole prompts, if any can be admitted; else one in which all decode.
+    fn prompts_first<const PLAIN: bool>(&mut self, rules: &Rules) -> Step {
+        let mut step = Step::of(rules.budget);
+        self.admit::<PLAIN>(rules, &mut step);
+        self.decoding = 0;
+        if step.prompt == 0 {
+            let waiting = self.waiting.len();
+            self.make_room::<PLAIN>(rules);
+            self.decoding = self.batch;
+            if self.waiting.len() > waiting {
+                // Who was sent back may come again as soon as this step is over.
+                step.limit = 1;
+            }
+        }
+        step
     }
 
     /// Sends the newest sequences back to the queue until the others have the blocks of their next step.
     #[inline]
-    fn make_room(&mut self, rules: &Rules) {
+    fn make_room<const PLAIN: bool>(&mut self, rules: &Rules) {
         while self.blocks_over(1) > self.free {
             let job = match self.partial.take() {
                 Some(Partial { job, done, shared, .. }) => {
@@ -444,10 +510,10 @@ impl Replica {
                     }
                     job
                 }
-                None => self.evict_newest(),
+                None => self.evict_newest::<PLAIN>(),
             };
             self.waiting.push_front(job);
-            if self.cache.is_some() {
+            if !PLAIN {
                 self.settle(rules);
             }
         }
@@ -468,13 +534,13 @@ impl Replica {
     }
 
     #[cold]
-    fn evict_newest(&mut self) -> Job {
+    fn evict_newest<const PLAIN: bool>(&mut self) -> Job {
         let age = |key: u64| self.slots[usize::from(slot_of(key))].admission;
         let newest = self.finishes.iter().map(|key| key.0).max_by_key(|&key| age(key));
         let newest = newest.expect("only a decoding sequence needs blocks");
         self.finishes.retain(|key| key.0 != newest);
         let job = self.cut_short(newest).job;
-        self.leave(newest);
+        self.leave::<PLAIN>(newest);
         job
     }
 
@@ -487,7 +553,7 @@ impl Replica {
 
     /// Gives the half-done prompt its chunk.
     #[inline]
-    fn continue_partial(&mut self, rules: &Rules, step: &mut Step) {
+    fn continue_partial<const PLAIN: bool>(&mut self, rules: &Rules, step: &mut Step) {
         let Some(partial) = &mut self.partial else { return };
         let left = partial.job.to_compute() - partial.done;
         partial.chunk = left.min(step.budget);
@@ -495,7 +561,7 @@ impl Replica {
         if chunk == left {
             let Partial { job, shared, .. } = *partial;
             self.partial = None;
-            self.seat(rules, job, shared);
+            self.seat::<PLAIN>(rules, job, shared);
             step.limit = 1;
         } else if chunk > 0 {
             step.deepening = chunk * chunk;
@@ -505,7 +571,7 @@ impl Replica {
 
     /// Admits waiting jobs while batch, blocks and budget allow.
     #[inline]
-    fn admit(&mut self, rules: &Rules, step: &mut Step) {
+    fn admit<const PLAIN: bool>(&mut self, rules: &Rules, step: &mut Step) {
         let reserved = self.blocks_over(1);
         while let Some(job) = self.waiting.front().copied() {
             if step.budget == 0 || self.running() >= rules.max_batch {
@@ -513,24 +579,29 @@ impl Replica {
             }
             let mut blocks = blocks_of(job.to_compute());
             let (mut found, mut done) = (Found::default(), 0);
-            if let Some(prefixes) = &rules.prefixes {
-                found = self.find(prefixes, &job, reserved);
+            let chunked = PLAIN || rules.prefill == (Prefill::Chunked {});
+            if let Some(prefixes) = rules.prefixes.as_ref().filter(|_| !PLAIN) {
+                // While prompts go first, decoding takes no blocks in the planned step.
+                let taken = if chunked { reserved } else { 0 };
+                found = self.find(prefixes, &job, taken);
                 blocks -= found.in_use * prefixes.blocks_each();
                 done = found.blocks * prefixes.unit;
             }
-            if blocks + reserved > self.free {
+            let left = job.to_compute() - done;
+            let whole = chunked || left <= step.budget || step.prompt == 0;
+            if blocks + reserved > self.free || !whole {
                 return;
             }
             self.waiting.pop_front();
             self.free -= blocks;
-            if let (Some(cache), Some(prefixes)) = (&mut self.cache, &rules.prefixes) {
+            if let (false, Some(cache), Some(prefixes)) = (PLAIN, &mut self.cache, &rules.prefixes) {
                 cache.admit(prefixes, &job, found);
             }
             step.limit = 1;
-            let left = job.to_compute() - done;
-            let chunk = step.take(left.min(step.budget), done);
+            let most = if chunked { step.budget } else { left };
+            let chunk = step.take(left.min(most), done);
             if chunk == left {
-                self.seat(rules, job, found.blocks);
+                self.seat::<PLAIN>(rules, job, found.blocks);
             } else {
                 self.partial = Some(Partial { job, done, chunk, shared: found.blocks });
             }
@@ -547,8 +618,8 @@ impl Replica {
 
     /// Finds a slot for a job that joins the batch after this step.
     #[inline]
-    fn seat(&mut self, rules: &Rules, job: Job, mut shared: u64) {
-        if let (Some(cache), Some(prefixes)) = (&mut self.cache, &rules.prefixes) {
+    fn seat<const PLAIN: bool>(&mut self, rules: &Rules, job: Job, mut shared: u64) {
+        if let (false, Some(cache), Some(prefixes)) = (PLAIN, &mut self.cache, &rules.prefixes) {
             let twice;
             (shared, twice) = cache.enter(prefixes, &job, shared);
             self.free += twice * prefixes.blocks_each();
@@ -614,10 +685,17 @@ struct Step {
 }
 
 impl Step {
+    /// An empty step.
+    #[inline]
+    fn of(budget: u64) -> Step {
+        Step { budget, prompt: 0, attended: 0, deepening: 0, limit: u64::MAX }
+    }
+
     /// Takes a chunk of a prompt of which `done` tokens are computed.
     #[inline]
     fn take(&mut self, chunk: u64, done: u64) -> u64 {
-        self.budget -= chunk;
+        // A prompt that goes first is whole, however long.
+        self.budget = self.budget.saturating_sub(chunk);
         self.prompt += chunk;
         self.attended += chunk * done + chunk * (chunk - u64::from(chunk > 0)) / 2;
         chunk

@@ -1,20 +1,21 @@
 //! A training job as one logical process: it runs, a node fails, it recovers, it runs on. Start reading at [`Job`].
 
 mod booking;
+mod speed;
 mod trade;
 
 use super::copies::{Copies, Depth};
 use super::pace::Pace;
 use super::roster::{Back, Cause, GivenBack, How, PerNode, Place, Roster, cluster_of};
 use super::schedule::Origin;
-use super::warp::{Slow, Warp};
+use super::warp::{Gait, Warp};
 use super::{FailureClock, JobPlan, Schedule, Short};
 use crate::engine::{Entity, Process, Seed, Stream};
 use crate::fault::{Fault, FaultQueue, Symptom};
-use crate::ledger::{Book, Draw, EventKind, Grid, JobFacts, Outage, Use};
-use crate::power::State;
+use crate::ledger::{Book, EventKind, Grid, JobFacts, Outage, Use};
 use crate::units::{PerSecond, Share, SimTime, Span};
 use crate::world::{Domain, NodeSet};
+use speed::Stragglers;
 use std::collections::{BTreeMap, VecDeque};
 
 /// A training job.
@@ -56,6 +57,7 @@ pub struct Job {
     /// Work done in the stretch under way.
     warp: Warp,
     level: u8,
+    stragglers: Option<Stragglers>,
     corruptions: Vec<Corruption>,
     /// By node in repair: its outage in the book.
     outages: BTreeMap<u32, usize>,
@@ -188,6 +190,8 @@ enum Happening {
     Uncovered,
     /// A computing node fails.
     Failure,
+    /// Something becomes slow, or is slow no more, or a slow node is found.
+    Straggling,
 }
 
 /// What becomes of a stretch.
@@ -224,8 +228,9 @@ impl Job {
             pauses: Pauses { next: SimTime::NEVER, taken: Span::ZERO },
             roster: None,
             phase: Phase::Queued,
-            warp: Warp::new(SimTime::ZERO, Slow::NONE, 0),
+            warp: Warp::new(SimTime::ZERO, Gait::FREE),
             level: 0,
+            stragglers: Stragglers::new(&plan, seed, grid.horizon),
             corruptions: Vec::new(),
             outages: BTreeMap::new(),
             now: SimTime::ZERO,
@@ -260,6 +265,9 @@ impl Job {
         let clock = self.failure_clock(at);
         self.faults.reserve(self.plan.nodes);
         self.faults.watch(roster.granted(), clock);
+        if let Some(stragglers) = &mut self.stragglers {
+            stragglers.watch(roster.granted(), at);
+        }
         roster.first().for_each(|node| self.faults.join(node, clock));
         self.roster = Some(roster);
         self.maintenance.plan_next(at);
@@ -289,6 +297,7 @@ impl Job {
         self.book_roster(at);
         self.log(at, EventKind::Preempted, String::new(), String::new());
         self.faults.clear();
+        self.stragglers.iter_mut().for_each(Stragglers::clear);
         self.outages.clear();
         self.corruptions.retain_mut(|corruption| {
             corruption.node = None;
@@ -315,8 +324,10 @@ impl Job {
     pub fn earliest_finish(&self) -> SimTime {
         match &self.phase {
             Phase::Queued => SimTime::NEVER,
-            Phase::Running(_) if self.pace == Pace::FULL => self.warp.wall_of(self.work_left()),
-            // A node that comes back may speed it up, no earlier than that.
+            Phase::Running(_) if self.pace == Pace::FULL && self.slowest() == 1.0 => {
+                self.warp.wall_of(self.work_left())
+            }
+            // A node that comes back or is slow no more may speed it up, no earlier than that.
             Phase::Running(_) => self.warp.wall_of(self.work_left()).min(self.next().0),
             Phase::Stalled(stall) => {
                 self.step_end(stall) + stall.steps.iter().skip(1).map(|step| step.length).sum() + self.work_at_best()
@@ -377,6 +388,7 @@ impl Process for Job {
                 Happening::Pause => self.pause(at),
                 Happening::Uncovered => self.uncovered(at),
                 Happening::Failure => self.failure(at),
+                Happening::Straggling => self.straggling(at),
             }
             handled += 1;
         }
@@ -397,7 +409,7 @@ impl Job {
         let due =
             self.corruptions.iter().map(|corruption| corruption.due.max(self.now)).min().unwrap_or(SimTime::NEVER);
         let found = (due, Happening::Uncovered).min((self.next_failure(), Happening::Failure));
-        (done, Happening::Done).min(repaired).min(planned).min(found)
+        (done, Happening::Done).min(repaired).min(planned).min(found).min(self.next_straggling())
     }
 
     fn done(&mut self, at: SimTime) {
@@ -437,6 +449,9 @@ impl Job {
         let Some(Back { node, how }) = roster.next_back() else { return };
         if let Some(place) = self.outages.remove(&node) {
             self.book.end_outage(place, at);
+        }
+        if let Some(stragglers) = &mut self.stragglers {
+            stragglers.watch(std::iter::once(node), at);
         }
         match how {
             How::Mended => self.faults.mend(node, clock),
@@ -534,7 +549,7 @@ impl Job {
         match (computing.first(), fault.symptom) {
             (None, _) => return,
             (Some(&node), Symptom::Silent(latency)) => return self.corrupt(node, at, latency),
-            (Some(_), Symptom::Explicit | Symptom::Hang) => {}
+            (Some(_), Symptom::Explicit | Symptom::Hang | Symptom::Slow) => {}
         }
         self.tally.interruptions += 1;
         let lost = match self.phase {
@@ -630,6 +645,7 @@ impl Job {
             if !in_place {
                 let own = fault.repair.is_none() && self.faults.is_broken(node);
                 self.faults.leave(node);
+                self.stragglers.iter_mut().for_each(|stragglers| stragglers.forget(node));
                 roster.lose(node, if own { Cause::Own } else { Cause::Domain(fault.repair) }, at);
                 self.outages.insert(node, place);
             } else if roster.place(node) == Place::Computing {
@@ -702,48 +718,6 @@ impl Job {
         self.log(at, EventKind::Restarted, String::new(), String::new());
         self.run_or_pause(at);
         self.grow(at);
-    }
-}
-
-/// Power control.
-impl Job {
-    /// Holds the job at the level of power control that `level` gives for its nodes from `at`, the edge being handled, on.
-    pub fn hold(&mut self, at: SimTime, level: &dyn Fn(&NodeSet) -> u8) {
-        let Some(roster) = &self.roster else { return };
-        let level = level(roster.nodes());
-        if level == self.level {
-            return;
-        }
-        self.level = level;
-        if matches!(self.phase, Phase::Running(_)) {
-            self.warp.turn(at, self.slow(), level);
-        }
-    }
-
-    /// What its nodes draw at this instant: the nodes granted, the draw, the level of power control, and whether a lever can hold
-    /// it. Saves are passed over.
-    pub fn draws(&self, visit: &mut dyn FnMut(&NodeSet, Draw, u8, bool)) {
-        let Some(roster) = self.roster.as_ref().filter(|roster| !roster.nodes().is_empty()) else { return };
-        let computing = roster.computing();
-        match self.phase {
-            Phase::Running(_) => visit(roster.nodes(), self.training_draw(self.level), self.level, true),
-            _ => visit(roster.nodes(), self.per_node.draw(computing, State::Resident), self.level, false),
-        }
-        visit(roster.nodes(), roster.beside(), self.level, false);
-    }
-
-    fn run(&mut self, at: SimTime) {
-        self.phase = Phase::Running(at);
-        self.warp = Warp::new(at, self.slow(), self.level);
-    }
-
-    fn slow(&self) -> Slow {
-        Slow::new(self.plan.at_level(self.level).time)
-    }
-
-    fn training_draw(&self, level: u8) -> Draw {
-        let each = self.plan.at_level(level).draw;
-        Draw::new(self.roster().computing() * self.plan.gpus_per_node, each.accelerator, each.host)
     }
 }
 
@@ -829,6 +803,7 @@ impl Job {
             swing: self.plan.swing,
             training: self.plan.at_level(0).draw.accelerator,
             slowed: self.tally.slowed,
+            stragglers: self.stragglers.as_ref().map(Stragglers::facts),
             taken: matches!(self.plan.spares.short, Short::Preempt { .. }).then_some(self.tally.taken),
             failure_clock: self.plan.recovery.failure_clock.name(),
         }

@@ -167,6 +167,11 @@ impl Roster {
         GivenBack { nodes: std::mem::take(&mut self.granted), in_repair }
     }
 
+    /// True where a node stands by.
+    pub(super) fn has_spare(&self) -> bool {
+        !self.hot.is_empty() || !self.cold.is_empty()
+    }
+
     /// How many nodes would complete it.
     pub(super) fn missing(&self) -> u32 {
         self.target - self.computing

@@ -54,6 +54,9 @@ impl Job {
         let clock = self.failure_clock(at);
         self.faults.watch(nodes.iter(), clock);
         nodes.iter().for_each(|node| self.faults.join(node, clock));
+        if let Some(stragglers) = &mut self.stragglers {
+            stragglers.watch(nodes.iter(), at);
+        }
         let attach = self.attach().expect("only a job that takes nodes wants them");
         let roster = self.roster.as_mut().expect("a running job has nodes");
         roster.take_in(nodes, at, attach);
