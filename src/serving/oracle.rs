@@ -329,7 +329,7 @@ fn model() -> StepModel {
 
 /// Rules without options.
 fn rules(budget: u64, max_batch: u64, blocks: u64) -> Rules {
-    Rules { paces: paces(), budget, max_batch, blocks, prefill: Prefill::default(), prefixes: None }
+    Rules::chunked(paces(), budget, max_batch, blocks)
 }
 
 /// Requests by gap in nanoseconds, prompt and output.

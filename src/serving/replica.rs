@@ -64,6 +64,11 @@ impl Default for Prefill {
 }
 
 impl Rules {
+    /// Without any option.
+    pub(crate) fn chunked(paces: Vec<Pace>, budget: u64, max_batch: u64, blocks: u64) -> Rules {
+        Rules { paces, budget, max_batch: max_batch.min(budget), blocks, prefill: Prefill::default(), prefixes: None }
+    }
+
     /// True where replicas do nothing beyond continuous batching with chunked prompts.
     #[inline]
     pub(crate) fn plain(&self) -> bool {

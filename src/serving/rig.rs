@@ -132,13 +132,8 @@ impl Rig {
     fn drive(&self, mut coming: VecDeque<Request>, mut asks: impl FnMut(SimTime) -> Option<Request>) -> Observed {
         let step = StepModel { e_ms: self.step.e_ms.max(LEAST_E_MS), ..self.step };
         let pace = Pace::slowed(&step, Slowdown::NONE);
-        let rules = Rules {
-            paces: vec![pace],
-            budget: u64::from(self.token_budget),
-            max_batch: u64::from(self.max_batch.min(self.token_budget)),
-            blocks: self.kv_tokens / BLOCK,
-            prefixes: None,
-        };
+        let (budget, max_batch) = (u64::from(self.token_budget), u64::from(self.max_batch));
+        let rules = Rules::chunked(vec![pace], budget, max_batch, self.kv_tokens / BLOCK);
         let mut replica = Replica::new(&rules);
         let (mut laps, mut served, mut done) = (Vec::new(), Vec::new(), Vec::new());
         loop {
