@@ -17,6 +17,7 @@ mod inspect;
 mod jobs;
 mod layers;
 mod ledger;
+mod maintenance;
 mod power;
 mod records;
 mod recovery;
