@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod arrivals;
+mod calibration;
 mod capping;
 mod catalog;
 mod cli;
@@ -17,6 +18,7 @@ mod inspect;
 mod jobs;
 mod layers;
 mod ledger;
+mod maintenance;
 mod power;
 mod records;
 mod recovery;

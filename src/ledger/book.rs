@@ -369,10 +369,18 @@ pub struct Outage {
     pub start: SimTime,
     /// Until when; `None` where it still is.
     pub end: Option<SimTime>,
-    /// How it showed: `explicit`, `hang` or `silent`.
+    /// How it showed: `explicit`, `hang`, `silent`; `slow` or `planned` where it had not failed.
     pub class: &'static str,
     /// What broke: `node`, `rack` and so on.
     pub domain: &'static str,
+}
+
+impl Outage {
+    /// True where somebody took the node out that had not failed.
+    #[must_use]
+    pub fn is_planned(&self) -> bool {
+        matches!(self.class, "slow" | "planned")
+    }
 }
 
 /// The books of one process.

@@ -207,7 +207,8 @@ pub(super) fn faults(accounts: &Accounts, to: impl Write) -> csv::Result<()> {
     let exact = |at: SimTime| format!("{}.{:09}", at.nanos() / 1_000_000_000, at.nanos() % 1_000_000_000);
     for (cluster, outage) in all {
         let (start, end) = (exact(outage.start), outage.end.map_or(String::new(), exact));
-        csv.write_record([cluster, &outage.node.to_string(), &start, &end, outage.class, outage.domain, "false"])?;
+        let planned = if outage.is_planned() { "true" } else { "false" };
+        csv.write_record([cluster, &outage.node.to_string(), &start, &end, outage.class, outage.domain, planned])?;
     }
     Ok(csv.flush()?)
 }

@@ -27,7 +27,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 /// Time of each request outside the replicas (models/inference.md section 2).
-const API_TIME: Span = Span::from_nanos(3_000_000);
+pub const API_TIME: Span = Span::from_nanos(3_000_000);
 
 /// From a node's failure to the moment the service knows: a health check that fails a few times.
 // Assumed: Kubernetes liveness defaults are 3 failures 10 s apart; a hung collective adds its own time-out.

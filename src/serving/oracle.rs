@@ -370,7 +370,7 @@ fn model() -> StepModel {
 
 /// Rules without options.
 fn rules(budget: u64, max_batch: u64, blocks: u64) -> Rules {
-    Rules { paces: paces(), budget, max_batch, blocks, prefill: Prefill::default(), prefixes: None }
+    Rules::chunked(paces(), budget, max_batch, blocks)
 }
 
 /// Requests by gap in nanoseconds, prompt and output; the rank of each is its prompt's length modulo 3.

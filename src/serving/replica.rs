@@ -64,6 +64,11 @@ impl Default for Prefill {
 }
 
 impl Rules {
+    /// Without any option.
+    pub(crate) fn chunked(paces: Vec<Pace>, budget: u64, max_batch: u64, blocks: u64) -> Rules {
+        Rules { paces, budget, max_batch: max_batch.min(budget), blocks, prefill: Prefill::default(), prefixes: None }
+    }
+
     /// True where replicas do nothing beyond continuous batching with chunked prompts.
     #[inline]
     pub(crate) fn plain(&self) -> bool {
@@ -296,6 +301,11 @@ impl Replica {
     #[inline]
     pub(crate) fn next(&self) -> SimTime {
         self.next
+    }
+
+    /// Steps of the planned stretch, tokens in the caches before the first, and how long they take.
+    pub(crate) fn planned(&self) -> (u64, u64, Series) {
+        (self.steps, self.cached, self.series)
     }
 
     /// Jobs that wait for admission.
