@@ -182,7 +182,7 @@ fn invented() -> String {
     for (prompt, output) in [(500, 100), (100, 400), (3_000, 60)] {
         for clients in [1, 4, 16, 64] {
             let [ttft, tpot] = closed_loop(INVENTED, clients, prompt, output);
-            let watts = 400.0 + 30.0 * f64::from(clients).log2();
+            let watts = 400.0 + 30.0 * libm::log2(f64::from(clients));
             text.push_str(&format!(
                 "x100,giant-9b,vllm,1.2,fp8,2,{prompt},{output},{clients},{ttft:.4},{tpot:.5},{watts:.1}\n"
             ));

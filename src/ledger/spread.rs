@@ -369,7 +369,7 @@ fn percentile(sorted: &[f64], share: f64) -> f64 {
     sorted[below] + (sorted[above] - sorted[below]) * (rank - below as f64)
 }
 
-/// Student's t that 95 % of draws stay within on both sides, as [`student`] has it; each number of degrees is computed once, as a
+/// Student's t that 95 % of draws stay within on both sides, as `student` has it; each number of degrees is computed once, as a
 /// table has thousands of intervals.
 #[must_use]
 pub fn student_95(freedom: usize) -> f64 {
