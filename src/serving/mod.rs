@@ -45,7 +45,7 @@ pub use rig::{Exposure, Observed, Rig, Served};
 pub use section::*;
 pub use servegen::MeasuredClients;
 pub use sessions::Origin;
-pub use step::{BatchLimits, Deployment, MeanLengths, StepLoad, StepModel};
+pub use step::{BatchLimits, Deployment, Efficiency, MeanLengths, StepLoad, StepModel};
 
 #[cfg(test)]
 mod tests {
