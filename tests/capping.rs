@@ -68,7 +68,7 @@ fn chat(rate: f64, extra: &str) -> String {
 
 #[test]
 fn a_limit_on_each_gpu_slows_training_and_saves_energy_as_measured() {
-    // Zeus median, models/energy.md section 5: (W of 700, time x, energy x). Training draws 600 W: 630 W do not touch it; at 420 W
+    // Zeus summary_power_v100.csv, medians: (W of 700, time x, energy x). Training draws 600 W: 630 W do not touch it; at 420 W
     // the table's 0.806 would be 435 W, and the limit is 420 W: 1.112 x 420 / 600.
     for (limit, time, energy) in [(630, 1.0, 1.0), (560, 1.037, 0.897), (490, 1.063, 0.845), (420, 1.112, 0.7784)] {
         let free = run(&world("24 h", 4, "", "", &training(4, "")));
@@ -171,6 +171,38 @@ fn demand_response_lowers_the_meter_for_a_window() {
     let events = &accounts.capping(0).expect("capped").events;
     assert_eq!(events.iter().filter(|event| event.kind == EventKind::LimitChanged).count(), 2);
     assert_eq!(figure(&accounts, "site.home", "brakes", ""), 0.0);
+}
+
+/// The same limits from a file of another year, whose hours are UTC: what the meter may show at 2 and 3 o'clock on 1 January.
+#[test]
+fn a_signal_lowers_the_meter_as_windows_do() {
+    let scratch = tempfile::tempdir().expect("a temporary folder");
+    let mut signal = "utc,other,limit_kw\n".to_owned();
+    let first: jiff::Timestamp = "2023-01-01T00:00:00Z".parse().expect("an instant");
+    for hour in 0..8_760 {
+        let at = first + jiff::SignedDuration::from_hours(hour);
+        let limit = if hour % 24 == 2 || hour % 24 == 3 { 50 } else { 100 };
+        signal.push_str(&format!("{at},1,{limit}\n"));
+    }
+    std::fs::write(scratch.path().join("signal.csv"), signal).expect("a file");
+    let run_with = |response: &str| {
+        let site = format!(
+            "power_limit = \"100 kW\"\ncapping = {{ track = {{ lever = \"10 s\" }} }}\ndemand_response = {{ {response} }}"
+        );
+        let file = scratch.path().join("world.toml");
+        std::fs::write(&file, world("12 h", 8, &site, "", &training(8, ""))).expect("a file");
+        scenario::load(&file, &[]).map(|scenario| simulate(&scenario, |_| ()).accounts)
+    };
+    let by = |response| run_with(response).unwrap_or_else(|complaints| panic!("{complaints}"));
+    let windows = by(r#"windows = [{ from = "2 h", to = "4 h", limit = "50 kW", every = "1 d" }]"#);
+    let signal = by(r#"signal = { path = "signal.csv", column = "limit_kw" }"#);
+    assert_eq!(windows.figures(), signal.figures());
+    assert_eq!(windows.capping(0), signal.capping(0));
+    assert!(figure(&signal, "site.home", "time_over_limit", "") > 0.0, "the lever takes 10 s");
+    let Err(complaints) = run_with(r#"signal = { path = "signal.csv", column = "limit" }"#) else {
+        panic!("no such column")
+    };
+    assert!(complaints.to_string().contains("expected a column limit"), "{complaints}");
 }
 
 #[test]

@@ -155,7 +155,7 @@ fn step_rows_give_what_was_measured() {
 
 #[test]
 fn power_falls_short_of_the_table_by_no_more_than_it_says() {
-    // W a GPU at batches 8, 64, 128, 256, 512: models/energy.md section 2.
+    // W a GPU at batches 8, 64, 128, 256, 512: ML.ENERGY Benchmark v3.
     for (gpu, model, tp, measured) in [
         ("h100-sxm", "llama-3.1-8b", 1, [486.0, 610.0, 669.0, 691.0, 688.0]),
         ("h100-sxm", "llama-3.1-70b", 4, [441.0, 500.0, 546.0, 589.0, 623.0]),
@@ -208,7 +208,7 @@ fn an_owned_gpu_hour_costs_what_the_document_works_out() {
     let energy = (*price * (it + facility.overhead(it, 0, Span::HOUR).energy)).as_f64() / 8.0;
     let own = Ownership::default();
     let hour = own.hourly(node).as_f64() + energy;
-    // models/energy.md section 6: 1.191 + 0.204 + 0.143 + 0.092 = 1.630, of which energy is 5.6 %.
+    // 1.191 + 0.204 + 0.143 + 0.092 = 1.630, of which energy is 5.6 %.
     assert!((energy - 0.092).abs() < 5e-4 && (hour - 1.630).abs() < 5e-4, "{energy} of {hour}");
     assert!((energy / hour - 0.056).abs() < 5e-4);
     // At a utilisation of 0.7, and a dearer server paid off sooner.
@@ -222,7 +222,7 @@ fn an_owned_gpu_hour_costs_what_the_document_works_out() {
 /// Days of each month of 2022.
 const DAYS: [f64; 12] = [31.0, 28.0, 31.0, 30.0, 31.0, 30.0, 31.0, 31.0, 30.0, 31.0, 30.0, 31.0];
 
-/// Annual mean direct and life-cycle intensity, g/kWh: models/energy.md section 7.
+/// Annual mean direct and life-cycle intensity, g/kWh, of the series that the profiles were made from.
 const ANNUAL: [(&str, f64, f64); 6] = [
     ("pjm", 380.0, 447.0),
     ("erco", 358.0, 424.0),

@@ -49,6 +49,7 @@ fn plan(step: StepModel, max_batch: u32, requests: Vec<Request>) -> ServicePlan 
         router: Router::LeastLoaded {},
         arrivals: ArrivalPlan::Trace(requests.into()),
         fidelity: Fidelity::Requests {},
+        prices: None,
         slo: None,
         queue: 1_000_000,
         failures: FailureLaw::None,

@@ -3,7 +3,7 @@
 
 use super::accounts::{Accounts, Boundary, Sum, Sums};
 use super::comparison::{Axis, Row};
-use super::{Book, Count, Equivalents, EventKind, Facts, Histogram, JobFacts, ServiceFacts, Spent, Tenant, Use};
+use super::{Book, Count, Equivalents, EventKind, Facts, Histogram, JobFacts, ServiceFacts, Tenant, Use};
 use crate::units::{Dollars, DollarsPerHour, GpuTime, SimTime, Span};
 
 /// One row of `summary.csv`.
@@ -48,6 +48,7 @@ pub(super) fn all(accounts: &Accounts) -> Vec<Figure> {
             Facts::Device(facts) => service(&mut rows, tenant, facts, sums),
         }
         rows.scopes(sums, accounts.rents(index));
+        rows.energy_parts(sums);
         costs(&mut rows, accounts, index);
         if tenant.cluster.is_some() && accounts.keeps_market_ledger(tenant.site) {
             rows.bounded("carbon_market", "kgCO2e", sums, |sum| Some(sum.market.kg()));
@@ -122,6 +123,22 @@ impl Rows<'_> {
             let bought = if rents { sum.carbon.kg() } else { 0.0 };
             Some(bought + sum.upstream.kg() + sum.embodied.kg())
         });
+    }
+
+    /// The four parts of its energy, of all of it: what each boundary adds to the one before.
+    fn energy_parts(&mut self, sums: &Sums) {
+        const NAMES: [&str; 4] = [
+            "accelerator_energy_fraction",
+            "host_energy_fraction",
+            "reserve_energy_fraction",
+            "facility_energy_fraction",
+        ];
+        let (mut before, all) = (0.0, sums.within(Boundary::B4).energy.kwh());
+        for (name, boundary) in NAMES.into_iter().zip(Boundary::ALL) {
+            let within = sums.within(boundary).energy.kwh();
+            self.put(name, over(within - before, all), "fraction");
+            before = within;
+        }
     }
 
     /// What `metrics`, each with its unit, say for each of `number`.
@@ -315,17 +332,16 @@ fn marginal(figures: &mut Vec<Figure>, accounts: &Accounts, index: usize) {
 
 /// What a tenant's money went to, inside B4. `cost_of_failures`: work done again, detecting, localising, waiting for nodes,
 /// restarting, and nodes in repair. `cost_of_idle`: spares, pauses, and replicas without a request. `cost_of_slo`: replicas that only the
-/// limit on time per output token asks for ([`ServiceFacts::slo_share`]). Of a use that is its GPU-hours at the cluster's price
-/// and its node energy at the tenant's own mean price of energy, losses and cooling included.
+/// limit on time per output token asks for ([`ServiceFacts::slo_share`]). A use costs what its buckets do: its GPU-hours at the
+/// cluster's price, and its energy, losses and cooling included, at the price of the hours in which it drew it.
 fn costs(rows: &mut Rows<'_>, accounts: &Accounts, index: usize) {
     let (tenant, sums) = (&accounts.tenants()[index], accounts.tenant(index));
     let Some(price) = accounts.price(index).map(DollarsPerHour::as_f64) else { return };
     let everything = sums.within(Boundary::B4);
     let bill = everything.cost.as_f64() - price * everything.time.gpu_hours();
     let of = |uses: &[Use]| {
-        let spent: Spent = uses.iter().map(|&what| tenant.book.spent(what)).sum();
-        let energy = over(spent.node().kwh(), sums.within(Boundary::B3).energy.kwh()).unwrap_or(0.0);
-        price * spent.time.gpu_hours() + bill * energy
+        let buckets = accounts.buckets(index).iter().filter(|bucket| uses.contains(&bucket.what));
+        buckets.map(|bucket| bucket.sum.cost).sum::<Dollars>().as_f64()
     };
     rows.metered("energy_cost", bill, "USD");
     rows.bounded("cost_per_gpu_hour", "USD", sums, |sum| over(sum.cost.as_f64(), sum.time.gpu_hours()));
@@ -342,6 +358,14 @@ fn costs(rows: &mut Rows<'_>, accounts: &Accounts, index: usize) {
             rows.metered("cost_of_idle", of(&[Use::WarmIdle]), "USD");
             let slo = facts.slo_share.map(|share| share * everything.cost.as_f64());
             rows.push("cost_of_slo", slo, "USD", Some(Boundary::B4));
+            if let Some(prices) = facts.prices {
+                let revenue = prices.revenue(&tenant.book);
+                rows.put("revenue", revenue, "USD");
+                rows.bounded("profit", "USD", sums, |sum| Some(revenue - sum.cost.as_f64()));
+                rows.bounded("cost_profit_margin", "ratio", sums, |sum| {
+                    over(revenue - sum.cost.as_f64(), sum.cost.as_f64())
+                });
+            }
         }
         Facts::Device(_) => {}
     }

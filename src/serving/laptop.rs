@@ -82,6 +82,7 @@ impl DevicePlan {
             arrivals: self.prompts(&service.arrivals, seed.stream(Entity::named(&name), "prompt"), horizon),
             fidelity: Fidelity::default(),
             slo: None,
+            prices: None,
             queue: u32::MAX,
             record: None,
             failures: FailureLaw::None,

@@ -89,6 +89,7 @@ mod tests {
             router: Router::default(),
             arrivals,
             fidelity: Fidelity::default(),
+            prices: None,
             slo: Some(Slo { ttft: Span::from_secs(2), tpot: Span::from_nanos(30_000_000) }),
             queue: 512,
             failures: FailureLaw::None,

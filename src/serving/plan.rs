@@ -7,6 +7,7 @@ use super::{
 };
 use crate::catalog::{DeviceSheet, ModelSheet};
 use crate::fault::FailureLaw;
+use crate::ledger::TokenPrices;
 use crate::power::{Priority, ServingPower, Slowdown};
 use crate::trace::RequestTrace;
 use crate::units::{PerSecond, Ratio, Share, Span, Tokens};
@@ -58,6 +59,8 @@ pub struct ServicePlan {
     pub fidelity: Fidelity,
     /// Limits that a request must meet.
     pub slo: Option<Slo>,
+    /// What its answers sell for.
+    pub prices: Option<TokenPrices>,
     /// Requests that may wait in a cell for each ready replica.
     pub queue: u32,
     /// Part of its requests that is recorded one by one, if any.
