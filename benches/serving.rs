@@ -13,8 +13,8 @@ use tollway::fault::FailureLaw;
 use tollway::ledger::{Count, Grid};
 use tollway::power::{NodePower, Priority, ServingPower, Slowdown};
 use tollway::serving::{
-    ArrivalPlan, Cell, Chat, Fidelity, Lengths, Measured, Poisson, Router, ScalePolicy, ScaleSection, ServicePlan, Slo,
-    StepModel,
+    ArrivalPlan, Cell, Chat, Fidelity, Lengths, Measured, Poisson, ReplicaOptions, Router, ScalePolicy, ScaleSection,
+    ServicePlan, Slo, StepModel,
 };
 use tollway::units::{PerSecond, Ratio, SimTime, Span, Watts};
 use tollway::world::NodeSet;
@@ -54,7 +54,8 @@ fn plan(replicas: u32, router: Router, arrivals: ArrivalPlan) -> ServicePlan {
         opens_at: Span::ZERO,
         gpus: 1,
         nodes: 1,
-        // H100, Llama-3.1-8B, TP1 (models/inference.md section 1, known answer).
+        options: ReplicaOptions::default(),
+        // H100, Llama-3.1-8B, TP1 (our fit of kernel sums, as in the catalog).
         step: StepModel { p0_ms: 2.69, d_ms: 0.019_92, t0: 224, b_ms: 0.005_32, c_ms: 3.96e-5, e_ms: 8.2e-7 },
         step_source: "bench".to_owned(),
         token_budget: 2_048,

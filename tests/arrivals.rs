@@ -1,4 +1,4 @@
-//! Generators of arrivals, against the moments of models/workloads.md section 5 and closed forms; a closed loop and an overload
+//! Generators of arrivals, against the moments of measured traces and closed forms; a closed loop and an overload
 //! through a cell.
 
 use std::sync::Arc;
@@ -113,7 +113,7 @@ fn cells_share_the_bursts() {
 
 #[test]
 fn clients_have_the_measured_burstiness() {
-    // models/workloads.md 5.2, there of 60 simulated hours at 20 a second; here of 240.
+    // By a prototype of the same law: there of 60 simulated hours at 20 a second; here of 240.
     let mut cvs = Vec::new();
     let mut idcs = [const { Vec::new() }; 4];
     for replication in 0..240 {
@@ -132,7 +132,7 @@ fn clients_have_the_measured_burstiness() {
 
 #[test]
 fn reasoning_thinks_long() {
-    // Many equal clients show the whole law: models/workloads.md 4.2, rate-weighted means and medians of deepseek-r1.
+    // Many equal clients show the whole law: rate-weighted means and medians of ServeGen's deepseek-r1.
     let keys = "[service.chat.arrivals.reasoning]\nrate = \"50 /s\"\nclients = 4000\nspread = 0";
     let found = requests(&mut open(keys, 0), 4 * HOUR);
     let lengths = |of: fn(&Request) -> u32| found.iter().map(move |request| f64::from(of(request)));
@@ -192,7 +192,7 @@ fn sessions_bring_their_history_and_reuse_prefixes_as_measured() {
     };
     let ((most, share), (three, _), (twenty, _)) = (hits(None), hits(Some(5_859)), hits(Some(39_062)));
     println!("{share:.3} of full blocks, 3 M {:.3}, 20 M {:.3} of the most", three / most, twenty / most);
-    // models/workloads.md 5.4: hits follow from the cache's size, 3 M tokens about 37 %, 20 M about 96 % of the most.
+    // Mooncake's conversation trace: hits follow from the cache's size, 3 M tokens about 37 %, 20 M about 96 % of the most.
     assert!((three / most - 0.37).abs() < 0.12, "3 M tokens: {}", three / most);
     assert!((twenty / most - 0.96).abs() < 0.06, "20 M tokens: {}", twenty / most);
 }
@@ -236,7 +236,7 @@ fn shape_of_a_week(found: &[Request]) -> [f64; 5] {
     [mean * 168.0, cov, lagged / (mean * cov * mean * cov), peak, 1.0 - weekend / weekday]
 }
 
-/// Experiment 4 of models/workloads.md section 6: weeks of chat, by hours and minutes.
+/// Weeks of chat against Azure's week of 2024, by hours and minutes.
 #[test]
 fn a_week_of_chat_has_the_published_shape() {
     let chat = |rate: f64, noise: f64, replication| {

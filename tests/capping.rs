@@ -68,7 +68,7 @@ fn chat(rate: f64, extra: &str) -> String {
 
 #[test]
 fn a_limit_on_each_gpu_slows_training_and_saves_energy_as_measured() {
-    // Zeus summary_power_v100.csv, medians: (W of 700, time x, energy x). Training draws 600 W: 630 W do not touch it; at 420 W
+    // Zeus median (You et al., NSDI 2023): (W of 700, time x, energy x). Training draws 600 W: 630 W do not touch it; at 420 W
     // the table's 0.806 would be 435 W, and the limit is 420 W: 1.112 x 420 / 600.
     for (limit, time, energy) in [(630, 1.0, 1.0), (560, 1.037, 0.897), (490, 1.063, 0.845), (420, 1.112, 0.7784)] {
         let free = run(&world("24 h", 4, "", "", &training(4, "")));

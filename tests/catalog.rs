@@ -96,7 +96,7 @@ fn published_figures_stand_as_published() {
         assert_eq!((model.parameters, model.kv_bytes_per_token), (parameters, Bytes::new(kv)), "{name}");
     }
     assert_eq!(find(MODELS, "deepseek-v3").unwrap().active_parameters, 37e9);
-    // (GPU, dense 16-bit peak, bandwidth, TDP): data sheets, models/training.md section 2.
+    // (GPU, dense 16-bit peak, bandwidth, TDP): data sheets.
     for (name, peak, bandwidth, tdp) in [
         ("a100-sxm-80gb", 312e12, 2.039e12, 400),
         ("h100-sxm", 989.5e12, 3.35e12, 700),
@@ -123,7 +123,7 @@ fn step_rows_give_what_was_measured() {
         let row = step_row(gpu, engine, precision, model, tp).expect("a row");
         row.p0_ms + row.d_ms * batch.max(f64::from(row.t0)) + row.b_ms * batch + row.c_ms * batch * context
     };
-    // The known answer, and kernel sums of decode steps: models/inference.md section 1 (ms, band; one form for decode and
+    // The known answer, and kernel sums of decode steps: (ms, band; one form for decode and
     // prefill is off by at most 8 % on decode steps, 16 % on short prompts).
     for (gpu, model, tp, batch, context, ms, band) in [
         ("h100-sxm", "llama-3.1-8b", 1, 64.0, 1_024.0, 10.1, 0.01),
@@ -155,7 +155,7 @@ fn step_rows_give_what_was_measured() {
 
 #[test]
 fn power_falls_short_of_the_table_by_no_more_than_it_says() {
-    // W a GPU at batches 8, 64, 128, 256, 512: ML.ENERGY Benchmark v3.
+    // W a GPU at batches 8, 64, 128, 256, 512: the ML.ENERGY benchmark.
     for (gpu, model, tp, measured) in [
         ("h100-sxm", "llama-3.1-8b", 1, [486.0, 610.0, 669.0, 691.0, 688.0]),
         ("h100-sxm", "llama-3.1-70b", 4, [441.0, 500.0, 546.0, 589.0, 623.0]),
@@ -208,7 +208,7 @@ fn an_owned_gpu_hour_costs_what_the_document_works_out() {
     let energy = (*price * (it + facility.overhead(it, 0, Span::HOUR).energy)).as_f64() / 8.0;
     let own = Ownership::default();
     let hour = own.hourly(node).as_f64() + energy;
-    // 1.191 + 0.204 + 0.143 + 0.092 = 1.630, of which energy is 5.6 %.
+    // By hand: 1.191 + 0.204 + 0.143 + 0.092 = 1.630, of which energy is 5.6 %.
     assert!((energy - 0.092).abs() < 5e-4 && (hour - 1.630).abs() < 5e-4, "{energy} of {hour}");
     assert!((energy / hour - 0.056).abs() < 5e-4);
     // At a utilisation of 0.7, and a dearer server paid off sooner.
@@ -222,7 +222,7 @@ fn an_owned_gpu_hour_costs_what_the_document_works_out() {
 /// Days of each month of 2022.
 const DAYS: [f64; 12] = [31.0, 28.0, 31.0, 30.0, 31.0, 30.0, 31.0, 31.0, 30.0, 31.0, 30.0, 31.0];
 
-/// Annual mean direct and life-cycle intensity, g/kWh, of the series that the profiles were made from.
+/// Annual mean direct and life-cycle intensity, g/kWh: computed from the generation by source of US EIA-930, 2022.
 const ANNUAL: [(&str, f64, f64); 6] = [
     ("pjm", 380.0, 447.0),
     ("erco", 358.0, 424.0),

@@ -7,8 +7,8 @@ use tollway::fault::{FailureLaw, InitialAge};
 use tollway::ledger::{Book, Count, EventKind, Grid, ServiceFacts, Use};
 use tollway::power::{NodePower, Priority, ServingPower, Slowdown};
 use tollway::serving::{
-    ArrivalPlan, Autoscaler, Cell, Chat, Fidelity, Fluid, Lengths, Measured, Router, ScalePolicy, ScaleSection,
-    ServicePlan, Slo, StepModel, Telemetry, cells,
+    ArrivalPlan, Autoscaler, Cell, Chat, Fidelity, Fluid, Lengths, Measured, ReplicaOptions, Router, ScalePolicy,
+    ScaleSection, ServicePlan, Slo, StepModel, Telemetry, cells,
 };
 use tollway::units::{GpuTime, PerSecond, Ratio, SimTime, Span, Watts};
 use tollway::world::NodeSet;
@@ -26,7 +26,8 @@ fn plan(rate: f64, min: u32, max: u32, policy: ScalePolicy) -> ServicePlan {
         opens_at: Span::ZERO,
         gpus: 1,
         nodes: 1,
-        // models/inference.md section 1, known answer: H100 8B TP1.
+        options: ReplicaOptions::default(),
+        // H100 8B TP1, as in the catalog.
         step: StepModel { p0_ms: 2.69, d_ms: 0.019_92, t0: 224, b_ms: 0.005_32, c_ms: 3.96e-5, e_ms: 8.2e-7 },
         step_source: "scenario".to_owned(),
         token_budget: 2_048,

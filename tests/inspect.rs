@@ -28,7 +28,7 @@ fn the_conversation_trace_has_its_published_statistics() {
     let Some(path) = shared("AzureLLMInferenceTrace_conv.csv") else { return };
     let found = inspect(&path, &Layout::Auto).unwrap();
     let arrivals = found.arrivals.as_ref().unwrap();
-    // models/workloads.md 4.1 and 4.2.
+    // Computed from the trace by an independent script.
     close("rate", arrivals.rate, 5.530, 1e-3);
     for (gap, expected) in arrivals.gap.iter().zip([0.1808, 0.1184, 0.565, 0.890]) {
         close("gap", *gap, expected, 6e-3);
@@ -46,7 +46,7 @@ fn the_conversation_trace_has_its_published_statistics() {
     println!("{}", found.section);
 }
 
-/// Experiment 1 of models/workloads.md section 6: hits of a prefix cache over Mooncake's conversations, exact.
+/// Hits of a prefix cache over Mooncake's conversations, exact.
 #[test]
 fn mooncakes_prefixes_are_found_as_published() {
     let Some(path) = shared("mooncake_conversation_trace.jsonl.gz") else { return };

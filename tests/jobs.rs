@@ -65,7 +65,7 @@ fn philly_rows_are_sorted_and_the_empty_last_line_is_no_row() {
 fn the_philly_list_is_read_whole() {
     let Some(path) = shared("traces/philly_gpu_jobs_titansched.csv.gz") else { return };
     let loaded = philly(&path).unwrap();
-    // models/workloads.md, loader golden values and section 4.6: 82,247 rows, 93 % of one GPU, durations lognormal 6.79, 2.16.
+    // Counted from the list by an independent script: 82,247 rows, 93 % of one GPU, durations lognormal 6.79, 2.16.
     assert_eq!(loaded.rows_read, 82_247);
     assert_eq!(loaded.jobs.len() as u64 + loaded.dropped.total(), loaded.rows_read);
     let single = loaded.jobs.iter().filter(|job| job.gpus == 1).count() as f64 / loaded.jobs.len() as f64;
@@ -267,7 +267,7 @@ fn the_generator_draws_the_published_distributions() {
     assert!(compared >= 60, "{compared} points");
 }
 
-/// Experiment 6 of models/workloads.md section 6: half a year of the mix at 180 jobs a day through the scheduler of 302 nodes of
+/// Half a year of the mix at 180 jobs a day through the scheduler of 302 nodes of
 /// 8 A100. GPU time scatters by 11 % from one such half-year to the next, so that the means are over 20 of them.
 #[test]
 fn half_a_year_of_the_mix_has_the_published_shares_and_two_powers() {

@@ -16,7 +16,7 @@ use tollway::units::{
 /// A market with one price (in nanodollars), and direct and upstream intensities (in grams).
 fn market(nanodollars: i64, direct: u64, upstream: u64) -> Market {
     let grams = |grams: u64| GramsPerKwh::from_micro(grams * 1_000_000);
-    // US mean of 2023 (LBNL 2024: 4.52 L/kWh).
+    // US mean of 2023 (LBNL 2024, p. 57).
     let water = LitresPerKwh::from_micro(4_520_000);
     let grid = ConstantGrid { direct: grams(direct), upstream: grams(upstream), water };
     let start = "2026-01-01T00:00:00Z".parse().expect("an instant");
@@ -76,6 +76,8 @@ fn job_facts(research_multiplier: f64) -> JobFacts {
         swing: [Watts::new(200), Watts::new(100)],
         training: Watts::new(100),
         slowed: Span::ZERO,
+        taken: None,
+        stragglers: None,
         failure_clock: "serial",
     }
 }

@@ -41,7 +41,7 @@ fn at_8_and_128(power: &str) -> (f64, f64, String) {
 
 #[test]
 fn each_model_gives_its_watts_and_says_where_they_come_from() {
-    // ML.ENERGY Benchmark v3: measured 441 and 546 W; form A 542 W at 128; form B by steps of 16.5 and 29.0 ms.
+    // The ML.ENERGY benchmark: measured 441 and 546 W; form A 542 W at 128; form B by steps of 16.5 and 29.0 ms.
     let logistic = |batch: f64| 434.0 + 210.0 / (1.0 + libm::exp(-(libm::log2(batch) - 6.93) / 1.05));
     for (power, at_8, at_128, source) in [
         ("", logistic(8.0), logistic(128.0), "measured, our fit"),

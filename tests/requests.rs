@@ -1,5 +1,5 @@
 //! Request traces: every format from invented rows, the measured files to their published totals, exact sentences for broken
-//! ones. Layouts: models/workloads.md section 2; traps: section 3.
+//! ones. Layouts and traps as found in the published files.
 
 use flate2::{Compression, write::GzEncoder};
 use std::io::Write;
@@ -341,7 +341,7 @@ fn a_file_that_cannot_be_read_says_why() {
 #[test]
 fn the_conversation_trace_is_read_whole() {
     let Some(path) = shared("traces/AzureLLMInferenceTrace_conv.csv") else { return };
-    // models/workloads.md, loader golden values.
+    // Counted from the files by an independent script.
     let replay = read(&path, "auto = { }").unwrap();
     let trace = &replay.trace;
     assert_eq!((trace.rows_read, trace.kept, trace.dropped), (19_366, 19_366, Dropped::default()));
@@ -353,7 +353,7 @@ fn the_conversation_trace_is_read_whole() {
 
 #[test]
 fn the_measured_traces_have_their_published_rows() {
-    // models/workloads.md, loader golden values and sections 4.2, 4.3 and 6, experiment 2.
+    // Counted from the files by an independent script.
     if let Some(path) = shared("traces/mooncake_conversation_trace.jsonl.gz") {
         let trace = read(&path, "auto = { }").unwrap().trace;
         assert_eq!((trace.rows_read, trace.kept), (12_031, 12_031));

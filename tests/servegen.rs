@@ -137,7 +137,7 @@ fn clients_ask_as_measured_and_each_request_comes_to_one_cell() {
 
 #[test]
 fn the_measured_archives_have_their_published_figures() {
-    // models/workloads.md sections 3, 4.2, 4.5 and 6.
+    // Computed from the archives by an independent script.
     if let Some(path) = shared("servegen_reason_deepseek-r1.tar.gz") {
         let read = ServeGen::read(&path).unwrap();
         assert_eq!((read.windows_read, read.without_lengths), (73 * 144, 0));

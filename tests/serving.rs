@@ -14,17 +14,17 @@ use tollway::world::NodeSet;
 
 const SEED: Seed = Seed { seed: 7, replication: 0 };
 
-/// H100, Llama-3.1-8B, TP1 (models/inference.md section 1, known answer).
+/// H100, Llama-3.1-8B, TP1 (our fit of kernel sums, as in the catalog).
 const H100_8B: StepModel =
     StepModel { p0_ms: 2.69, d_ms: 0.019_92, t0: 224, b_ms: 0.005_32, c_ms: 3.96e-5, e_ms: 8.2e-7 };
 
 /// One millisecond for each step, whatever it holds.
-const MILLISECOND: StepModel = StepModel { p0_ms: 1.0, d_ms: 0.0, t0: 0, b_ms: 0.0, c_ms: 0.0, e_ms: 0.0 };
+pub(super) const MILLISECOND: StepModel = StepModel { p0_ms: 1.0, d_ms: 0.0, t0: 0, b_ms: 0.0, c_ms: 0.0, e_ms: 0.0 };
 
 /// Time of each request outside the replicas.
-const API: Span = Span::from_nanos(3_000_000);
+pub(super) const API: Span = Span::from_nanos(3_000_000);
 
-fn plan(step: StepModel, max_batch: u32, requests: Vec<Request>) -> ServicePlan {
+pub(super) fn plan(step: StepModel, max_batch: u32, requests: Vec<Request>) -> ServicePlan {
     let node = NodePower::new(&NODES[0].sheet, &GPUS[0].sheet);
     let decode = |batch: u32| Watts::new(440 + u64::from(batch.min(125)) * 2);
     ServicePlan {
@@ -34,6 +34,7 @@ fn plan(step: StepModel, max_batch: u32, requests: Vec<Request>) -> ServicePlan 
         opens_at: Span::ZERO,
         gpus: 1,
         nodes: 1,
+        options: ReplicaOptions::default(),
         step,
         step_source: "test".to_owned(),
         token_budget: 2_048,
@@ -71,7 +72,7 @@ fn cell(plan: ServicePlan, replicas: u32, horizon: SimTime) -> Cell {
     cell
 }
 
-fn run(plan: ServicePlan, replicas: u32, seconds: u64) -> (Book, ServiceFacts) {
+pub(super) fn run(plan: ServicePlan, replicas: u32, seconds: u64) -> (Book, ServiceFacts) {
     let horizon = SimTime::ZERO + Span::from_secs(seconds);
     let mut cell = cell(plan, replicas, horizon);
     cell.run_until(horizon);
@@ -297,7 +298,7 @@ fn the_conversation_trace_takes_what_a_bare_loop_says() {
     let requests = std::iter::from_fn(row).collect();
     let (book, facts) = run(plan(H100_8B, 256, requests), 1, 4_000);
     assert_eq!((book.counted(Count::Completed), facts.in_flight), (19_366, 0));
-    // models/inference.md section 3: an independent loop, and NVIDIA AISimulate 0.9 on the same trace: mean, p50, p90, p99.
+    // An independent loop, and NVIDIA AISimulate 0.9 on the same trace: mean, p50, p90, p99.
     let (e2e, ttft) = (book.latencies().e2e(), book.latencies().ttft());
     let cases = [
         ("bare e2e", milliseconds(e2e, API), [1_882.5, 1_184.0, 3_808.0, 5_358.0], 0.01),
@@ -312,7 +313,7 @@ fn the_conversation_trace_takes_what_a_bare_loop_says() {
     }
 }
 
-/// Experiment 8 of models/workloads.md section 6: M/M/4 and Gamma/M/1 against theory.
+/// M/M/4 and Gamma/M/1 against theory.
 #[test]
 fn several_places_and_bursty_gaps_wait_as_queueing_theory_says() {
     const REQUESTS: usize = 200_000;

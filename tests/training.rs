@@ -111,7 +111,7 @@ impl Control<Job> for Starter {
             jobs[0].start(now, nodes);
         }
         if self.returned.is_none() && jobs[0].finished().is_some() {
-            self.returned = Some((now, jobs[0].release()));
+            self.returned = Some((now, jobs[0].release().nodes));
         }
     }
 }

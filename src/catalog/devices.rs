@@ -39,5 +39,5 @@ pub static DEVICES: &[Entry<DeviceSheet>] = &[Entry {
         prefill: PerSecond::new(200.0),
         memory: Bytes::new(16_000_000_000),
     },
-    source: "models/inference.md section 5 (M4 class; power and prefill assumed)",
+    source: "Apple, base M4 memory bandwidth; efficiency, power and prefill assumed",
 }];

@@ -134,7 +134,7 @@ pub static GPUS: &[Entry<GpuSheet>] = &[
             tdp: Watts::new(1000),
             // Assumed: the H100's ratio of idle to resident.
             idle: Watts::new(110),
-            // Assumed (models/energy.md section 2).
+            // Assumed.
             resident: Watts::new(190),
             // Assumed: the H100's 86 % of TDP.
             training: Watts::new(860),

@@ -11,9 +11,10 @@ use crate::ledger::{CapFacts, Facts, Grid, SitePlan, Tenant};
 use crate::power::{NodePower, State};
 use crate::scheduler::{Gang, Scheduler, Waiting};
 use crate::serving::{Cell, DevicePlan, Fidelity, Fluid, Laptop, ServicePlan};
-use crate::training::{Job, JobPlan};
+use crate::training::{Job, JobPlan, Short};
 use crate::units::{SimTime, Span, Watts};
 use crate::world::{ClusterPlan, Need, Unheld};
+use std::cmp::Reverse;
 use std::sync::Arc;
 
 /// What stands and runs, once checked.
@@ -130,16 +131,21 @@ impl engine::Control<Lp> for Control<'_> {
             Stage::Ahead => SimTime::ZERO + plan.submit,
             // Another gang's end is an edge of its own.
             Stage::Waiting => SimTime::NEVER,
-            Stage::Running => job(processes, index).earliest_finish().max(self.now + Span::from_nanos(1)),
+            Stage::Running => {
+                let job = job(processes, index);
+                job.earliest_finish().min(job.earliest_trade()).max(self.now + Span::from_nanos(1))
+            }
             Stage::Done => SimTime::NEVER,
         });
         let services = self.services.iter().map(|service| service.next_edge(self.now));
-        let edges = jobs.chain(services).chain([self.batch.next_edge(), self.capping.next_edge()]);
+        let repairs = self.floors.iter().map(Floor::next_repaired);
+        let edges = jobs.chain(services).chain(repairs).chain([self.batch.next_edge(), self.capping.next_edge()]);
         edges.min().unwrap_or(SimTime::NEVER)
     }
 
     fn at_edge(&mut self, now: SimTime, processes: &mut [Lp]) {
         self.now = now;
+        self.floors.iter_mut().for_each(|floor| floor.take_back_repaired(now));
         self.take_back_finished(processes);
         self.submit_jobs(processes);
         self.batch.at_edge(now, &mut self.floors);
@@ -148,6 +154,7 @@ impl engine::Control<Lp> for Control<'_> {
             let job_done = plan.opens_after.is_none_or(|job| self.stages[job] == Stage::Done);
             self.services[index].at_edge(now, job_done, &mut self.floors[plan.cluster].hall, processes);
         }
+        self.trade_nodes(processes);
         for cluster in 0..self.floors.len() {
             self.schedule(cluster, processes);
         }
@@ -162,9 +169,55 @@ impl Control<'_> {
             let job = job_mut(processes, index);
             if job.finished().is_some() {
                 *stage = Stage::Done;
-                self.floors[self.parts.jobs[index].cluster].end(gang(Member::Training(index)), job.release());
+                self.floors[self.parts.jobs[index].cluster].take_back(gang(Member::Training(index)), job.release());
             }
         }
+    }
+
+    /// Takes back what jobs hold beyond what they asked for; then jobs without a spare that may take nodes, the highest priority first,
+    /// get free ones, and those of running gangs of lower priority where that completes them.
+    fn trade_nodes(&mut self, processes: &mut [Lp]) {
+        let takes = |index: &usize| {
+            matches!(self.parts.jobs[*index].spares.short, Short::Preempt { .. })
+                && self.stages[*index] == Stage::Running
+        };
+        let mut takers: Vec<usize> = (0..self.stages.len()).filter(takes).collect();
+        takers.sort_by_key(|&index| (Reverse(self.parts.jobs[index].priority), index));
+        for &index in &takers {
+            let parted = job_mut(processes, index).part_with(self.now);
+            if !parted.is_empty() {
+                self.floors[self.parts.jobs[index].cluster].hall.release(parted);
+                self.resize(index, processes);
+            }
+        }
+        for index in takers {
+            self.complete(index, processes);
+        }
+    }
+
+    /// Gives the training job `index` the nodes that it lacks, as far as its cluster has them.
+    fn complete(&mut self, index: usize, processes: &mut [Lp]) {
+        let JobPlan { cluster, priority, .. } = self.parts.jobs[index];
+        if self.stages[index] != Stage::Running {
+            return;
+        }
+        let wanted = job(processes, index).wants();
+        while let Some(gang) = self.floors[cluster].victim(priority, wanted) {
+            self.preempt(cluster, gang, processes);
+        }
+        let hall = &mut self.floors[cluster].hall;
+        let found = wanted.min(hall.free());
+        if found > 0 {
+            let nodes = hall.grant(found).expect("free nodes were counted");
+            job_mut(processes, index).take_in(self.now, nodes);
+            self.resize(index, processes);
+        }
+    }
+
+    /// The scheduler learns how many nodes the training job `index` holds.
+    fn resize(&mut self, index: usize, processes: &[Lp]) {
+        let cluster = self.parts.jobs[index].cluster;
+        self.floors[cluster].running.resize(gang(Member::Training(index)), job(processes, index).held());
     }
 
     /// Puts jobs that are due into the queues of their clusters.
@@ -214,8 +267,8 @@ impl Control<'_> {
     fn preempt(&mut self, cluster: usize, gang: Gang, processes: &mut [Lp]) {
         match member(gang) {
             Member::Training(index) => {
-                let nodes = job_mut(processes, index).preempt(self.now);
-                self.floors[cluster].end(gang, nodes);
+                let back = job_mut(processes, index).preempt(self.now);
+                self.floors[cluster].take_back(gang, back);
                 self.queue(index, processes);
             }
             Member::Workload(index, job) => self.batch.preempt(index, job, self.now, &mut self.floors[cluster]),

@@ -1,8 +1,10 @@
 //! One cluster as control runs it: its hall, who waits for nodes there and who runs.
 
-use crate::scheduler::{Decision, Gang, Queue, Run, Running, Scheduler, View, Waiting};
+use crate::scheduler::{Decision, Gang, Queue, Run, Running, Scheduler, View, Waiting, victim};
+use crate::training::GivenBack;
 use crate::units::SimTime;
 use crate::world::{ClusterPlan, Hall, NodeSet};
+use std::collections::BTreeSet;
 
 /// Hall, queue and running gangs of one cluster.
 #[derive(Debug)]
@@ -11,6 +13,8 @@ pub(super) struct Floor {
     pub(super) running: Running,
     scheduler: Scheduler,
     queue: Queue,
+    /// Nodes in repair that their jobs have given back, by when they are whole again.
+    repairs: BTreeSet<(SimTime, u32)>,
     /// Hall and queue as the scheduler last left them: it is not asked again before one of them changes.
     settled: Option<(u64, u64)>,
 }
@@ -28,6 +32,7 @@ impl Floor {
             hall: Hall::new(plan.nodes, plan.node.gpus, plan.domains.switch.min(plan.nodes)),
             queue: Queue::new(&scheduler),
             running: Running::default(),
+            repairs: BTreeSet::new(),
             scheduler,
             settled: None,
         }
@@ -60,6 +65,35 @@ impl Floor {
         let Waiting { gang, priority, need, estimate, .. } = waiting;
         self.running.start(gang, Run { priority, started: now, ends: now + estimate, need, node });
         Move::Start(gang, nodes)
+    }
+
+    /// Takes the nodes of a training job that ends, or is preempted; those in repair are nobody's until they are whole again.
+    pub(super) fn take_back(&mut self, gang: Gang, back: GivenBack) {
+        self.end(gang, back.nodes);
+        for (whole, node) in back.in_repair {
+            self.hall.withdraw(node);
+            self.repairs.insert((whole, node));
+        }
+    }
+
+    /// When the next of those nodes is whole.
+    pub(super) fn next_repaired(&self) -> SimTime {
+        self.repairs.first().map_or(SimTime::NEVER, |&(whole, _)| whole)
+    }
+
+    /// Those that are whole at `now` are free.
+    pub(super) fn take_back_repaired(&mut self, now: SimTime) {
+        while self.next_repaired() <= now {
+            let (_, node) = self.repairs.pop_first().expect("a repair is due");
+            self.hall.restore(node);
+        }
+    }
+
+    /// The gang of a priority below `priority` to preempt first so that `nodes` nodes are free; none where enough are, or where that
+    /// would not help.
+    pub(super) fn victim(&self, priority: i32, nodes: u32) -> Option<Gang> {
+        let missing = nodes.checked_sub(self.hall.free()).filter(|&missing| missing > 0)?;
+        victim(&self.running, priority, missing)
     }
 
     /// Takes the nodes of a gang that ends, or is preempted.

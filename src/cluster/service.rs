@@ -140,8 +140,7 @@ impl Service {
         let (mut book, mut facts) = books
             .reduce(|(mut book, mut facts), (other, more)| {
                 book.merge(other);
-                facts.in_flight += more.in_flight;
-                facts.replica_failures += more.replica_failures;
+                facts.join(more);
                 (book, facts)
             })
             .expect("a service has at least one process");

@@ -9,31 +9,40 @@ use serde::{Deserialize, Serialize};
 use std::ops::Range;
 
 /// `bursts` as written: one point process for each kind of failure domain.
-#[derive(Debug, Clone, Default, PartialEq, Deserialize, Serialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct BurstsSection {
-    /// Of each GPU; takes its node.
-    pub gpu: Option<Burst>,
-    /// Of each node, beside `failures`.
-    pub node: Option<Burst>,
+pub type BurstsSection = ByDomain<Burst>;
+
+/// Something for each kind of failure domain.
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ByDomain<T> {
+    /// Of each GPU; it is its node's.
+    pub gpu: Option<T>,
+    /// Of each node.
+    pub node: Option<T>,
     /// Of each rack.
-    pub rack: Option<Burst>,
+    pub rack: Option<T>,
     /// Of each power distribution unit.
-    pub power_unit: Option<Burst>,
+    pub power_unit: Option<T>,
     /// Of each leaf switch.
-    pub switch: Option<Burst>,
+    pub switch: Option<T>,
     /// Of each cooling loop.
-    pub cooling_loop: Option<Burst>,
+    pub cooling_loop: Option<T>,
     /// Of the whole site.
-    pub site: Option<Burst>,
+    pub site: Option<T>,
 }
 
-impl BurstsSection {
+impl<T> Default for ByDomain<T> {
+    fn default() -> ByDomain<T> {
+        ByDomain { gpu: None, node: None, rack: None, power_unit: None, switch: None, cooling_loop: None, site: None }
+    }
+}
+
+impl<T: Copy> ByDomain<T> {
     /// The kinds that were given, the smallest domain first.
     #[must_use]
-    pub fn given(&self) -> Vec<(Domain, Burst)> {
+    pub fn given(&self) -> Vec<(Domain, T)> {
         let all = [self.gpu, self.node, self.rack, self.power_unit, self.switch, self.cooling_loop, self.site];
-        Domain::ALL.into_iter().zip(all).filter_map(|(domain, burst)| Some((domain, burst?))).collect()
+        Domain::ALL.into_iter().zip(all).filter_map(|(domain, one)| Some((domain, one?))).collect()
     }
 }
 

@@ -12,13 +12,15 @@ mod plan;
 mod queue;
 mod repair;
 mod replay;
+mod straggler;
 mod symptom;
 
-pub use burst::{Blast, Burst, BurstsSection, Fault};
+pub use burst::{Blast, Burst, BurstsSection, ByDomain, Fault};
 pub use law::{Bursty, FailureLaw, FailureSection, InitialAge, LawSection, Mixture};
 pub use modulation::{Episodes, Modulation, Period};
 pub use plan::FaultPlan;
 pub use queue::FaultQueue;
 pub use repair::{RepairPolicy, RepairShop, Returned};
 pub use replay::{FaultFile, FaultPath, Replay};
+pub use straggler::{EvictSlow, Lasts, Spell, Spells, Straggler, StragglersSection};
 pub use symptom::{Symptom, Symptoms};

@@ -4,6 +4,7 @@ use super::burst::Burst;
 use super::law::{FailureLaw, InitialAge};
 use super::modulation::Modulation;
 use super::replay::Replay;
+use super::straggler::Straggler;
 use super::symptom::Symptoms;
 use crate::units::PerSecond;
 use crate::world::{Domain, DomainTree, Domains};
@@ -15,6 +16,8 @@ pub struct FaultPlan {
     pub law: FailureLaw,
     /// Domains that take nodes with them.
     pub bursts: Vec<(Domain, Burst)>,
+    /// Domains that become slow.
+    pub stragglers: Vec<(Domain, Straggler)>,
     /// Faults of a file, instead of or beside the laws.
     pub replay: Option<Replay>,
     /// How the nodes' own failures show.
@@ -34,6 +37,7 @@ impl From<FailureLaw> for FaultPlan {
         FaultPlan {
             law,
             bursts: Vec::new(),
+            stragglers: Vec::new(),
             replay: None,
             symptoms: Symptoms::default(),
             modulation: Modulation::default(),

@@ -40,6 +40,8 @@ pub struct FaultQueue {
     relapses: BTreeMap<u32, Span>,
     bursts: Vec<Bursts>,
     replay: Option<Replay>,
+    /// Whether its next fault is in the calendar.
+    replaying: bool,
     symptoms: Symptoms,
     /// By node: failures of its own so far, where their symptoms differ.
     past: Vec<u32>,
@@ -61,6 +63,8 @@ struct Bursts {
     owner: Entity,
     /// By instance: bursts so far.
     past: Vec<u32>,
+    /// By instance: whether its next burst is in the calendar.
+    watched: Vec<bool>,
 }
 
 impl FaultQueue {
@@ -86,6 +90,7 @@ impl FaultQueue {
             relapses: BTreeMap::new(),
             bursts: bursts.collect(),
             replay: plan.replay.clone(),
+            replaying: false,
             symptoms: plan.symptoms,
             past: Vec::new(),
             seed,
@@ -102,16 +107,18 @@ impl FaultQueue {
         self.pending.reserve(nodes as usize);
     }
 
-    /// From `at` on, the domains of `nodes`, ascending, can take them: once for all nodes that it will hold until it is cleared.
+    /// From `at` on, the domains of `nodes` can take them, until all is cleared; so can the faults of a file.
     pub fn watch(&mut self, nodes: impl Iterator<Item = u32> + Clone, at: SimTime) {
-        let replayed = self.replay.as_ref().map(|replay| replay.faults.partition_point(|fault| fault.at < at));
-        replayed.into_iter().for_each(|first| self.plan_replayed(first as u32));
+        if !std::mem::replace(&mut self.replaying, true) {
+            let replayed = self.replay.as_ref().map(|replay| replay.faults.partition_point(|fault| fault.at < at));
+            replayed.into_iter().for_each(|first| self.plan_replayed(first as u32));
+        }
         for kind in 0..self.bursts.len() {
-            let mut met = 0;
             for node in nodes.clone() {
                 for instance in self.tree.instances_at(self.bursts[kind].domain, node) {
-                    if instance >= met {
-                        met = instance + 1;
+                    let watched = &mut self.bursts[kind].watched;
+                    if watched.get(instance as usize) != Some(&true) {
+                        set(watched, instance, true);
                         self.plan_burst(kind, instance, at);
                     }
                 }
@@ -134,6 +141,8 @@ impl FaultQueue {
     /// No node counts any more, and no domain is watched.
     pub fn clear(&mut self) {
         self.pending = Calendar::default();
+        self.replaying = false;
+        self.bursts.iter_mut().for_each(|bursts| bursts.watched.fill(false));
         self.counts.fill(false);
         self.broken.fill(false);
     }
@@ -275,7 +284,15 @@ impl FaultQueue {
 impl Bursts {
     fn new(domain: Domain, burst: Burst, seed: Seed, owner: Entity, horizon: SimTime) -> Bursts {
         let law = FailureLaw::Weibull { rate: burst.rate, shape: 1.0, initial_age: InitialAge::Stationary };
-        Bursts { domain, burst, lives: Lives::new(law, seed, owner, horizon), seed, owner, past: Vec::new() }
+        Bursts {
+            domain,
+            burst,
+            lives: Lives::new(law, seed, owner, horizon),
+            seed,
+            owner,
+            past: Vec::new(),
+            watched: Vec::new(),
+        }
     }
 
     /// What one more burst of `instance`, which has `nodes`, takes, and until when all of it is gone.

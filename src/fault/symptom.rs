@@ -43,6 +43,8 @@ pub enum Symptom {
     Hang,
     /// Not before this time has passed: until then the job computes nonsense.
     Silent(Span),
+    /// Nothing failed: the node was slow, and was taken out.
+    Slow,
 }
 
 impl Symptom {
@@ -53,6 +55,7 @@ impl Symptom {
             Symptom::Explicit => "explicit",
             Symptom::Hang => "hang",
             Symptom::Silent(_) => "silent",
+            Symptom::Slow => "slow",
         }
     }
 }

@@ -300,6 +300,12 @@ pub enum EventKind {
     Paused,
     /// A job gave its nodes to one of higher priority and waits again.
     Preempted,
+    /// A job without spares took nodes of its cluster in the place of lost ones.
+    TookNodes,
+    /// A node or link became slow, and a job with it.
+    Slowed,
+    /// A job went on without nodes that did not fail.
+    Evicted,
     /// The job runs again.
     Restarted,
     /// A service opened its doors.
@@ -329,6 +335,9 @@ impl EventKind {
             EventKind::Maintenance => "maintenance",
             EventKind::Paused => "paused",
             EventKind::Preempted => "preempted",
+            EventKind::TookNodes => "took_nodes",
+            EventKind::Slowed => "slowed",
+            EventKind::Evicted => "evicted",
             EventKind::Restarted => "restarted",
             EventKind::Opened => "opened",
             EventKind::Scaled => "scaled",

@@ -124,8 +124,49 @@ pub struct JobFacts {
     pub training: Watts,
     /// Time that power control added to running.
     pub slowed: Span,
+    /// What slow members did; none where nothing becomes slow.
+    pub stragglers: Option<StragglerFacts>,
+    /// Nodes that it took from its cluster for want of spares; none of a job that may not.
+    pub taken: Option<u64>,
     /// Which moments counted towards the time between failures: `serial`, `wall` or `uptime`.
     pub failure_clock: &'static str,
+}
+
+/// What slow members did to a training job.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct StragglerFacts {
+    /// Spells that began on nodes that computed.
+    pub spells: u64,
+    /// Slow nodes sent to repair.
+    pub evicted: u64,
+    /// Time that running took longer for them.
+    pub lost: Span,
+}
+
+/// What the prefix caches of a service were asked and found, at each admission of a request to a batch: one that lost its
+/// blocks and comes again asks again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct PrefixFacts {
+    /// Blocks of the prompts, the last, partly filled ones too.
+    pub blocks: u64,
+    /// Blocks that prompts filled.
+    pub full_blocks: u64,
+    /// Blocks found.
+    pub hit_blocks: u64,
+    /// Prompt tokens found.
+    pub cached_tokens: u64,
+    /// Prompt tokens left to compute.
+    pub computed_tokens: u64,
+}
+
+impl std::ops::AddAssign for PrefixFacts {
+    fn add_assign(&mut self, other: PrefixFacts) {
+        self.blocks += other.blocks;
+        self.full_blocks += other.full_blocks;
+        self.hit_blocks += other.hit_blocks;
+        self.cached_tokens += other.cached_tokens;
+        self.computed_tokens += other.computed_tokens;
+    }
 }
 
 /// What a service achieved; the sum over its cells.
@@ -143,4 +184,17 @@ pub struct ServiceFacts {
     pub prices: Option<TokenPrices>,
     /// Part of its replicas that only the limit on time per output token asks for; none without limit or autoscaler.
     pub slo_share: Option<f64>,
+    /// What its prefix caches did, where it has them.
+    pub prefix: Option<PrefixFacts>,
+}
+
+impl ServiceFacts {
+    /// What another of its cells achieved joins.
+    pub fn join(&mut self, more: ServiceFacts) {
+        self.in_flight += more.in_flight;
+        self.replica_failures += more.replica_failures;
+        if let Some(more) = more.prefix {
+            *self.prefix.get_or_insert_default() += more;
+        }
+    }
 }

@@ -3,7 +3,7 @@
 
 use super::accounts::{Accounts, Boundary, Sum, Sums};
 use super::comparison::{Axis, Row};
-use super::{Book, Count, Equivalents, EventKind, Facts, Histogram, JobFacts, ServiceFacts, Tenant, Use};
+use super::{Book, Count, Equivalents, EventKind, Facts, Histogram, JobFacts, PrefixFacts, ServiceFacts, Tenant, Use};
 use crate::units::{Dollars, DollarsPerHour, GpuTime, SimTime, Span};
 
 /// One row of `summary.csv`.
@@ -207,6 +207,12 @@ fn job(rows: &mut Rows<'_>, tenant: &Tenant, facts: &JobFacts, horizon: SimTime,
     rows.count("planned_interruptions", facts.planned);
     rows.count("preemptions", facts.preemptions);
     rows.put("requeued", facts.requeued.as_secs_f64(), "s");
+    if let Some(stragglers) = facts.stragglers {
+        rows.count("slow_spells", stragglers.spells);
+        rows.count("slow_nodes_evicted", stragglers.evicted);
+        rows.put("slowed_by_stragglers", stragglers.lost.as_secs_f64(), "s");
+    }
+    facts.taken.into_iter().for_each(|taken| rows.count("taken_nodes", taken));
     rows.count("checkpoints", facts.checkpoints);
     let every = Some(facts.checkpoint_every).filter(|&every| every > Span::ZERO);
     rows.put("checkpoint_interval", every.map(Span::as_secs_f64), "s");
@@ -297,6 +303,9 @@ fn service(rows: &mut Rows<'_>, tenant: &Tenant, facts: &ServiceFacts, sums: &Su
     rows.count("in_flight", facts.in_flight);
     rows.put("prompt_tokens", counted(Count::PromptTokens) as f64, "tokens");
     rows.put("output_tokens", tokens as f64, "tokens");
+    if let Some(prefix) = &facts.prefix {
+        prefixes(rows, prefix);
+    }
     latencies(rows, &tenant.book);
     rows.put("slo_attainment", over(counted(Count::WithinSlo) as f64, ended as f64), "fraction");
     rows.sums(sums);
@@ -319,6 +328,16 @@ fn service(rows: &mut Rows<'_>, tenant: &Tenant, facts: &ServiceFacts, sums: &Su
     rows.each(on_axes(per_output), sums, tokens as f64 / 1e3);
     rows.bounded("cost_per_million_output_tokens", "USD", sums, |sum| over(sum.cost.as_f64(), tokens as f64 / 1e6));
     rows.equivalents(sums);
+}
+
+/// What prefix caches were asked and found. `prefix_hit_share` is of the blocks that prompts filled: others cannot be found.
+fn prefixes(rows: &mut Rows<'_>, facts: &PrefixFacts) {
+    rows.put("prefix_blocks", facts.blocks as f64, "count");
+    rows.put("prefix_full_blocks", facts.full_blocks as f64, "count");
+    rows.put("prefix_hit_blocks", facts.hit_blocks as f64, "count");
+    rows.put("prefix_hit_share", over(facts.hit_blocks as f64, facts.full_blocks as f64), "fraction");
+    rows.put("prompt_tokens_cached", facts.cached_tokens as f64, "tokens");
+    rows.put("prompt_tokens_computed", facts.computed_tokens as f64, "tokens");
 }
 
 /// What a tenant makes its grid emit at the margin, where its site knows.
@@ -359,7 +378,7 @@ fn costs(rows: &mut Rows<'_>, accounts: &Accounts, index: usize) {
             let slo = facts.slo_share.map(|share| share * everything.cost.as_f64());
             rows.push("cost_of_slo", slo, "USD", Some(Boundary::B4));
             if let Some(prices) = facts.prices {
-                let revenue = prices.revenue(&tenant.book);
+                let revenue = prices.revenue(&tenant.book, facts.prefix.as_ref());
                 rows.put("revenue", revenue, "USD");
                 rows.bounded("profit", "USD", sums, |sum| Some(revenue - sum.cost.as_f64()));
                 rows.bounded("cost_profit_margin", "ratio", sums, |sum| {

@@ -25,7 +25,7 @@ pub use book::{Book, Count, Draw, Event, EventKind, Grid, Outage, Spent, Use};
 pub use buckets::Bucket;
 pub use comparison::{Axis, Comparison, Crossing, Row};
 pub use equivalents::{Equivalents, Side};
-pub use facts::{CapFacts, Facts, JobFacts, ServiceFacts, SitePlan, Tenant};
+pub use facts::{CapFacts, Facts, JobFacts, PrefixFacts, ServiceFacts, SitePlan, StragglerFacts, Tenant};
 pub use figures::Figure;
 pub use latencies::{Histogram, Latencies};
 pub use prices::TokenPrices;

@@ -513,7 +513,7 @@ pub(super) const EVENTS: Sheet = Sheet {
             "event",
             "string",
             "",
-            "started, finished, failure, spare_failure, corrupted, detected, maintenance, preempted, restarted, opened or scaled",
+            "started, finished, failure, spare_failure, corrupted, detected, maintenance, preempted, took_nodes, slowed, evicted, restarted, opened or scaled",
         ),
         column("nodes", "string", "", "node numbers, as intervals; empty where no node is meant"),
         column("detail", "string", "", "a figure and its words"),

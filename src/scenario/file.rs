@@ -3,7 +3,7 @@
 use crate::batch::WorkloadSection;
 use crate::catalog::{Named, NodeSheet};
 use crate::facility::FacilitySection;
-use crate::fault::{BurstsSection, FailureSection, Modulation, Symptoms};
+use crate::fault::{BurstsSection, FailureSection, Modulation, StragglersSection, Symptoms};
 use crate::market::{ContractsSection, GridSection, MarginalSeries, TariffSection};
 use crate::power::{CappingSection, DemandResponse};
 use crate::scheduler::Scheduler;
@@ -131,6 +131,9 @@ pub(super) struct ClusterSection {
     /// Faults of whole domains: several nodes at once.
     #[serde(default)]
     pub bursts: BurstsSection,
+    /// Nodes and links that become slow for a while. Training jobs feel it; services and workloads do not.
+    #[serde(default)]
+    pub stragglers: StragglersSection,
     /// How the nodes' own failures show.
     #[serde(default)]
     pub symptoms: Symptoms,

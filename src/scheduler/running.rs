@@ -82,6 +82,13 @@ impl Running {
         }
     }
 
+    /// A gang of whole nodes holds `nodes` of them from now on.
+    pub fn resize(&mut self, gang: Gang, nodes: u32) {
+        let run = self.gangs.get_mut(&gang).expect("who is resized runs");
+        run.need = Need::Nodes(nodes);
+        self.releases.insert((run.ends, Holder::Gang(gang)), nodes);
+    }
+
     /// One that runs.
     #[must_use]
     pub fn get(&self, gang: Gang) -> Option<&Run> {

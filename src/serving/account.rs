@@ -103,7 +103,9 @@ impl Account {
             return base;
         }
         let part = |base: Watts, full: Watts| {
-            base + Watts::from_milli(full.saturating_sub(base).milli() * u64::from(chunk) / self.budget)
+            base + Watts::from_milli(
+                full.saturating_sub(base).milli() * u64::from(chunk).min(self.budget) / self.budget,
+            )
         };
         Draw {
             gpus: base.gpus,

@@ -18,7 +18,7 @@ use crate::trace::{Cursor, Request, RequestTrace};
 use crate::units::{SimTime, Span};
 use std::ops::Range;
 
-/// Replicas that one cell holds at most (models/engine.md, section 5: a larger one falls out of cache and spoils balance).
+/// Replicas that one cell holds at most (measured on a prototype: a larger one falls out of cache and spoils balance).
 pub const CELL_REPLICAS: u32 = 64;
 
 /// How many cells a service with that many replicas at most has.
@@ -584,7 +584,7 @@ mod tests {
 
     #[test]
     fn forty_hours_of_chat_have_the_published_moments() {
-        // models/workloads.md 5.1 and experiment 5: 40 hours at 5.53/s, noise on, profile off.
+        // Moments of Azure's conversation trace of 2023 and of 40 hours at 5.53/s by a prototype: noise on, profile off.
         let (mut cvs, mut idcs) = (Vec::new(), [const { Vec::new() }; 4]);
         for replication in 0..40 {
             let arrivals = ArrivalPlan::Chat(Chat { weekly: false, ..chat(PerSecond::new(5.53)) });
@@ -604,7 +604,7 @@ mod tests {
 
     #[test]
     fn a_week_of_chat_follows_the_profile() {
-        // models/workloads.md, experiment 4: 5 % replaying the profile, 20 % with noise.
+        // Azure's week of 2024: 5 % replaying the profile, 20 % with noise.
         for (noise, tolerance) in [(0.0, 0.05), (0.25, 0.2)] {
             let arrivals = ArrivalPlan::Chat(Chat { noise: Ratio::new(noise), ..chat(PerSecond::new(2.0)) });
             let mut source = Source::new(&plan(arrivals, 4), 0, SEED);
@@ -631,7 +631,7 @@ mod tests {
 
     #[test]
     fn lengths_have_the_mean_of_the_trace() {
-        // models/workloads.md 4.2.
+        // Computed from Azure's conversation trace of 2023.
         let mut source = Source::new(&plan(flat(100.0, 1.0), 4), 0, SEED);
         source.open(SimTime::ZERO);
         let drawn: Vec<Request> = std::iter::from_fn(|| source.next()).take(100_000).collect();

@@ -1,5 +1,5 @@
 //! Requests in bursts, as code assistants send them: dense stretches between long silences, by working hours
-//! (models/workloads.md 5.5; shape only, the defaults are round numbers and no fit).
+//! (shape only, the defaults are round numbers and no fit).
 //!
 //! ON and OFF stretches are exponential. While ON, gaps are those of a Gamma renewal process at `rate (on + off) / on`, so that
 //! the mean rate is the asked one; while OFF, nobody asks. Counts over windows w far longer than a burst have, beside the
@@ -38,7 +38,7 @@ pub struct Bursts {
     pub output: Lengths,
 }
 
-// Defaults: models/workloads.md 5.5.
+// Defaults: assumed, round numbers and no fit.
 fn default_on() -> Span {
     Span::from_secs(30)
 }

@@ -11,10 +11,11 @@
 
 use super::account::{Account, Tally};
 use super::hazard::Hazard;
+use super::prefix::{Names, Prefixes};
 use super::replica::{BLOCK, Done, Job, Replica, Rules};
 use super::router::{CLOSED, Routing};
 use super::step::Pace;
-use super::{ServicePlan, Source, Telemetry};
+use super::{ArrivalPlan, ServicePlan, Source, Telemetry};
 use crate::engine::{Entity, Process, Seed};
 use crate::ledger::{Book, Draw, Event, EventKind, Grid, RequestLog, ServiceFacts, Use};
 use crate::trace::Request;
@@ -159,7 +160,11 @@ impl Cell {
     pub fn add_replica(&mut self, at: SimTime, ready: SimTime, nodes: NodeSet) {
         let place = Place { standing: Standing::Loading(ready.max(at)), nodes, spent_to: at };
         match self.places.iter().position(|place| place.standing == Standing::Vacant) {
-            Some(vacant) => self.places[vacant] = place,
+            Some(vacant) => {
+                self.places[vacant] = place;
+                // Another's memory holds nothing of what this one had.
+                self.replicas[vacant] = self.replicas[vacant].emptied(&self.rules);
+            }
             None => {
                 self.places.push(place);
                 self.replicas.push(Replica::new(&self.rules));
@@ -257,6 +262,9 @@ impl Cell {
             "arrived = completed + rejected + in flight, in requests and tokens"
         );
         self.facts.in_flight = inside.requests;
+        for prefix in self.replicas.iter().filter_map(Replica::prefix_facts) {
+            *self.facts.prefix.get_or_insert_default() += prefix;
+        }
         if let Some(log) = self.account.log {
             self.account.book.keep(log);
         }
@@ -382,7 +390,10 @@ impl Cell {
     /// Counts `request`, draws the next, and chooses a replica for it; none where it is turned away or waits at the door.
     #[inline]
     fn admit(&mut self, request: Request) -> Option<(usize, Job)> {
-        let job = Job::from(request);
+        let mut job = Job::from(request);
+        if self.rules.prefixes.is_some() {
+            job.prefix = self.source.origin().prefix();
+        }
         self.account.arrive(&job);
         self.events += 1;
         self.arriving = self.source.next();
@@ -566,11 +577,22 @@ impl Place {
 
 /// What every replica of the service obeys.
 fn rules(plan: &ServicePlan) -> Rules {
+    let prefixes = plan.options.prefix_cache.map(|section| {
+        let own = u64::from(section.block);
+        let (names, unit) = match &plan.arrivals {
+            ArrivalPlan::Trace(trace) => (Names::Rows(trace.clone()), trace.block_tokens.map_or(own, u64::from)),
+            ArrivalPlan::Sessions(sessions) => (Names::Sessions { system: u64::from(sessions.system) }, own),
+            _ => (Names::None, own),
+        };
+        Prefixes { names, unit }
+    });
     Rules {
         paces: (0..plan.levels()).map(|level| Pace::slowed(&plan.step, plan.at_level(level).0)).collect(),
         budget: u64::from(plan.token_budget),
         max_batch: u64::from(plan.max_batch.min(plan.token_budget)),
         blocks: plan.kv_tokens / BLOCK,
+        prefill: plan.options.prefill,
+        prefixes,
     }
 }
 

@@ -1,4 +1,4 @@
-//! Chat traffic: mean rate x weekly profile x slow log-rate noise, Gamma gaps (models/workloads.md 5.1).
+//! Chat traffic: mean rate x weekly profile x slow log-rate noise, Gamma gaps (shapes of Azure's traces of 2023 and 2024).
 //!
 //! `rate(t) = R week[hour] exp(X(t) - s^2/2)`. The profile holds for an hour at a time; X is an Ornstein-Uhlenbeck process with
 //! standard deviation s ([`curve`](super::curve)). Gaps are those of a Gamma renewal process in rescaled time.
@@ -35,7 +35,7 @@ pub struct Chat {
 }
 
 fn default_noise() -> Ratio {
-    // models/workloads.md 5.1: 0.2-0.3.
+    // Our fit to Azure's conversation trace of 2023: 0.2-0.3.
     Ratio::new(0.25)
 }
 fn default_noise_time() -> Span {
@@ -53,7 +53,7 @@ fn conversation() -> Lengths {
 
 /// Requests by hour over the mean hour, in hundredths, from Sunday 00:00 UTC: derived from the conversation trace of a week
 /// in May 2024 (Azure/AzurePublicDataset, CC BY 4.0; Stojkovic et al., "DynamoLLM", HPCA 2025), digitised from the published
-/// plot, good to 1-3 % (models/workloads.md 4.4).
+/// plot, good to 1-3 % (Azure's conversation week of 2024).
 #[rustfmt::skip]
 const WEEK: [[u16; 24]; 7] = [
     [56, 59, 56, 50, 47, 48, 50, 57, 57, 55, 55, 63, 64, 81, 75, 80, 73, 76, 77, 71, 69, 68, 64, 77],
@@ -79,7 +79,7 @@ mod tests {
 
     #[test]
     fn the_week_has_the_published_shape() {
-        // models/workloads.md 4.4 and 6, experiment 4, 5 % replaying the profile.
+        // Azure's conversation week of 2024, 5 % replaying the profile.
         let week: Vec<f64> = (0..168).map(weekly).collect();
         let mean = week.iter().sum::<f64>() / 168.0;
         let variance = week.iter().map(|x| (x - 1.0) * (x - 1.0)).sum::<f64>() / 168.0;

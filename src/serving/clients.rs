@@ -1,4 +1,4 @@
-//! Requests of many tenants, each with a rate, a burstiness and lengths of its own (models/workloads.md 5.2, after ServeGen).
+//! Requests of many tenants, each with a rate, a burstiness and lengths of its own (shapes after ServeGen, NSDI 2026).
 //!
 //! A few clients send most of the requests, and each client's lengths lie close together, so that one client's burst is a burst
 //! of long prompts, or of short ones. Mean rates are lognormal, normalised to the service's; gaps are Gamma or Weibull renewal
@@ -87,8 +87,8 @@ pub struct Reasoning {
     pub noise_time: Span,
 }
 
-// Defaults of clients: models/workloads.md 5.2. Sds of log length between and within clients: prompts 1.3 and .4, outputs 1.1
-// and .5; so of prompts 1.69/1.85 of the variance lies between, of outputs 1.21/1.46.
+// Defaults of clients: our fits to ServeGen's client archives. Sds of log length between and within clients: prompts 1.3 and
+// .4, outputs 1.1 and .5; so of prompts 1.69/1.85 of the variance lies between, of outputs 1.21/1.46.
 fn default_clients() -> u32 {
     60
 }
@@ -122,7 +122,7 @@ fn default_output_between() -> Share {
 fn default_noise_time() -> Span {
     Span::from_secs(600)
 }
-// Defaults of reasoning: ServeGen's deepseek-r1, models/workloads.md 4.5.
+// Defaults of reasoning: our fits to ServeGen's deepseek-r1.
 fn reasoning_clients() -> u32 {
     73
 }
@@ -141,7 +141,7 @@ impl Reasoning {
             clients: self.clients,
             spread: self.spread,
             // Window CVs lognormal .30, .66; Gamma by rate .74; sds of log length between and within clients: prompts 1.49 and
-            // .44, outputs .70 and .43 (models/workloads.md 4.5).
+            // .44, outputs .70 and .43 (ServeGen's deepseek-r1).
             burstiness: Ratio::new(1.35),
             burstiness_spread: Ratio::new(0.66),
             gamma: Share::new(0.74),

@@ -105,9 +105,9 @@ pub struct Reuse {
     pub by_tokens: Vec<(u64, u64)>,
 }
 
-/// Widths of the windows of the index of dispersion, in seconds (models/workloads.md section 4).
+/// Widths of the windows of the index of dispersion, in seconds.
 const WINDOWS: [u64; 4] = [1, 10, 60, 300];
-/// Sizes of caches to try, in millions of tokens (models/workloads.md 4.3).
+/// Sizes of caches to try, in millions of tokens.
 const CACHES: [u64; 6] = [1, 3, 5, 10, 20, 50];
 
 /// Reads the trace at `path`, twice.

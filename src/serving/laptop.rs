@@ -2,11 +2,11 @@
 //!
 //! Decoding reads all weights for each token: tokens/s = efficiency x bandwidth / weight bytes; prompts are processed at the
 //! sheet's rate. Power counts only above idle and only while it works: its owner's machine is on anyway. Worked value: base M4
-//! class, Llama-3.1-8B at 4.5 bit: 17 tokens/s (models/inference.md section 5).
+//! class, Llama-3.1-8B at 4.5 bit: 17 tokens/s.
 
 use super::{
-    ArrivalPlan, Cell, Chat, DevicePlan, Fidelity, Lengths, Poisson, Router, ScalePolicy, ScaleSection, ServicePlan,
-    Source, StepModel,
+    ArrivalPlan, Cell, Chat, DevicePlan, Fidelity, Lengths, Poisson, ReplicaOptions, Router, ScalePolicy, ScaleSection,
+    ServicePlan, Source, StepModel,
 };
 use crate::catalog::{GpuSheet, Named, NodeSheet};
 use crate::engine::{Entity, Process, Seed};
@@ -65,6 +65,7 @@ impl DevicePlan {
             opens_at: Span::ZERO,
             gpus: 1,
             nodes: 0,
+            options: ReplicaOptions::default(),
             step: self.step(weights),
             step_source: "data sheet".to_owned(),
             // A prompt is one chunk, whatever its length.

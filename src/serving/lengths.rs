@@ -1,7 +1,7 @@
 //! Prompt and output lengths of requests: quantile tables of measured traces, interpolated in log length, and the laws that a
 //! scenario may give instead. Prompt and output are independent, as they nearly are in the traces (|rho| at most .11 in chat).
 //!
-//! One lognormal misses the laws of chat by a Kolmogorov-Smirnov distance of 0.16 to 0.21 (models/workloads.md, ground rule 2).
+//! One lognormal misses the laws of chat by a Kolmogorov-Smirnov distance of 0.16 to 0.21 (our own fits).
 
 use crate::engine::{QuantileTable, normal_quantile};
 use schemars::JsonSchema;
@@ -164,7 +164,7 @@ pub(super) const PERCENT: [f64; 19] =
     [0.0, 1.0, 5.0, 10.0, 20.0, 25.0, 30.0, 40.0, 50.0, 60.0, 70.0, 75.0, 80.0, 90.0, 95.0, 98.0, 99.0, 99.5, 100.0];
 
 impl Measured {
-    /// Quantiles at [`PERCENT`], as in models/workloads.md 4.2.
+    /// Quantiles at [`PERCENT`], computed from the traces themselves.
     #[rustfmt::skip]
     fn quantiles(self, part: Part) -> &'static [f64; 19] {
         match (self, part) {
@@ -219,7 +219,7 @@ mod tests {
 
     #[test]
     fn tables_give_back_the_measured_quantiles_and_means() {
-        // models/workloads.md 4.2; interpolation between quantiles moves the mean a little, more so where the tail is long.
+        // Means of the traces themselves; interpolation between quantiles moves the mean a little, more so where the tail is long.
         let cases = [
             (Measured::Conversation, Part::Prompt, 1155.0, 0.02, [(0.5, 1020.0), (0.9, 2734.0), (0.99, 4142.0)]),
             (Measured::Conversation, Part::Output, 211.0, 0.02, [(0.5, 129.0), (0.9, 424.0), (0.99, 601.0)]),
@@ -241,7 +241,7 @@ mod tests {
 
     #[test]
     fn laws_have_their_quantiles() {
-        // Two lognormals of models/workloads.md 5.4, as medians exp(4.02) and exp(6.01): half lie below where
+        // Two lognormals fitted to Mooncake's outputs, as medians exp(4.02) and exp(6.01): half lie below where
         // .34 Phi((x - 4.02) / 1.62) + .66 Phi((x - 6.01) / .35) = 1/2, x = 5.791 (solved by hand to three digits).
         let mixture = [(0.34, 4.02, 1.62), (0.66, 6.01, 0.35)];
         let part = |(weight, mu, sigma)| Component { weight, median: libm::exp(mu), sigma };

@@ -17,6 +17,7 @@ mod lengths;
 #[cfg(test)]
 mod oracle;
 mod plan;
+mod prefix;
 mod ramp;
 mod renewal;
 mod replay;
@@ -37,7 +38,7 @@ pub use curve::RateCurve;
 pub use fluid::Fluid;
 pub use inspect::{Arrivals, BurstFigures, Inspection, LengthFigures, Reuse, inspect};
 pub use laptop::Laptop;
-pub use plan::{ArrivalPlan, DevicePlan, HeldServing, ServicePlan, Telemetry};
+pub use plan::{ArrivalPlan, DevicePlan, HeldServing, ReplicaOptions, ServicePlan, Telemetry};
 pub use replay::Replay;
 pub use section::*;
 pub use servegen::MeasuredClients;
@@ -73,7 +74,8 @@ mod tests {
             opens_at: Span::ZERO,
             gpus: 1,
             nodes: 1,
-            // models/inference.md section 1, known answer: H100 8B TP1.
+            options: ReplicaOptions::default(),
+            // Our own fit to kernel-composed vLLM step times, known answer: H100 8B TP1.
             step: StepModel { p0_ms: 2.69, d_ms: 0.019_92, t0: 224, b_ms: 0.005_32, c_ms: 3.96e-5, e_ms: 8.2e-7 },
             step_source: "scenario".to_owned(),
             token_budget: 2_048,

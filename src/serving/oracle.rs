@@ -1,14 +1,16 @@
 //! The replica, one token at a time: what jumping must equal, written without its bookkeeping. Only tests use it.
 
-use super::replica::{BLOCK, Done, Job, Replica, Rules, Stretch};
+use super::prefix::{Names, Prefixes};
+use super::replica::{BLOCK, Done, Job, Prefill, Replica, Rules, Stretch};
 use super::step::{FINE_BITS, Pace};
 use super::tests::plan;
 use super::{ArrivalPlan, StepModel};
+use crate::ledger::PrefixFacts;
 use crate::power::Slowdown;
 use crate::trace::Request;
 use crate::units::SimTime;
 use proptest::prelude::*;
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 /// A sequence in the batch, in order of admission.
 struct Running {
@@ -18,6 +20,68 @@ struct Running {
     blocks: u64,
     /// Its prompt, tokens lost and computed again included, is over.
     decodes: bool,
+    /// It stands still while prompts go first.
+    pauses: bool,
+    /// Names of the blocks that it shares.
+    holds: Vec<u64>,
+}
+
+/// The prefix cache: names of blocks that nobody holds, the oldest first.
+#[derive(Default)]
+struct Memory {
+    idle: Vec<u64>,
+    facts: PrefixFacts,
+    /// Prompt tokens computed.
+    computed: u64,
+    /// Prompt tokens that a sequence sent back had not computed.
+    abandoned: u64,
+}
+
+/// Names of the full blocks among the first `tokens` of `job`.
+fn names(rules: &Rules, job: &Job, tokens: u64) -> Vec<u64> {
+    let Some(prefixes) = &rules.prefixes else { return Vec::new() };
+    let Names::Sessions { system } = prefixes.names else { unreachable!("tests name blocks by session") };
+    let (unit, session) = (prefixes.unit, u64::from(job.prefix) + 1);
+    let count = if job.prefix == Job::UNNAMED { 0 } else { tokens / unit };
+    (0..count).map(|place| if (place + 1) * unit <= system { place } else { session << 32 | place }).collect()
+}
+
+fn is_held(running: &[Running], name: u64) -> bool {
+    running.iter().any(|sequence| sequence.holds.contains(&name))
+}
+
+impl Memory {
+    /// What is idle must fit what is free.
+    fn trim(&mut self, rules: &Rules, running: &[Running]) {
+        let Some(prefixes) = &rules.prefixes else { return };
+        while self.idle.len() as u64 * prefixes.unit / BLOCK > free(rules, running) {
+            self.idle.remove(0);
+        }
+    }
+
+    /// The leading blocks of `job` that are there.
+    fn find(&self, rules: &Rules, running: &[Running], job: &Job) -> Vec<u64> {
+        let named = names(rules, job, u64::from(job.prompt) + u64::from(job.produced) - 1);
+        named.into_iter().take_while(|name| self.idle.contains(name) || is_held(running, *name)).collect()
+    }
+
+    /// `sequence` shares these blocks from now on.
+    fn share(&mut self, sequence: &mut Running, names: Vec<u64>) {
+        self.idle.retain(|name| !names.contains(name));
+        sequence.holds = names;
+    }
+
+    /// `sequence`, no longer among those running, leaves what it computed.
+    fn keep(&mut self, rules: &Rules, running: &[Running], sequence: &Running) {
+        let mut left = names(rules, &sequence.job, sequence.cached);
+        if left.len() < sequence.holds.len() {
+            left.clone_from(&sequence.holds);
+        }
+        for name in left.into_iter().rev().filter(|name| !is_held(running, *name)) {
+            self.idle.retain(|idle| *idle != name);
+            self.idle.push(name);
+        }
+    }
 }
 
 impl Running {
@@ -28,24 +92,39 @@ impl Running {
 }
 
 /// Serves `requests` to the end; completions and the work of each step, in order of time.
-fn step_through(rules: &Rules, requests: &[Request], orders: &[Order]) -> (Vec<Done>, Vec<Stretch>) {
-    let mut coming: VecDeque<Job> = requests.iter().map(|&request| Job::from(request)).collect();
-    let (mut waiting, mut running) = (VecDeque::new(), Vec::<Running>::new());
+fn step_through(rules: &Rules, jobs: &[Job], orders: &[Order]) -> (Vec<Done>, Vec<Stretch>, PrefixFacts) {
+    let mut coming: VecDeque<Job> = jobs.iter().copied().collect();
+    let (mut waiting, mut running, mut memory) = (VecDeque::new(), Vec::<Running>::new(), Memory::default());
     let (mut done, mut steps) = (Vec::new(), Vec::new());
     let mut now: u128 = 0;
     loop {
         if waiting.is_empty() && running.is_empty() {
-            let Some(job) = coming.front() else { return (done, steps) };
+            let Some(job) = coming.front() else {
+                assert_eq!(memory.computed + memory.abandoned, memory.facts.computed_tokens);
+                return (done, steps, memory.facts);
+            };
             now = now.max(u128::from(job.arrived.nanos()) << FINE_BITS);
         }
         while coming.front().is_some_and(|job| job.arrived <= up(now)) {
             waiting.extend(coming.pop_front());
         }
-        evict(rules, &mut running, &mut waiting);
-        admit(rules, &mut running, &mut waiting);
+        let prompts = rules.prefill == (Prefill::First {}) && {
+            let before = running.len();
+            admit(rules, &mut running, &mut waiting, &mut memory);
+            running.len() > before
+        };
+        if !prompts {
+            evict(rules, &mut running, &mut waiting, &mut memory);
+            if rules.prefill == (Prefill::Chunked {}) {
+                admit(rules, &mut running, &mut waiting, &mut memory);
+            }
+        }
+        if prompts {
+            running.iter_mut().for_each(|sequence| sequence.pauses = sequence.decodes);
+        }
         // A lever acts on steps that begin after its order.
         let level = orders.iter().take_while(|order| order.0 < up(now)).last().map_or(0, |order| order.1);
-        step(rules, level, &mut running, &mut now, (&mut done, &mut steps));
+        step(rules, level, &mut running, &mut now, (&mut done, &mut steps, &mut memory));
     }
 }
 
@@ -54,29 +133,73 @@ fn up(fine: u128) -> SimTime {
 }
 
 fn free(rules: &Rules, running: &[Running]) -> u64 {
-    rules.blocks - running.iter().map(|sequence| sequence.blocks).sum::<u64>()
+    let each = rules.prefixes.as_ref().map_or(1, |prefixes| prefixes.unit / BLOCK);
+    let own: u64 = running.iter().map(|sequence| sequence.blocks - sequence.holds.len() as u64 * each).sum();
+    let shared: BTreeSet<u64> = running.iter().flat_map(|sequence| sequence.holds.iter().copied()).collect();
+    rules.blocks - own - shared.len() as u64 * each
 }
 
 /// Gives each decoding sequence the block it needs, the newest giving way.
-fn evict(rules: &Rules, running: &mut Vec<Running>, waiting: &mut VecDeque<Job>) {
+fn evict(rules: &Rules, running: &mut Vec<Running>, waiting: &mut VecDeque<Job>, memory: &mut Memory) {
     let needs = |sequence: &Running| sequence.decodes && sequence.cached == sequence.blocks * BLOCK;
     while running.iter().filter(|sequence| needs(sequence)).count() as u64 > free(rules, running) {
-        waiting.push_front(running.pop().expect("somebody needs a block").job);
+        let newest = running.pop().expect("somebody needs a block");
+        memory.keep(rules, running, &newest);
+        memory.abandoned += if newest.decodes { 0 } else { newest.behind() };
+        waiting.push_front(newest.job);
     }
     running.iter_mut().filter(|sequence| needs(sequence)).for_each(|sequence| sequence.blocks += 1);
+    memory.trim(rules, running);
 }
 
-fn admit(rules: &Rules, running: &mut Vec<Running>, waiting: &mut VecDeque<Job>) {
-    let mut budget = rules.budget.saturating_sub(running.iter().map(Running::behind).sum());
+fn admit(rules: &Rules, running: &mut Vec<Running>, waiting: &mut VecDeque<Job>, memory: &mut Memory) {
+    let first = rules.prefill == (Prefill::First {});
+    let behind: u64 = running.iter().filter(|_| !first).map(Running::behind).sum();
+    let mut budget = rules.budget.saturating_sub(behind);
+    // What decoding will need, where it has not been given yet.
+    let needs = |sequence: &&Running| first && sequence.decodes && sequence.cached == sequence.blocks * BLOCK;
+    let reserved = running.iter().filter(needs).count() as u64;
+    let mut taken = 0;
+    if behind <= rules.budget {
+        // The last chunk of a prompt is under way: it can be found.
+        running.iter_mut().filter(|sequence| !sequence.decodes).for_each(|partial| {
+            memory.share(partial, names(rules, &partial.job, partial.cached + partial.behind()));
+        });
+        memory.trim(rules, running);
+    }
     while let Some(&job) = waiting.front() {
         let tokens = u64::from(job.prompt) + u64::from(job.produced);
         let blocks = tokens.div_ceil(BLOCK);
-        if budget == 0 || running.len() as u64 >= rules.max_batch || blocks > free(rules, running) {
+        let found = memory.find(rules, running, &job);
+        let unit = rules.prefixes.as_ref().map_or(BLOCK, |prefixes| prefixes.unit);
+        let in_use = found.iter().filter(|name| is_held(running, **name)).count() as u64;
+        let room = reserved + blocks - in_use * unit / BLOCK <= free(rules, running);
+        let left = tokens - found.len() as u64 * unit;
+        if first && left > budget && taken > 0 {
+            return;
+        }
+        if budget == 0 || running.len() as u64 >= rules.max_batch || !room {
             return;
         }
         waiting.pop_front();
-        running.push(Running { job, cached: 0, blocks, decodes: false });
-        budget -= tokens.min(budget);
+        let hits = found.len() as u64;
+        let mut sequence =
+            Running { job, cached: hits * unit, blocks, decodes: false, pauses: false, holds: Vec::new() };
+        memory.share(&mut sequence, found);
+        if first || sequence.behind() <= budget {
+            memory.share(&mut sequence, names(rules, &job, tokens));
+        }
+        memory.facts += PrefixFacts {
+            blocks: tokens.div_ceil(unit),
+            full_blocks: tokens / unit,
+            hit_blocks: hits,
+            cached_tokens: hits * unit,
+            computed_tokens: sequence.behind(),
+        };
+        budget -= sequence.behind().min(budget);
+        taken += left;
+        running.push(sequence);
+        memory.trim(rules, running);
     }
 }
 
@@ -86,18 +209,22 @@ fn step(
     level: u8,
     running: &mut Vec<Running>,
     now: &mut u128,
-    (done, steps): (&mut Vec<Done>, &mut Vec<Stretch>),
+    (done, steps, memory): (&mut Vec<Done>, &mut Vec<Stretch>, &mut Memory),
 ) {
-    let batch = running.iter().filter(|sequence| sequence.decodes).count() as u64;
+    let batch = running.iter().filter(|sequence| sequence.decodes && !sequence.pauses).count() as u64;
     let (mut budget, mut cached, mut chunk, mut attended) = (rules.budget - batch, 0, 0, 0);
     let mut producing = Vec::new();
     for (index, sequence) in running.iter_mut().enumerate() {
+        if std::mem::take(&mut sequence.pauses) {
+            continue;
+        }
         let take = if sequence.decodes {
             cached += sequence.cached;
             1
         } else {
-            let take = sequence.behind().min(budget);
-            budget -= take;
+            let most = if rules.prefill == (Prefill::First {}) { u64::MAX } else { budget };
+            let take = sequence.behind().min(most);
+            budget = budget.saturating_sub(take);
             chunk += take;
             attended += (sequence.cached..sequence.cached + take).sum::<u64>();
             take
@@ -111,25 +238,28 @@ fn step(
     *now += rules.paces[usize::from(level)].series(batch, cached, chunk, attended, 0).total(1);
     let at = up(*now);
     steps.push(Stretch { from, to: at, batch: batch as u32, chunk: chunk as u32, level });
-    for index in producing.into_iter().rev() {
+    memory.computed += chunk;
+    for index in producing {
         running[index].decodes = true;
         let job = &mut running[index].job;
         job.produced += 1;
         job.first = job.first.min(at);
-        if job.produced == job.output {
-            done.push(Done { job: running.remove(index).job, at });
-        }
+    }
+    while let Some(index) = running.iter().position(|sequence| sequence.job.produced == sequence.job.output) {
+        let sequence = running.remove(index);
+        memory.keep(rules, running, &sequence);
+        done.push(Done { job: sequence.job, at });
     }
 }
 
 /// Serves `requests` to the end by jumping.
-fn jump(rules: &Rules, requests: &[Request], orders: &[Order]) -> (Vec<Done>, Vec<Stretch>) {
+fn jump(rules: &Rules, jobs: &[Job], orders: &[Order]) -> (Vec<Done>, Vec<Stretch>, PrefixFacts) {
     let mut replica = Replica::new(rules);
     let (mut done, mut stretches) = (Vec::new(), Vec::new());
-    let (mut requests, mut orders) = (requests.iter().peekable(), orders.iter().peekable());
+    let (mut jobs, mut orders) = (jobs.iter().peekable(), orders.iter().peekable());
     loop {
         // An edge comes after all that happens at its instant.
-        let arrival = requests.peek().map_or(SimTime::NEVER, |request| request.at);
+        let arrival = jobs.peek().map_or(SimTime::NEVER, |job| job.arrived);
         let order = orders.peek().map_or(SimTime::NEVER, |order| order.0);
         let at = arrival.min(order);
         if at == SimTime::NEVER {
@@ -140,8 +270,8 @@ fn jump(rules: &Rules, requests: &[Request], orders: &[Order]) -> (Vec<Done>, Ve
             stretches.push(replica.turn(rules, &mut done));
         }
         if arrival <= order {
-            let request = *requests.next().expect("an arrival is due");
-            replica.arrive(request.at, Job::from(request), rules);
+            let job = *jobs.next().expect("an arrival is due");
+            replica.arrive(job.arrived, job, rules);
         } else {
             replica.hold(at, orders.next().expect("an order is due").1);
         }
@@ -149,7 +279,7 @@ fn jump(rules: &Rules, requests: &[Request], orders: &[Order]) -> (Vec<Done>, Ve
     while replica.next() < SimTime::NEVER {
         stretches.push(replica.turn(rules, &mut done));
     }
-    (done, stretches)
+    (done, stretches, replica.prefix_facts().unwrap_or_default())
 }
 
 /// Work by kind, neighbours of the same kind joined.
@@ -169,16 +299,19 @@ fn joined(stretches: Vec<Stretch>) -> Vec<Stretch> {
     all
 }
 
-fn assert_jumping_equals_stepping(rules: &Rules, requests: &[Request], orders: &[Order]) {
-    let (mut jumped, stretches) = jump(rules, requests, orders);
-    let (mut stepped, steps) = step_through(rules, requests, orders);
+fn assert_jumping_equals_stepping(rules: &Rules, jobs: &[Job], orders: &[Order]) {
+    let (mut jumped, stretches, found) = jump(rules, jobs, orders);
+    let (mut stepped, steps, facts) = step_through(rules, jobs, orders);
     let order = |done: &Done| (done.at, done.job.arrived, done.job.prompt, done.job.output, done.job.first);
     jumped.sort_by_key(order);
     stepped.sort_by_key(order);
-    assert_eq!(jumped.len(), requests.len());
+    assert_eq!(jumped.len(), jobs.len());
     let differing = jumped.iter().zip(&stepped).find(|(jumped, stepped)| jumped != stepped);
     assert_eq!(differing, None, "jumped and stepped");
     assert!(joined(stretches) == joined(steps), "the same work at the same times");
+    if rules.prefixes.is_some() {
+        assert_eq!(found, facts, "the same blocks found");
+    }
 }
 
 /// A level of power control, and from when on.
@@ -194,12 +327,17 @@ fn model() -> StepModel {
     plan(ArrivalPlan::Trace(Vec::new().into()), 1).step
 }
 
+/// Rules without options.
+fn rules(budget: u64, max_batch: u64, blocks: u64) -> Rules {
+    Rules { paces: paces(), budget, max_batch, blocks, prefill: Prefill::default(), prefixes: None }
+}
+
 /// Requests by gap in nanoseconds, prompt and output.
-fn listed(rows: &[(u64, u32, u32)]) -> Vec<Request> {
+fn listed(rows: &[(u64, u32, u32)]) -> Vec<Job> {
     let mut at = SimTime::ZERO;
     let mut request = |&(gap, prompt, output): &(u64, u32, u32)| {
         at = SimTime::from_nanos(at.nanos() + gap);
-        Request { at, prompt, output }
+        Job::from(Request { at, prompt, output })
     };
     rows.iter().map(&mut request).collect()
 }
@@ -214,9 +352,18 @@ proptest! {
         max_batch in prop_oneof![Just(256_u64), 1_u64..30],
         spare in prop_oneof![Just(100_000_u64), 0_u64..60],
         orders in prop::collection::vec((1_u64..500_000_000, 0_u8..3), 0..12),
+        first in prop::bool::weighted(0.3),
+        unit in prop_oneof![Just(0_u32), 1_u32..4],
+        system in 0_u64..100,
+        sessions in prop::collection::vec(prop::option::weighted(0.8, 0_u32..6), 60),
     ) {
         // Just enough for the longest request (899 + 300 - 1 tokens), and `spare` blocks.
-        let rules = Rules { paces: paces(), budget, max_batch: max_batch.min(budget), blocks: 75 + spare };
+        let names = Names::Sessions { system };
+        let prefixes = (unit > 0).then_some(Prefixes { names, unit: u64::from(unit) * BLOCK });
+        let prefill = if first { Prefill::First {} } else { Prefill::Chunked {} };
+        let rules = Rules { prefill, prefixes, ..rules(budget, max_batch.min(budget), 75 + spare) };
+        let mut jobs = listed(&rows);
+        jobs.iter_mut().zip(sessions).for_each(|(job, session)| job.prefix = session.unwrap_or(Job::UNNAMED));
         let mut at = 0;
         let orders: Vec<Order> = orders
             .into_iter()
@@ -225,16 +372,16 @@ proptest! {
                 (SimTime::from_nanos(at), level)
             })
             .collect();
-        assert_jumping_equals_stepping(&rules, &listed(&rows), &orders);
+        assert_jumping_equals_stepping(&rules, &jobs, &orders);
     }
 }
 
 #[test]
 fn preemption_happens_and_is_exact() {
-    let rules = Rules { paces: paces(), budget: 2_048, max_batch: 256, blocks: 30 };
+    let rules = rules(2_048, 256, 30);
     // Two sequences of 160 + 149 tokens want 39 blocks of 30: the newer is sent back once and computed again.
     let requests = listed(&[(0, 160, 150), (0, 150, 150)]);
-    let (done, stretches) = jump(&rules, &requests, &[]);
+    let (done, stretches, _) = jump(&rules, &requests, &[]);
     assert!(
         stretches.iter().any(|stretch| stretch.chunk > 160 && stretch.chunk < 310),
         "tokens so far are prompt again"
@@ -245,7 +392,7 @@ fn preemption_happens_and_is_exact() {
 
 #[test]
 fn long_outputs_and_long_prompts_are_few_stretches() {
-    let rules = Rules { paces: paces(), budget: 512, max_batch: 256, blocks: 100_000 };
+    let rules = rules(512, 256, 100_000);
     let requests = listed(&[(0, 100, 20_000), (1, 60_000, 5)]);
     assert!(jump(&rules, &requests, &[]).1.len() < 12);
     assert_jumping_equals_stepping(&rules, &requests, &[]);

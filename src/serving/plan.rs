@@ -2,8 +2,8 @@
 
 use super::ramp::RampPoint;
 use super::{
-    Bursts, Chat, Clients, ClosedLoop, Fidelity, FlashCrowd, MeasuredClients, Poisson, Ramp, Reasoning, Router,
-    ScalePolicy, ScaleSection, Sessions, Slo, StepModel, TargetLoad,
+    Bursts, Chat, Clients, ClosedLoop, Fidelity, FlashCrowd, MeasuredClients, Poisson, Prefill, PrefixCacheSection,
+    Ramp, Reasoning, Router, ScalePolicy, ScaleSection, Sessions, Slo, StepModel, TargetLoad,
 };
 use crate::catalog::{DeviceSheet, ModelSheet};
 use crate::fault::FailureLaw;
@@ -27,6 +27,8 @@ pub struct ServicePlan {
     pub gpus: u32,
     /// Nodes of one replica, rounded up to one.
     pub nodes: u32,
+    /// How its replicas go about their work.
+    pub options: ReplicaOptions,
     /// Step time.
     pub step: StepModel,
     /// Where the coefficients come from: a catalog row, the scenario, or first principles; printed in the manifest.
@@ -69,6 +71,15 @@ pub struct ServicePlan {
     pub failures: FailureLaw,
     /// Weekday and hour of the scenario's start: hours since Sunday 00:00 UTC, for the weekly profile.
     pub start_hour_of_week: u32,
+}
+
+/// How replicas go about their work, beyond continuous batching with chunked prompts.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct ReplicaOptions {
+    /// Prompts that begin alike are computed once.
+    pub prefix_cache: Option<PrefixCacheSection>,
+    /// What steps do with prompts that wait.
+    pub prefill: Prefill,
 }
 
 /// A service held by one lever.
@@ -183,12 +194,7 @@ impl ArrivalPlan {
             ArrivalPlan::Servegen(clients) => ArrivalPlan::Servegen(clients.times(factor)),
             ArrivalPlan::Trace(trace) => {
                 let due = |index: u64| (index as f64 * factor.as_f64()).floor() as usize;
-                let mut cursor = trace.cursor();
-                let requests = (0..trace.kept).flat_map(|index| {
-                    let request = cursor.get(index).expect("a trace has as many requests as it kept");
-                    std::iter::repeat_n(request, due(index + 1) - due(index))
-                });
-                ArrivalPlan::Trace(requests.collect::<Vec<_>>().into())
+                ArrivalPlan::Trace(trace.repeated(|index| due(index + 1) - due(index)))
             }
         }
     }

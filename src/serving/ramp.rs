@@ -74,7 +74,7 @@ pub struct FlashCrowd {
 }
 
 fn default_burstiness() -> Ratio {
-    // models/workloads.md 5.1.
+    // Our fit to Azure's conversation trace of 2023.
     Ratio::new(1.04)
 }
 fn conversation() -> Lengths {
@@ -91,7 +91,7 @@ fn default_fall() -> Span {
     Span::HOUR
 }
 fn default_noise() -> Ratio {
-    // models/workloads.md 5.1.
+    // Our fit to Azure's conversation trace of 2023.
     Ratio::new(0.25)
 }
 fn default_noise_time() -> Span {

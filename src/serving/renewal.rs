@@ -1,6 +1,6 @@
 //! Gaps of a renewal process with mean 1 and a given coefficient of variation, and what random thinning makes of them.
 //!
-//! A whole service has Gamma gaps, shape 1/CV^2 (models/workloads.md 5.1). A cell that takes a random share p of its
+//! A whole service has Gamma gaps, shape 1/CV^2. A cell that takes a random share p of its
 //! requests sees again a renewal process, with squared CV 1 + p (CV^2 - 1) (Kallenberg 1975: thinning drives any renewal
 //! process towards Poisson). Its gaps are drawn from w x Gamma quantile + (1 - w) x exponential quantile of the same
 //! uniform, with w such that mean and variance are exact; p = 1 is the Gamma law itself.

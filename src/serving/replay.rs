@@ -148,7 +148,7 @@ impl TraceSection {
         let mut reader = RequestReader::open(path, &self.layout())?;
         let (_, file) = self.file();
         check_times(&reader, file)?;
-        let mut cut = Cut::new(file, service, seed);
+        let mut cut = Cut::new(file, service, seed, reader.format().block_tokens());
         let unwritten = |error: std::io::Error| {
             TraceError::of_file(path, format!("no room to unpack it: {error}"), "a temporary folder with room")
         };
@@ -213,11 +213,11 @@ struct Cut<'a> {
 }
 
 impl<'a> Cut<'a> {
-    fn new(file: &'a TraceFile, service: &str, seed: Seed) -> Cut<'a> {
+    fn new(file: &'a TraceFile, service: &str, seed: Seed, block_tokens: Option<u32>) -> Cut<'a> {
         let entity = Entity::named(&format!("service.{service}"));
         Cut {
             file,
-            builder: TraceBuilder::default(),
+            builder: TraceBuilder::with_blocks_of(block_tokens),
             thin: seed.stream(entity, "trace-share"),
             spread: seed.stream(entity, "trace-spread"),
             gaps: seed.stream(entity, "trace-gaps"),

@@ -12,9 +12,13 @@
 //!
 //! A step takes in what was queued when it began; an arrival at the very nanosecond of a boundary is queued before it.
 
+use super::prefix::{Cache, Found, Leaving, Prefixes};
 use super::step::{FINE_BITS, Pace, Series};
+use crate::ledger::PrefixFacts;
 use crate::trace::Request;
 use crate::units::SimTime;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 
@@ -27,7 +31,7 @@ pub(crate) const fn blocks_of(tokens: u64) -> u64 {
 }
 
 /// What every replica of a service obeys.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub(crate) struct Rules {
     /// How long steps take at each level of power control; the first without a lever.
     pub(crate) paces: Vec<Pace>,
@@ -37,9 +41,35 @@ pub(crate) struct Rules {
     pub(crate) max_batch: u64,
     /// Key-value blocks.
     pub(crate) blocks: u64,
+    /// What a step does with prompts.
+    pub(crate) prefill: Prefill,
+    /// How prompts are found again; none without a prefix cache.
+    pub(crate) prefixes: Option<Prefixes>,
+}
+
+/// What a step does with prompts that wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Prefill {
+    /// Each step decodes, and takes chunks of prompts with the tokens that are left of its budget: vLLM v1.
+    Chunked {},
+    /// As long as prompts can be admitted, steps take whole prompts up to the budget, one at least, while those that decode pause: vLLM v0.
+    First {},
+}
+
+impl Default for Prefill {
+    fn default() -> Prefill {
+        Prefill::Chunked {}
+    }
 }
 
 impl Rules {
+    /// True where replicas do nothing beyond continuous batching with chunked prompts.
+    #[inline]
+    pub(crate) fn plain(&self) -> bool {
+        self.prefixes.is_none() && self.prefill == (Prefill::Chunked {})
+    }
+
     /// True where a request of that many tokens fits an empty replica.
     pub(crate) fn can_hold(&self, request: &Request) -> bool {
         blocks_of(u64::from(request.prompt) + u64::from(request.output) - 1) <= self.blocks
@@ -59,18 +89,23 @@ pub(crate) struct Job {
     pub(crate) output: u32,
     /// Output tokens so far. They survive the loss of its cache, and are computed again as if they were prompt.
     pub(crate) produced: u32,
+    /// What names the blocks of its prompt: a row of the trace or a session; [`Job::UNNAMED`] where nothing does.
+    pub(crate) prefix: u32,
 }
 
 impl From<Request> for Job {
     fn from(request: Request) -> Job {
         let Request { at, prompt, output } = request;
-        Job { arrived: at, first: SimTime::NEVER, prompt, output, produced: 0 }
+        Job { arrived: at, first: SimTime::NEVER, prompt, output, produced: 0, prefix: Job::UNNAMED }
     }
 }
 
 impl Job {
+    /// The name of a prompt that no cache finds.
+    pub(crate) const UNNAMED: u32 = u32::MAX;
+
     /// Tokens to compute before its next output token.
-    fn to_compute(self) -> u64 {
+    pub(super) fn to_compute(self) -> u64 {
         u64::from(self.prompt) + u64::from(self.produced)
     }
 
@@ -112,6 +147,8 @@ struct Sequence {
     offset: u64,
     /// Which admission it was: the largest is the newest.
     admission: u64,
+    /// Leading blocks with a name that it holds in the prefix cache.
+    shared: u64,
 }
 
 /// A prompt of which some chunks are done: always the newest sequence.
@@ -122,6 +159,8 @@ struct Partial {
     done: u64,
     /// Tokens computed in each step of the planned stretch.
     chunk: u64,
+    /// Leading blocks with a name that it holds in the prefix cache.
+    shared: u64,
 }
 
 /// One replica.
@@ -138,6 +177,8 @@ pub(crate) struct Replica {
     clock: u64,
     /// Sequences that decode.
     batch: u64,
+    /// Of these, those that decode in the planned stretch: all, or none while prompts go first.
+    decoding: u64,
     /// Tokens in their caches.
     cached: u64,
     /// Key-value blocks that nobody holds.
@@ -158,6 +199,8 @@ pub(crate) struct Replica {
     vacant: Vec<u16>,
     /// Decoding sequences by offset, modulo a block: those that need a block in the same step.
     phases: [u32; BLOCK as usize],
+    /// Blocks of prompts that may come again: held by those who run, else free until wanted.
+    cache: Option<Box<Cache>>,
 }
 
 /// Bits of a finish key that hold the slot.
@@ -174,6 +217,7 @@ impl Replica {
             next: SimTime::NEVER,
             clock: 0,
             batch: 0,
+            decoding: 0,
             cached: 0,
             free: rules.blocks,
             chunk: 0,
@@ -187,7 +231,19 @@ impl Replica {
             slots: Vec::new(),
             vacant: Vec::new(),
             phases: [0; BLOCK as usize],
+            cache: rules.prefixes.as_ref().map(|_| Box::new(Cache::new(PrefixFacts::default()))),
         }
+    }
+
+    /// An idle replica, empty but for what it counted, whose power control goes on.
+    pub(crate) fn emptied(&self, rules: &Rules) -> Replica {
+        let cache = self.cache.as_ref().map(|cache| Box::new(Cache::new(cache.facts)));
+        Replica { ordered: self.ordered, cache, ..Replica::new(rules) }
+    }
+
+    /// What its prefix cache was asked and found; none without.
+    pub(crate) fn prefix_facts(&self) -> Option<PrefixFacts> {
+        self.cache.as_ref().map(|cache| cache.facts)
     }
 
     /// When the planned stretch ends, rounded up to a nanosecond; [`SimTime::NEVER`] where idle.
@@ -265,18 +321,35 @@ impl Replica {
     /// Ends the planned stretch: what is finished goes to `done`, and the next stretch is planned.
     #[inline]
     pub(crate) fn turn(&mut self, rules: &Rules, done: &mut Vec<Done>) -> Stretch {
+        if rules.plain() { self.turn_as::<true>(rules, done) } else { self.turn_with_options(rules, done) }
+    }
+
+    #[inline(never)]
+    fn turn_with_options(&mut self, rules: &Rules, done: &mut Vec<Done>) -> Stretch {
+        self.turn_as::<false>(rules, done)
+    }
+
+    /// As [`turn`](Replica::turn); `PLAIN` where no rule has an option, so that options cost nothing where nobody asks for them.
+    #[inline]
+    fn turn_as<const PLAIN: bool>(&mut self, rules: &Rules, done: &mut Vec<Done>) -> Stretch {
         let stretch = self.advance(self.steps);
         if self.steps > 0 {
-            self.finish(done);
-            self.join(done);
+            if !PLAIN {
+                self.trim(rules);
+            }
+            self.finish::<PLAIN>(done);
+            self.join::<PLAIN>(done);
+            if !PLAIN {
+                self.settle(rules);
+            }
         }
-        self.plan(rules);
+        self.plan::<PLAIN>(rules);
         stretch
     }
 
     /// What it does between `from` and `to`, inside the planned stretch; none where it is idle.
     pub(crate) fn under_way(&self, from: SimTime, to: SimTime) -> Option<Stretch> {
-        let (batch, chunk, level) = (self.batch as u32, self.chunk as u32, self.level);
+        let (batch, chunk, level) = (self.decoding as u32, self.chunk as u32, self.level);
         (self.steps > 0).then_some(Stretch { from, to, batch, chunk, level })
     }
 
@@ -292,7 +365,7 @@ impl Replica {
         let mut jobs: Vec<Job> = running.iter().map(|sequence| sequence.job).collect();
         jobs.extend(self.partial.iter().map(|partial| partial.job));
         jobs.extend(self.waiting.drain(..));
-        *self = Replica { ordered: self.ordered, ..Replica::new(rules) };
+        *self = self.emptied(rules);
         jobs
     }
 
@@ -301,7 +374,7 @@ impl Replica {
     fn advance(&mut self, steps: u64) -> Stretch {
         let from = coarse(self.start);
         self.start += self.series.total(steps);
-        if self.batch > 0 {
+        if self.decoding > 0 {
             self.free -= self.blocks_over(steps);
             self.clock += steps;
             self.cached += self.batch * steps;
@@ -309,19 +382,19 @@ impl Replica {
         if let Some(partial) = &mut self.partial {
             partial.done += partial.chunk * steps;
         }
-        let (batch, chunk, level) = (self.batch as u32, self.chunk as u32, self.level);
+        let (batch, chunk, level) = (self.decoding as u32, self.chunk as u32, self.level);
         Stretch { from, to: coarse(self.start), batch, chunk, level }
     }
 
     /// Takes out the sequences whose last token this is.
     #[inline]
-    fn finish(&mut self, done: &mut Vec<Done>) {
+    fn finish<const PLAIN: bool>(&mut self, done: &mut Vec<Done>) {
         while let Some(&Reverse(key)) = self.finishes.peek() {
             if key >> SLOT_BITS > self.clock {
                 break;
             }
             self.finishes.pop();
-            let mut job = self.leave(key);
+            let mut job = self.leave::<PLAIN>(key);
             job.produced = job.output;
             done.push(Done { job, at: coarse(self.start) });
         }
@@ -329,7 +402,7 @@ impl Replica {
 
     /// Takes a decoding sequence out of the batch, its key already out of the heap.
     #[inline]
-    fn leave(&mut self, key: u64) -> Job {
+    fn leave<const PLAIN: bool>(&mut self, key: u64) -> Job {
         let slot = slot_of(key);
         let sequence = self.slots[usize::from(slot)];
         let held = self.clock.wrapping_add(sequence.offset);
@@ -338,12 +411,16 @@ impl Replica {
         self.batch -= 1;
         self.phases[phase(sequence.offset)] -= 1;
         self.vacant.push(slot);
+        if let Some(cache) = self.cache.as_mut().filter(|_| !PLAIN) {
+            let Sequence { job, admission, shared, .. } = sequence;
+            cache.leaving.push(Leaving { admission, job, tokens: held, shared });
+        }
         sequence.job
     }
 
     /// The sequences whose prompt has ended produce a token, and decode from now on.
     #[inline]
-    fn join(&mut self, done: &mut Vec<Done>) {
+    fn join<const PLAIN: bool>(&mut self, done: &mut Vec<Done>) {
         let at = coarse(self.start);
         while let Some(slot) = self.joining.pop() {
             let sequence = &mut self.slots[usize::from(slot)];
@@ -354,6 +431,10 @@ impl Replica {
                 done.push(Done { job: sequence.job, at });
                 self.free += blocks_of(held);
                 self.vacant.push(slot);
+                if let Some(cache) = self.cache.as_mut().filter(|_| !PLAIN) {
+                    let Sequence { job, admission, shared, .. } = *sequence;
+                    cache.leaving.push(Leaving { admission, job, tokens: held, shared });
+                }
                 continue;
             }
             sequence.offset = held.wrapping_sub(self.clock);
@@ -366,12 +447,9 @@ impl Replica {
 
     /// Plans the stretch that begins now.
     #[inline]
-    fn plan(&mut self, rules: &Rules) {
-        self.make_room();
-        let mut step =
-            Step { budget: rules.budget - self.batch, prompt: 0, attended: 0, deepening: 0, limit: u64::MAX };
-        self.continue_partial(&mut step);
-        self.admit(rules, &mut step);
+    fn plan<const PLAIN: bool>(&mut self, rules: &Rules) {
+        let first = !PLAIN && rules.prefill == (Prefill::First {});
+        let step = if first { self.prompts_first::<PLAIN>(rules) } else { self.mix::<PLAIN>(rules) };
         self.chunk = step.prompt;
         if self.running() == 0 {
             assert!(self.waiting.is_empty(), "an empty replica admits any request that it can hold");
@@ -381,34 +459,83 @@ impl Replica {
         }
         self.level = self.ordered;
         let pace = &rules.paces[usize::from(self.level)];
-        self.series = pace.series(self.batch, self.cached, step.prompt, step.attended, step.deepening);
-        self.steps = self.steps_before_change(step.limit);
+        let read = if PLAIN || self.decoding > 0 { self.cached } else { 0 };
+        self.series = pace.series(self.decoding, read, step.prompt, step.attended, step.deepening);
+        self.steps = if PLAIN || self.decoding > 0 { self.steps_before_change(step.limit) } else { step.limit };
         self.next = coarse(self.start + self.series.total(self.steps));
+    }
+
+    /// A step in which all decode, and prompts take what is left of the budget.
+    #[inline]
+    fn mix<const PLAIN: bool>(&mut self, rules: &Rules) -> Step {
+        self.make_room::<PLAIN>(rules);
+        let mut step = Step::of(rules.budget - self.batch);
+        self.continue_partial::<PLAIN>(rules, &mut step);
+        self.admit::<PLAIN>(rules, &mut step);
+        self.decoding = self.batch;
+        step
+    }
+
+    /// A step of whole prompts, if any can be admitted; else one in which all decode.
+    fn prompts_first<const PLAIN: bool>(&mut self, rules: &Rules) -> Step {
+        let mut step = Step::of(rules.budget);
+        self.admit::<PLAIN>(rules, &mut step);
+        self.decoding = 0;
+        if step.prompt == 0 {
+            let waiting = self.waiting.len();
+            self.make_room::<PLAIN>(rules);
+            self.decoding = self.batch;
+            if self.waiting.len() > waiting {
+                // Who was sent back may come again as soon as this step is over.
+                step.limit = 1;
+            }
+        }
+        step
     }
 
     /// Sends the newest sequences back to the queue until the others have the blocks of their next step.
     #[inline]
-    fn make_room(&mut self) {
+    fn make_room<const PLAIN: bool>(&mut self, rules: &Rules) {
         while self.blocks_over(1) > self.free {
             let job = match self.partial.take() {
-                Some(partial) => {
-                    self.free += blocks_of(partial.job.to_compute());
-                    partial.job
+                Some(Partial { job, done, shared, .. }) => {
+                    self.free += blocks_of(job.to_compute());
+                    if let Some(cache) = &mut self.cache {
+                        cache.leaving.push(Leaving { admission: 0, job, tokens: done, shared });
+                    }
+                    job
                 }
-                None => self.evict_newest(),
+                None => self.evict_newest::<PLAIN>(),
             };
             self.waiting.push_front(job);
+            if !PLAIN {
+                self.settle(rules);
+            }
         }
     }
 
+    /// Gives up blocks whose room decoding took.
     #[cold]
-    fn evict_newest(&mut self) -> Job {
+    fn trim(&mut self, rules: &Rules) {
+        let (Some(cache), Some(prefixes)) = (&mut self.cache, &rules.prefixes) else { return };
+        cache.trim(prefixes, self.free);
+    }
+
+    /// Enters what those who left have computed in the prefix cache.
+    #[cold]
+    fn settle(&mut self, rules: &Rules) {
+        let (Some(cache), Some(prefixes)) = (&mut self.cache, &rules.prefixes) else { return };
+        self.free -= cache.settle(prefixes) * prefixes.blocks_each();
+    }
+
+    #[cold]
+    fn evict_newest<const PLAIN: bool>(&mut self) -> Job {
         let age = |key: u64| self.slots[usize::from(slot_of(key))].admission;
         let newest = self.finishes.iter().map(|key| key.0).max_by_key(|&key| age(key));
         let newest = newest.expect("only a decoding sequence needs blocks");
         self.finishes.retain(|key| key.0 != newest);
         let job = self.cut_short(newest).job;
-        self.leave(newest);
+        self.leave::<PLAIN>(newest);
         job
     }
 
@@ -421,15 +548,15 @@ impl Replica {
 
     /// Gives the half-done prompt its chunk.
     #[inline]
-    fn continue_partial(&mut self, step: &mut Step) {
+    fn continue_partial<const PLAIN: bool>(&mut self, rules: &Rules, step: &mut Step) {
         let Some(partial) = &mut self.partial else { return };
         let left = partial.job.to_compute() - partial.done;
         partial.chunk = left.min(step.budget);
         let chunk = step.take(partial.chunk, partial.done);
         if chunk == left {
-            let job = partial.job;
+            let Partial { job, shared, .. } = *partial;
             self.partial = None;
-            self.seat(job);
+            self.seat::<PLAIN>(rules, job, shared);
             step.limit = 1;
         } else if chunk > 0 {
             step.deepening = chunk * chunk;
@@ -439,30 +566,61 @@ impl Replica {
 
     /// Admits waiting jobs while batch, blocks and budget allow.
     #[inline]
-    fn admit(&mut self, rules: &Rules, step: &mut Step) {
+    fn admit<const PLAIN: bool>(&mut self, rules: &Rules, step: &mut Step) {
         let reserved = self.blocks_over(1);
         while let Some(job) = self.waiting.front().copied() {
-            let blocks = blocks_of(job.to_compute());
-            if step.budget == 0 || self.running() >= rules.max_batch || blocks + reserved > self.free {
+            if step.budget == 0 || self.running() >= rules.max_batch {
+                return;
+            }
+            let mut blocks = blocks_of(job.to_compute());
+            let (mut found, mut done) = (Found::default(), 0);
+            let chunked = PLAIN || rules.prefill == (Prefill::Chunked {});
+            if let Some(prefixes) = rules.prefixes.as_ref().filter(|_| !PLAIN) {
+                // While prompts go first, decoding takes no blocks in the planned step.
+                let taken = if chunked { reserved } else { 0 };
+                found = self.find(prefixes, &job, taken);
+                blocks -= found.in_use * prefixes.blocks_each();
+                done = found.blocks * prefixes.unit;
+            }
+            let left = job.to_compute() - done;
+            let whole = chunked || left <= step.budget || step.prompt == 0;
+            if blocks + reserved > self.free || !whole {
                 return;
             }
             self.waiting.pop_front();
             self.free -= blocks;
+            if let (false, Some(cache), Some(prefixes)) = (PLAIN, &mut self.cache, &rules.prefixes) {
+                cache.admit(prefixes, &job, found);
+            }
             step.limit = 1;
-            let chunk = step.take(job.to_compute().min(step.budget), 0);
-            if chunk == job.to_compute() {
-                self.seat(job);
+            let most = if chunked { step.budget } else { left };
+            let chunk = step.take(left.min(most), done);
+            if chunk == left {
+                self.seat::<PLAIN>(rules, job, found.blocks);
             } else {
-                self.partial = Some(Partial { job, done: 0, chunk });
+                self.partial = Some(Partial { job, done, chunk, shared: found.blocks });
             }
         }
     }
 
+    /// What `job` would find in the prefix cache, less what running sequences need in the planned step.
+    #[cold]
+    fn find(&mut self, prefixes: &Prefixes, job: &Job, reserved: u64) -> Found {
+        let Some(cache) = &mut self.cache else { return Found::default() };
+        cache.trim(prefixes, self.free - reserved);
+        cache.find(prefixes, job)
+    }
+
     /// Finds a slot for a job that joins the batch after this step.
     #[inline]
-    fn seat(&mut self, job: Job) {
+    fn seat<const PLAIN: bool>(&mut self, rules: &Rules, job: Job, mut shared: u64) {
+        if let (false, Some(cache), Some(prefixes)) = (PLAIN, &mut self.cache, &rules.prefixes) {
+            let twice;
+            (shared, twice) = cache.enter(prefixes, &job, shared);
+            self.free += twice * prefixes.blocks_each();
+        }
         self.admissions += 1;
-        let sequence = Sequence { job, offset: 0, admission: self.admissions };
+        let sequence = Sequence { job, offset: 0, admission: self.admissions, shared };
         let slot = self.vacant.pop().unwrap_or(self.slots.len() as u16);
         match self.slots.get_mut(usize::from(slot)) {
             Some(seat) => *seat = sequence,
@@ -522,10 +680,17 @@ struct Step {
 }
 
 impl Step {
+    /// An empty step.
+    #[inline]
+    fn of(budget: u64) -> Step {
+        Step { budget, prompt: 0, attended: 0, deepening: 0, limit: u64::MAX }
+    }
+
     /// Takes a chunk of a prompt of which `done` tokens are computed.
     #[inline]
     fn take(&mut self, chunk: u64, done: u64) -> u64 {
-        self.budget -= chunk;
+        // A prompt that goes first is whole, however long.
+        self.budget = self.budget.saturating_sub(chunk);
         self.prompt += chunk;
         self.attended += chunk * done + chunk * (chunk - u64::from(chunk > 0)) / 2;
         chunk

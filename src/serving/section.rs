@@ -5,8 +5,10 @@ pub use super::chat::Chat;
 pub use super::clients::{Clients, Reasoning};
 pub use super::closed::ClosedLoop;
 pub use super::lengths::{Component, Lengths, Lognormal, Measured, Quantiles};
+pub use super::prefix::PrefixCacheSection;
 pub use super::ramp::{FlashCrowd, Ramp, RampPoint};
 pub use super::replay::{ColumnsSection, TraceFile, TraceSection};
+pub use super::replica::Prefill;
 pub use super::servegen::Servegen;
 pub use super::sessions::Sessions;
 pub use crate::catalog::Precision;
@@ -96,6 +98,11 @@ pub struct ReplicaSection {
     pub max_batch: u32,
     /// Key-value capacity in tokens; unset, what memory leaves beside the weights.
     pub kv_tokens: Option<u64>,
+    /// What a step does with prompts that wait.
+    #[serde(default)]
+    pub prefill: Prefill,
+    /// Keep the blocks of prompts and answers while there is room, so that prompts that begin alike are computed once; unset, no.
+    pub prefix_cache: Option<PrefixCacheSection>,
     /// Bandwidth at which the weights are loaded at start-up.
     #[serde(default = "default_load_bandwidth")]
     pub load_bandwidth: BytesPerSecond,

@@ -1,4 +1,4 @@
-//! Conversations of several turns, whose prompts hold all that was said before (models/workloads.md 5.4, after Mooncake's
+//! Conversations of several turns, whose prompts hold all that was said before (shapes of Mooncake's
 //! conversation trace).
 //!
 //! Sessions start as chat requests come; a session's next turn follows after a lognormal gap. Its prompt is the last prompt, the
@@ -7,6 +7,7 @@
 //! for everybody: [`Origin`] says which. A session's turns all come to one cell; its first one chose it.
 
 use super::lengths::{Component, Lengths, Measured, Part, whole};
+use super::replica::Job;
 use crate::engine::{Entity, QuantileTable, Seed, Stream};
 use crate::trace::Request;
 use crate::units::{PerSecond, Ratio, SimTime, Span};
@@ -55,7 +56,7 @@ pub struct Sessions {
     pub weekly: bool,
 }
 
-// Defaults: models/workloads.md 4.3 and 5.4; those of starts are chat's, 5.1.
+// Defaults: our fits to Mooncake's conversation trace; those of starts are chat's.
 fn default_gap() -> Span {
     // exp(4.88) s
     Span::from_nanos(131_600_000_000)
@@ -90,7 +91,7 @@ fn yes() -> bool {
     true
 }
 
-/// Shares of sessions with 1 to 7 turns (models/workloads.md 4.3); the rest, .008, has on average 12, which makes the mean 1.493.
+/// Shares of sessions with 1 to 7 turns (Mooncake's conversation trace); the rest, .008, has on average 12: mean 1.493.
 const TURNS: [f64; 7] = [0.750, 0.152, 0.049, 0.021, 0.011, 0.006, 0.003];
 /// The mean of the measured law.
 const MEAN_TURNS: f64 = 1.493;
@@ -98,7 +99,7 @@ const MEAN_TURNS: f64 = 1.493;
 const LONG_GOES_ON: f64 = 0.8;
 
 /// Of the turns after the first, those that bring a new document, its length lognormal and above 500 tokens; and of the others
-/// those whose history was trimmed (models/workloads.md 5.4).
+/// those whose history was trimmed (our fit to Mooncake's conversation trace).
 const DOCUMENT: f64 = 0.23;
 const DOCUMENT_LOG: (f64, f64) = (8.16, 0.99);
 const DOCUMENT_LEAST: f64 = 500.0;
@@ -114,6 +115,13 @@ pub struct Origin {
     pub reused: u32,
     /// Its row in the trace that is replayed, which says its block hashes.
     pub row: Option<u64>,
+}
+
+impl Origin {
+    /// What names the blocks of its prompt: its row, else its session, of which 2^32 follow each other before a number returns.
+    pub(super) fn prefix(&self) -> u32 {
+        self.row.or(self.session).map_or(Job::UNNAMED, |number| number as u32)
+    }
 }
 
 impl Sessions {
@@ -265,7 +273,7 @@ mod tests {
         const SESSIONS: usize = 40_000;
         let mut turns = talks("rate = '1 /s'", SESSIONS);
         turns.sort_by_key(|(request, origin)| (origin.session, request.at));
-        // models/workloads.md 4.3: mean 1.493 turns, .750 of one; sessions whose context is full end sooner.
+        // Mooncake's conversation trace: mean 1.493 turns, .750 of one; sessions whose context is full end sooner.
         let mean = turns.len() as f64 / SESSIONS as f64;
         assert!((mean / MEAN_TURNS - 1.0).abs() < 0.03, "{mean} turns");
         let mut gaps = Vec::new();

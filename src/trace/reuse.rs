@@ -2,7 +2,7 @@
 //!
 //! A request finds the longest run of its leading blocks that are in the cache; then all its blocks are touched in order, and the
 //! least recently used go until the capacity holds. Hashes are chained, so a block is worth something only behind those before
-//! it. Known answer: models/workloads.md 4.3, `tests/inspect.rs`.
+//! it. Known answer: Mooncake's conversation trace, `tests/inspect.rs`.
 
 use std::collections::{BTreeMap, HashMap};
 

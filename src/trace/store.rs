@@ -26,6 +26,8 @@ pub struct RequestTrace {
     hash: blake3::Hash,
     sessions: Arc<[u64]>,
     blocks: Arc<Blocks>,
+    /// Tokens of a block that has a prefix hash, where the file has hashes.
+    pub block_tokens: Option<u32>,
     /// Rows read.
     pub rows_read: u64,
     /// Rows that became requests.
@@ -86,6 +88,22 @@ impl RequestTrace {
     #[must_use]
     pub fn session(&self, index: u64) -> Option<u64> {
         self.sessions.get(index as usize).copied()
+    }
+
+    /// The trace with each request as often as `times` says of its index, with its conversation and hashes.
+    #[must_use]
+    pub fn repeated(&self, times: impl Fn(u64) -> usize) -> RequestTrace {
+        const ROOM: &str = "what was read once fits memory, or the disk has room for it";
+        let mut builder = TraceBuilder::with_blocks_of(self.block_tokens);
+        let mut cursor = self.cursor();
+        for index in 0..self.kept {
+            let Request { at, prompt, output } = cursor.get(index).expect("a trace has as many requests as it kept");
+            let blocks = self.blocks(index).into();
+            let row = Row { at, prompt, output, session: self.session(index), blocks };
+            (0..times(index)).for_each(|_| builder.push(&row).expect(ROOM));
+        }
+        let rows = builder.count;
+        builder.finish(rows, Dropped::default()).expect(ROOM)
     }
 
     /// Chained hashes of the prefixes of the request at `index`; none where the file has none.
@@ -184,6 +202,7 @@ pub struct TraceBuilder {
     file: Option<BufWriter<File>>,
     sessions: Vec<u64>,
     blocks: Blocks,
+    block_tokens: Option<u32>,
     count: u64,
     last: SimTime,
     prompt: u64,
@@ -191,6 +210,12 @@ pub struct TraceBuilder {
 }
 
 impl TraceBuilder {
+    /// A trace whose prefix hashes are of that many tokens each.
+    #[must_use]
+    pub fn with_blocks_of(tokens: Option<u32>) -> TraceBuilder {
+        TraceBuilder { block_tokens: tokens, ..TraceBuilder::default() }
+    }
+
     /// Adds a row, not before the last.
     ///
     /// # Errors
@@ -256,6 +281,7 @@ impl TraceBuilder {
             hash: self.hasher.finalize(),
             sessions: self.sessions.into(),
             blocks: Arc::new(self.blocks),
+            block_tokens: self.block_tokens,
             rows_read,
             kept: self.count,
             dropped,

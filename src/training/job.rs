@@ -1,19 +1,21 @@
 //! A training job as one logical process: it runs, a node fails, it recovers, it runs on. Start reading at [`Job`].
 
 mod booking;
+mod speed;
+mod trade;
 
 use super::copies::{Copies, Depth};
 use super::pace::Pace;
-use super::roster::{Back, Cause, How, PerNode, Place, Roster, cluster_of};
+use super::roster::{Back, Cause, GivenBack, How, PerNode, Place, Roster, cluster_of};
 use super::schedule::Origin;
-use super::warp::{Slow, Warp};
+use super::warp::{Gait, Warp};
 use super::{FailureClock, JobPlan, Schedule, Short};
 use crate::engine::{Entity, Process, Seed, Stream};
 use crate::fault::{Fault, FaultQueue, Symptom};
-use crate::ledger::{Book, Draw, EventKind, Grid, JobFacts, Outage, Use};
-use crate::power::State;
+use crate::ledger::{Book, EventKind, Grid, JobFacts, Outage, Use};
 use crate::units::{PerSecond, Share, SimTime, Span};
 use crate::world::{Domain, NodeSet};
+use speed::Stragglers;
 use std::collections::{BTreeMap, VecDeque};
 
 /// A training job.
@@ -55,6 +57,7 @@ pub struct Job {
     /// Work done in the stretch under way.
     warp: Warp,
     level: u8,
+    stragglers: Option<Stragglers>,
     corruptions: Vec<Corruption>,
     /// By node in repair: its outage in the book.
     outages: BTreeMap<u32, usize>,
@@ -129,8 +132,12 @@ struct Tally {
     started: Option<SimTime>,
     /// When it got the nodes that it holds.
     granted: Option<SimTime>,
-    /// For how long it held nodes before it was last preempted.
-    held: Span,
+    /// Nodes that it holds, and since when.
+    holding: (u32, SimTime),
+    /// Node-nanoseconds that it held before that.
+    held: u128,
+    /// Nodes that it took from the cluster for want of spares.
+    taken: u64,
     /// When it was last preempted.
     preempted: Option<SimTime>,
     preemptions: u64,
@@ -183,6 +190,8 @@ enum Happening {
     Uncovered,
     /// A computing node fails.
     Failure,
+    /// Something becomes slow, or is slow no more, or a slow node is found.
+    Straggling,
 }
 
 /// What becomes of a stretch.
@@ -219,8 +228,9 @@ impl Job {
             pauses: Pauses { next: SimTime::NEVER, taken: Span::ZERO },
             roster: None,
             phase: Phase::Queued,
-            warp: Warp::new(SimTime::ZERO, Slow::NONE, 0),
+            warp: Warp::new(SimTime::ZERO, Gait::FREE),
             level: 0,
+            stragglers: Stragglers::new(&plan, seed, grid.horizon),
             corruptions: Vec::new(),
             outages: BTreeMap::new(),
             now: SimTime::ZERO,
@@ -244,6 +254,7 @@ impl Job {
             Some(before) => before.moved_to(&self.plan, nodes, at),
         };
         self.tally.granted = Some(at);
+        self.tally.hold(roster.held(), at);
         self.tally.started.get_or_insert(at);
         let away = self.tally.preempted.map_or(Span::ZERO, |preempted| at.since(preempted));
         self.tally.requeued += away;
@@ -254,6 +265,9 @@ impl Job {
         let clock = self.failure_clock(at);
         self.faults.reserve(self.plan.nodes);
         self.faults.watch(roster.granted(), clock);
+        if let Some(stragglers) = &mut self.stragglers {
+            stragglers.watch(roster.granted(), at);
+        }
         roster.first().for_each(|node| self.faults.join(node, clock));
         self.roster = Some(roster);
         self.maintenance.plan_next(at);
@@ -266,9 +280,8 @@ impl Job {
         }
     }
 
-    /// Saves and gives all nodes back at `at`; nodes still in repair go back as they are. What it had left of a stall is dropped:
-    /// it restarts on other nodes.
-    pub fn preempt(&mut self, at: SimTime) -> NodeSet {
+    /// Saves and gives all nodes back at `at`. What it had left of a stall is dropped: it restarts on other nodes.
+    pub fn preempt(&mut self, at: SimTime) -> GivenBack {
         match self.phase {
             Phase::Running(since) => {
                 self.end_stretch(since, at, Fate::Kept);
@@ -284,6 +297,7 @@ impl Job {
         self.book_roster(at);
         self.log(at, EventKind::Preempted, String::new(), String::new());
         self.faults.clear();
+        self.stragglers.iter_mut().for_each(Stragglers::clear);
         self.outages.clear();
         self.corruptions.retain_mut(|corruption| {
             corruption.node = None;
@@ -292,8 +306,8 @@ impl Job {
         self.phase = Phase::Queued;
         self.tally.preempted = Some(at);
         self.tally.preemptions += 1;
-        let granted = self.tally.granted.take().expect("a running job was granted nodes");
-        self.tally.held += at.since(granted);
+        self.tally.granted = None;
+        self.tally.hold(0, at);
         self.roster.as_mut().expect("a running job has nodes").give_up()
     }
 
@@ -310,8 +324,10 @@ impl Job {
     pub fn earliest_finish(&self) -> SimTime {
         match &self.phase {
             Phase::Queued => SimTime::NEVER,
-            Phase::Running(_) if self.pace == Pace::FULL => self.warp.wall_of(self.work_left()),
-            // A node that comes back may speed it up, no earlier than that.
+            Phase::Running(_) if self.pace == Pace::FULL && self.slowest() == 1.0 => {
+                self.warp.wall_of(self.work_left())
+            }
+            // A node that comes back or is slow no more may speed it up, no earlier than that.
             Phase::Running(_) => self.warp.wall_of(self.work_left()).min(self.next().0),
             Phase::Stalled(stall) => {
                 self.step_end(stall) + stall.steps.iter().skip(1).map(|step| step.length).sum() + self.work_at_best()
@@ -326,10 +342,10 @@ impl Job {
         if let Phase::Finished(at) = self.phase { Some(at) } else { None }
     }
 
-    /// All nodes granted, once, after the finish; nodes still in repair go back as they are.
-    pub fn release(&mut self) -> NodeSet {
+    /// All nodes that it holds, once, after the finish.
+    pub fn release(&mut self) -> GivenBack {
         assert!(self.finished().is_some(), "a job gives its nodes back when it has finished");
-        self.roster.take().expect("a job gives its nodes back once").into_granted()
+        self.roster.take().expect("a job gives its nodes back once").give_up()
     }
 
     /// Closes the books at `horizon`: work under way counts, and every GPU-nanosecond granted lies in exactly one use.
@@ -372,6 +388,7 @@ impl Process for Job {
                 Happening::Pause => self.pause(at),
                 Happening::Uncovered => self.uncovered(at),
                 Happening::Failure => self.failure(at),
+                Happening::Straggling => self.straggling(at),
             }
             handled += 1;
         }
@@ -392,7 +409,7 @@ impl Job {
         let due =
             self.corruptions.iter().map(|corruption| corruption.due.max(self.now)).min().unwrap_or(SimTime::NEVER);
         let found = (due, Happening::Uncovered).min((self.next_failure(), Happening::Failure));
-        (done, Happening::Done).min(repaired).min(planned).min(found)
+        (done, Happening::Done).min(repaired).min(planned).min(found).min(self.next_straggling())
     }
 
     fn done(&mut self, at: SimTime) {
@@ -432,6 +449,9 @@ impl Job {
         let Some(Back { node, how }) = roster.next_back() else { return };
         if let Some(place) = self.outages.remove(&node) {
             self.book.end_outage(place, at);
+        }
+        if let Some(stragglers) = &mut self.stragglers {
+            stragglers.watch(std::iter::once(node), at);
         }
         match how {
             How::Mended => self.faults.mend(node, clock),
@@ -529,7 +549,7 @@ impl Job {
         match (computing.first(), fault.symptom) {
             (None, _) => return,
             (Some(&node), Symptom::Silent(latency)) => return self.corrupt(node, at, latency),
-            (Some(_), Symptom::Explicit | Symptom::Hang) => {}
+            (Some(_), Symptom::Explicit | Symptom::Hang | Symptom::Slow) => {}
         }
         self.tally.interruptions += 1;
         let lost = match self.phase {
@@ -625,6 +645,7 @@ impl Job {
             if !in_place {
                 let own = fault.repair.is_none() && self.faults.is_broken(node);
                 self.faults.leave(node);
+                self.stragglers.iter_mut().for_each(|stragglers| stragglers.forget(node));
                 roster.lose(node, if own { Cause::Own } else { Cause::Domain(fault.repair) }, at);
                 self.outages.insert(node, place);
             } else if roster.place(node) == Place::Computing {
@@ -697,48 +718,6 @@ impl Job {
         self.log(at, EventKind::Restarted, String::new(), String::new());
         self.run_or_pause(at);
         self.grow(at);
-    }
-}
-
-/// Power control.
-impl Job {
-    /// Holds the job at the level of power control that `level` gives for its nodes from `at`, the edge being handled, on.
-    pub fn hold(&mut self, at: SimTime, level: &dyn Fn(&NodeSet) -> u8) {
-        let Some(roster) = &self.roster else { return };
-        let level = level(roster.nodes());
-        if level == self.level {
-            return;
-        }
-        self.level = level;
-        if matches!(self.phase, Phase::Running(_)) {
-            self.warp.turn(at, self.slow(), level);
-        }
-    }
-
-    /// What its nodes draw at this instant: the nodes granted, the draw, the level of power control, and whether a lever can hold
-    /// it. Saves are passed over.
-    pub fn draws(&self, visit: &mut dyn FnMut(&NodeSet, Draw, u8, bool)) {
-        let Some(roster) = self.roster.as_ref().filter(|roster| !roster.nodes().is_empty()) else { return };
-        let computing = roster.computing();
-        match self.phase {
-            Phase::Running(_) => visit(roster.nodes(), self.training_draw(self.level), self.level, true),
-            _ => visit(roster.nodes(), self.per_node.draw(computing, State::Resident), self.level, false),
-        }
-        visit(roster.nodes(), roster.beside(), self.level, false);
-    }
-
-    fn run(&mut self, at: SimTime) {
-        self.phase = Phase::Running(at);
-        self.warp = Warp::new(at, self.slow(), self.level);
-    }
-
-    fn slow(&self) -> Slow {
-        Slow::new(self.plan.at_level(self.level).time)
-    }
-
-    fn training_draw(&self, level: u8) -> Draw {
-        let each = self.plan.at_level(level).draw;
-        Draw::new(self.roster().computing() * self.plan.gpus_per_node, each.accelerator, each.host)
     }
 }
 
@@ -824,6 +803,8 @@ impl Job {
             swing: self.plan.swing,
             training: self.plan.at_level(0).draw.accelerator,
             slowed: self.tally.slowed,
+            stragglers: self.stragglers.as_ref().map(Stragglers::facts),
+            taken: matches!(self.plan.spares.short, Short::Preempt { .. }).then_some(self.tally.taken),
             failure_clock: self.plan.recovery.failure_clock.name(),
         }
     }
@@ -853,6 +834,14 @@ impl Clocks {
             Step { what: Use::Restart, length: self.restart },
             Step { what: Use::Reload, length: reload },
         ]
+    }
+}
+
+impl Tally {
+    /// It holds `nodes` from `at` on.
+    fn hold(&mut self, nodes: u32, at: SimTime) {
+        let (before, since) = std::mem::replace(&mut self.holding, (nodes, at));
+        self.held += u128::from(before) * u128::from(at.since(since).nanos());
     }
 }
 

@@ -13,6 +13,7 @@ mod warp;
 
 pub use job::Job;
 pub use plan::{HeldTraining, JobPlan};
+pub use roster::GivenBack;
 pub use schedule::{CheckpointError, Schedule, daly};
 pub use section::{
     Checkpoint, Every, FailureClock, Phase, PhaseSection, Planned, Progress, Recovery, Retire, Short, Spares, StepTime,

@@ -77,6 +77,15 @@ pub(super) enum How {
     Replaced,
 }
 
+/// What a job gives back to its cluster.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GivenBack {
+    /// All its nodes.
+    pub nodes: NodeSet,
+    /// Which of them are in repair, and until when.
+    pub in_repair: Vec<(SimTime, u32)>,
+}
+
 /// Power of a whole node by state.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct PerNode {
@@ -148,10 +157,49 @@ impl Roster {
         Roster::staffed(plan, granted, at, self.shop)
     }
 
-    /// Everything granted, a node in repair as it is; nothing is left.
-    pub(super) fn give_up(&mut self) -> NodeSet {
-        self.shop.clear();
-        std::mem::take(&mut self.granted)
+    /// Everything granted, and which of it is in repair until when; nothing is left.
+    pub(super) fn give_up(&mut self) -> GivenBack {
+        let mut in_repair = Vec::new();
+        while !self.shop.is_empty() {
+            let at = self.shop.next_time();
+            in_repair.extend(self.shop.pop().map(|back| (at, back.node)));
+        }
+        GivenBack { nodes: std::mem::take(&mut self.granted), in_repair }
+    }
+
+    /// True where a node stands by.
+    pub(super) fn has_spare(&self) -> bool {
+        !self.hot.is_empty() || !self.cold.is_empty()
+    }
+
+    /// How many nodes would complete it.
+    pub(super) fn missing(&self) -> u32 {
+        self.target - self.computing
+    }
+
+    /// Nodes that it holds.
+    pub(super) fn held(&self) -> u32 {
+        self.granted.len()
+    }
+
+    /// `nodes` of the cluster, up after `attach`, take the places of lost ones at `at`.
+    pub(super) fn take_in(&mut self, nodes: NodeSet, at: SimTime, attach: Span) {
+        let last = nodes.iter().last().map_or(0, |node| node as usize + 1);
+        self.places.resize(self.places.len().max(last), Place::Elsewhere);
+        nodes.iter().for_each(|node| self.take_place(node, at + attach));
+        self.granted.add(nodes);
+    }
+
+    /// Gives away at most `count` nodes that stand by, cold before hot.
+    pub(super) fn part_with(&mut self, count: u32) -> NodeSet {
+        let mut parted = NodeSet::default();
+        while parted.len() < count {
+            let Some(node) = self.cold.pop_back().or_else(|| self.hot.pop_back()) else { break };
+            self.places[node as usize] = Place::Elsewhere;
+            self.granted.remove(node);
+            parted.add(NodeSet::single(node));
+        }
+        parted
     }
 
     /// The nodes that compute at the start.
@@ -213,7 +261,7 @@ impl Roster {
     /// Nodes in whole replicas that the job could compute with beyond those that it does.
     pub(super) fn replicas_to_gain(&self) -> u32 {
         match self.short {
-            Short::Wait {} => 0,
+            Short::Wait {} | Short::Preempt { .. } => 0,
             Short::Shrink { replica, .. } => self.reachable(replica).saturating_sub(self.computing),
         }
     }
@@ -309,7 +357,7 @@ impl Roster {
     /// `node` stands by, hot where a slot is free, or where a replica waits for it.
     pub(super) fn stand_by(&mut self, node: u32) {
         self.places[node as usize] = Place::StandingBy;
-        let awaited = self.short != Short::Wait {};
+        let awaited = matches!(self.short, Short::Shrink { .. });
         let hot_free = awaited || (self.hot.len() as u32) < self.hot_slots;
         if hot_free { &mut self.hot } else { &mut self.cold }.push_back(node);
     }
@@ -338,11 +386,6 @@ impl Roster {
             }
         }
         self.booked = at;
-    }
-
-    /// Everything granted; a node in repair goes back as it is.
-    pub(super) fn into_granted(self) -> NodeSet {
-        self.granted
     }
 }
 

@@ -168,12 +168,24 @@ pub enum Short {
         #[serde(default = "rejoin")]
         rejoin: Span,
     },
+    /// Takes whole nodes of its cluster that nobody holds, else those of the running jobs of lowest priority below its own, which save
+    /// and wait again; what comes back from repair goes to the cluster in their place. Never those of services.
+    Preempt {
+        /// Until a node that it takes is up.
+        #[serde(default = "takeover")]
+        attach: Span,
+    },
 }
 
 impl Default for Short {
     fn default() -> Short {
         Short::Wait {}
     }
+}
+
+fn takeover() -> Span {
+    // Assumed, round: health check of a node that runs.
+    Span::MINUTE
 }
 
 fn rejoin() -> Span {

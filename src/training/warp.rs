@@ -1,4 +1,4 @@
-//! The work clock of a stretch: how much a job that power control slows has done by an instant.
+//! The work clock of a stretch: how much a job that power control or a slow member slows has done by an instant.
 //!
 //! A [`Schedule`](super::Schedule) counts in time at full speed. While a lever holds the job, each nanosecond of work takes
 //! `slow` of wall time, `slow >= 1` in fixed point, so that both ways are exact integers: work done by an instant is rounded down,
@@ -34,6 +34,33 @@ impl Slow {
     }
 }
 
+/// The part of the time that waiting for a slow member takes, in units of 2^-32.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Drag(u64);
+
+impl Drag {
+    /// Nobody is slow.
+    pub(super) const NONE: Drag = Drag(0);
+
+    /// The slowest member leaves `speed` of the whole.
+    pub(super) fn new(speed: f64) -> Drag {
+        Drag(((1.0 - speed) * f64::from(1_u32 << 31) * 2.0).round() as u64)
+    }
+}
+
+/// How a job goes: how slowly, under which lever, and what of it a slow member takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Gait {
+    pub(super) slow: Slow,
+    pub(super) level: u8,
+    pub(super) drag: Drag,
+}
+
+impl Gait {
+    /// At full speed.
+    pub(super) const FREE: Gait = Gait { slow: Slow::NONE, level: 0, drag: Drag::NONE };
+}
+
 /// A part of a stretch at one speed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Piece {
@@ -50,7 +77,18 @@ impl Piece {
 
     /// Which lever holds.
     pub(super) fn level(&self) -> u8 {
-        self.turn.level
+        self.turn.gait.level
+    }
+
+    /// What a slow member leaves of the speed.
+    pub(super) fn speed(&self) -> f64 {
+        1.0 - self.turn.gait.drag.0 as f64 / f64::from(1_u32 << 31) / 2.0
+    }
+
+    /// The part of it that a slow member takes.
+    pub(super) fn dragged(&self) -> Span {
+        let wall = u128::from(self.to.since(self.from).nanos());
+        Span::from_nanos(((wall * u128::from(self.turn.gait.drag.0)) >> BITS) as u64)
     }
 }
 
@@ -67,13 +105,12 @@ pub(super) fn share(wall: Span, part: Span, whole: Span) -> Span {
 struct Turn {
     at: SimTime,
     done: Span,
-    slow: Slow,
-    level: u8,
+    gait: Gait,
 }
 
 impl Turn {
     fn work_at(&self, at: SimTime) -> Span {
-        self.done + self.slow.work(at.since(self.at))
+        self.done + self.gait.slow.work(at.since(self.at))
     }
 }
 
@@ -86,13 +123,13 @@ pub(super) struct Warp {
 
 impl Warp {
     /// A stretch that begins at `at`.
-    pub(super) fn new(at: SimTime, slow: Slow, level: u8) -> Warp {
-        Warp { turns: vec![Turn { at, done: Span::ZERO, slow, level }] }
+    pub(super) fn new(at: SimTime, gait: Gait) -> Warp {
+        Warp { turns: vec![Turn { at, done: Span::ZERO, gait }] }
     }
 
     /// Another speed from `at` on.
-    pub(super) fn turn(&mut self, at: SimTime, slow: Slow, level: u8) {
-        let turn = Turn { at, done: self.work_at(at), slow, level };
+    pub(super) fn turn(&mut self, at: SimTime, gait: Gait) {
+        let turn = Turn { at, done: self.work_at(at), gait };
         match self.turns.last_mut() {
             Some(last) if last.at == at => *last = turn,
             _ => self.turns.push(turn),
@@ -107,7 +144,7 @@ impl Warp {
     /// When `work` is done, if the speed stays what it is now.
     pub(super) fn wall_of(&self, work: Span) -> SimTime {
         let turn = self.turns[self.turns.partition_point(|turn| turn.done < work).saturating_sub(1)];
-        turn.at + turn.slow.wall(work.saturating_sub(turn.done))
+        turn.at + turn.gait.slow.wall(work.saturating_sub(turn.done))
     }
 
     /// The parts of one speed from `begin` to `end`.
@@ -127,9 +164,9 @@ mod tests {
     #[test]
     fn work_takes_longer_while_a_lever_holds() {
         let second = |seconds: u64| SimTime::ZERO + Span::from_secs(seconds);
-        let mut warp = Warp::new(second(10), Slow::NONE, 0);
-        warp.turn(second(20), Slow::new(1.25), 3);
-        warp.turn(second(45), Slow::NONE, 0);
+        let mut warp = Warp::new(second(10), Gait::FREE);
+        warp.turn(second(20), Gait { slow: Slow::new(1.25), level: 3, drag: Drag::new(0.8) });
+        warp.turn(second(45), Gait::FREE);
         // 10 s at full speed, 25 s at four fifths, 5 s at full speed.
         assert_eq!(warp.work_at(second(50)), Span::from_secs(35));
         assert_eq!(warp.wall_of(Span::from_secs(35)), second(50));
@@ -137,6 +174,9 @@ mod tests {
         let pieces = warp.pieces(second(18), second(46));
         let shown: Vec<_> =
             pieces.map(|piece| (piece.from, piece.to, piece.work_at(piece.from), piece.level())).collect();
+        let dragged: Vec<Span> = warp.pieces(second(10), second(50)).map(|piece| piece.dragged()).collect();
+        assert!(dragged[1].nanos().abs_diff(5_000_000_000) < 10, "a fifth of 25 s: {dragged:?}");
+        assert_eq!([dragged[0], dragged[2]], [Span::ZERO; 2]);
         assert_eq!(share(Span::from_secs(10), Span::from_secs(3), Span::from_secs(6)), Span::from_secs(5));
         assert_eq!(
             shown,
@@ -151,10 +191,10 @@ mod tests {
     proptest! {
         #[test]
         fn the_clock_runs_both_ways(turns in prop::collection::vec((0_u64..5_000, 1.0..6.0_f64), 0..8), work in 0_u64..30_000) {
-            let (mut warp, mut at) = (Warp::new(SimTime::from_nanos(7), Slow::NONE, 0), 7);
+            let (mut warp, mut at) = (Warp::new(SimTime::from_nanos(7), Gait::FREE), 7);
             for (gap, slow) in turns {
                 at += gap;
-                warp.turn(SimTime::from_nanos(at), Slow::new(slow), 1);
+                warp.turn(SimTime::from_nanos(at), Gait { slow: Slow::new(slow), ..Gait::FREE });
             }
             let work = Span::from_nanos(work);
             let wall = warp.wall_of(work);

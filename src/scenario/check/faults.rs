@@ -5,7 +5,7 @@ use super::header::Header;
 use crate::catalog::{FAILURES, FailurePreset};
 use crate::fault::{
     Blast, Burst, Bursty, Episodes, FailureLaw, FailureSection, FaultPlan, InitialAge, LawSection, Mixture, Modulation,
-    Replay, Symptoms,
+    Replay, Straggler, Symptoms,
 };
 use crate::scenario::file::ClusterSection;
 use crate::trace::FaultTrace;
@@ -37,6 +37,8 @@ impl Check<'_> {
         let law = self.law(cluster, &section.failures);
         let mut bursts = section.bursts.given();
         let sound = bursts.iter().all(|(domain, burst)| self.is_a_burst(cluster, domain.name(), burst));
+        let stragglers = section.stragglers.given();
+        let sound = stragglers.iter().all(|(domain, slow)| self.is_a_straggler(cluster, *domain, slow)) && sound;
         let sound = self.is_a_modulation(cluster, &section.modulation) && sound;
         let sound = self.are_symptoms(cluster, &section.symptoms) && sound;
         let (law, tree, header) = (law?, plan?.domain_tree(), header?);
@@ -57,7 +59,16 @@ impl Check<'_> {
         };
         let start = header.start.to_zoned(jiff::tz::TimeZone::UTC);
         let first_hour = start.weekday().to_monday_zero_offset() as u32 * 24 + start.hour() as u32;
-        sound.then_some(FaultPlan { law, bursts, replay, symptoms: section.symptoms, modulation, first_hour, tree })
+        sound.then_some(FaultPlan {
+            law,
+            bursts,
+            stragglers,
+            replay,
+            symptoms: section.symptoms,
+            modulation,
+            first_hour,
+            tree,
+        })
     }
 
     fn replay(&mut self, cluster: &str, trace: &FaultTrace, modulation: &Modulation, nodes: u32) -> Option<Replay> {
@@ -124,6 +135,21 @@ impl Check<'_> {
                 Blast::Share(share) => share > Share::new(0.0) || self.no(&at("hits"), "takes no node at all"),
                 Blast::Whole {} => true,
             },
+        ];
+        !fine.contains(&false)
+    }
+
+    fn is_a_straggler(&mut self, cluster: &str, domain: Domain, slow: &Straggler) -> bool {
+        let at = |key| ["cluster", cluster, "stragglers", domain.name(), key];
+        let fine = [
+            self.is_a_rate(&at("rate"), slow.rate, MOST_FAILURES),
+            slow.speed > Share::new(0.0) && slow.speed < Share::new(1.0)
+                || self.no(&at("speed"), "must lie between 0 and 1"),
+            slow.lasts.median > Span::ZERO && (0.0..=5.0).contains(&slow.lasts.sigma)
+                || self.no(&at("lasts"), "needs a `median` above zero and a `sigma` from 0 to 5"),
+            slow.evict.is_none()
+                || domain <= Domain::Node
+                || self.no(&at("evict"), "sends a node to repair: only of `gpu` and `node`"),
         ];
         !fine.contains(&false)
     }

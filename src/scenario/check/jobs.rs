@@ -179,9 +179,31 @@ impl Check<'_> {
                         || self.no(&shrink, "must divide the job's nodes into whole replicas")
                 }
                 Short::Wait {} => true,
+                Short::Preempt { .. } => self.has_somebody_below(name, section),
             },
         ];
         !fine.contains(&false)
+    }
+
+    /// True where the cluster can give the job nodes: some that nobody asked for, or those of a lower priority; else complains.
+    fn has_somebody_below(&mut self, name: &str, section: &TrainingSection) -> bool {
+        let file = &self.typed.file;
+        let Some(cluster) = file.cluster.get(&section.cluster) else { return true };
+        let jobs = file.training.iter().filter(|(other, job)| *other != name && job.cluster == section.cluster);
+        let mut below = jobs.map(|(_, job)| job.priority).chain(
+            file.workload
+                .values()
+                .filter(|workload| workload.cluster == section.cluster)
+                .map(|workload| workload.priority),
+        );
+        let asked = section.nodes.saturating_add(section.spares.hot).saturating_add(section.spares.cold);
+        if below.any(|priority| priority < section.priority) || asked < cluster.nodes {
+            return true;
+        }
+        let help = "give the cluster nodes that nobody asks for, or a job of a lower `priority`".to_owned();
+        let message = format!("takes nodes of others, but cluster {:?} has none to give", section.cluster);
+        self.refuse(&["training", name, "spares", "short", "preempt"], message, help);
+        false
     }
 
     fn checkpoints_are_sound(&mut self, name: &str, section: &TrainingSection) -> bool {

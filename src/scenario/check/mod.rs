@@ -10,6 +10,7 @@ mod header;
 mod jobs;
 mod market;
 mod names;
+mod options;
 mod places;
 mod power;
 mod progress;

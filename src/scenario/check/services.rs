@@ -52,12 +52,14 @@ impl Check<'_> {
             (Some(cluster), Some(nodes)) => self.replicas_fit(name, section, nodes, cluster),
             _ => false,
         };
+        let options = self.options(name, section);
         let recorded = self.record_is_sound(name, section);
         let arrivals = self.arrivals(name, &section.arrivals);
         if !sound || !recorded || !fits || !self.typed.sound(&["service", name]) {
             return None;
         }
         let (index, cluster, nodes, model, header, arrivals) = (index?, cluster?, nodes?, model?, header?, arrivals?);
+        let options = options?;
         let on = deployment(section, cluster, &model);
         let kv_tokens = self.cache(name, section, &on)?;
         if !self.requests_fit(name, &section.arrivals, kv_tokens) {
@@ -90,6 +92,7 @@ impl Check<'_> {
             },
             gpus: section.replica.gpus,
             nodes,
+            options,
             step,
             step_source,
             token_budget: section.replica.token_budget,
@@ -294,7 +297,12 @@ impl Check<'_> {
         }
         let share = price.cached_share.as_f64();
         let has_cache = (0.0..=1.0).contains(&share) && (share == 0.0 || price.cached.is_some());
-        has_cache || self.no(&at("cached_share"), "must lie between 0 and 1 and needs the price `cached`")
+        let has_cache =
+            has_cache || self.no(&at("cached_share"), "must lie between 0 and 1 and needs the price `cached`");
+        let is_simulated = section.replica.prefix_cache.is_some() && share > 0.0;
+        has_cache
+            & (!is_simulated
+                || self.no(&at("cached_share"), "is what the replicas' prefix_cache simulates: leave it out"))
     }
 
     fn requests_fit(&mut self, name: &str, arrivals: &ArrivalsSection, kv_tokens: u64) -> bool {

@@ -45,7 +45,7 @@ struct Published {
     also: Option<&'static str>,
 }
 
-/// Column names as in models/workloads.md section 2; of those that share names the more particular first.
+/// Column names as published with each trace; of those that share names the more particular first.
 const PUBLISHED: [Published; 7] = [
     Published {
         format: RequestFormat::AzureLmm2025,

@@ -11,7 +11,8 @@ impl Job {
     /// Books the stretch from `since` to `at` and returns the useful time lost.
     pub(super) fn end_stretch(&mut self, since: SimTime, at: SimTime, fate: Fate) -> Span {
         let elapsed = self.warp.work_at(at);
-        self.tally.slowed += at.since(since).saturating_sub(elapsed);
+        let dragged = self.dragged(since, at);
+        self.tally.slowed += at.since(since).saturating_sub(elapsed).saturating_sub(dragged);
         let (from, useful) = (self.tally.position, self.pace.work(self.schedule.useful(self.origin, elapsed)));
         let again = match self.tally.done.saturating_sub(from) {
             Span::ZERO => Span::ZERO,
@@ -39,6 +40,14 @@ impl Job {
         self.book_running(Use::Productive, again, standing);
         self.book_running(Use::Recomputed, standing, at);
         lost
+    }
+
+    /// What of the stretch slow members took.
+    fn dragged(&mut self, since: SimTime, at: SimTime) -> Span {
+        let Some(stragglers) = &mut self.stragglers else { return Span::ZERO };
+        let dragged = self.warp.pieces(since, at).map(|piece| piece.dragged()).sum();
+        stragglers.add_dragged(dragged);
+        dragged
     }
 
     /// The job stands where the newest copy that `loss` leaves stood. Returns the useful time lost.
@@ -80,8 +89,8 @@ impl Job {
     pub(super) fn book_running(&mut self, what: Use, from: SimTime, to: SimTime) {
         let pieces: Vec<Piece> = self.warp.pieces(from, to).collect();
         let saving = self.per_node.draw(self.roster().computing(), State::Checkpoint);
-        let slow = if what == Use::Productive { 1.0 - self.plan.rate() } else { 0.0 };
         for piece in pieces {
+            let slow = if what == Use::Productive { 1.0 - self.plan.rate() * piece.speed() } else { 0.0 };
             let training = self.training_draw(piece.level());
             if self.schedule.blocking() == Span::ZERO && slow == 0.0 {
                 self.book.spend(what, piece.from, piece.to, training);
@@ -138,8 +147,9 @@ impl Job {
 
     pub(super) fn assert_time_is_whole(&self, horizon: SimTime) {
         let until = self.finished().unwrap_or(horizon).min(horizon);
-        let held = self.tally.held + self.tally.granted.map_or(Span::ZERO, |granted| until.since(granted));
-        let granted = u128::from(self.plan.granted_nodes() * self.plan.gpus_per_node) * u128::from(held.nanos());
+        let (nodes, since) = self.tally.holding;
+        let held = self.tally.held + u128::from(nodes) * u128::from(until.since(since).nanos());
+        let granted = u128::from(self.plan.gpus_per_node) * held;
         let booked: u128 = Use::ALL.iter().map(|&what| self.book.spent(what).time.nanos()).sum();
         assert!(booked == granted, "each GPU-nanosecond of a job lies in exactly one use");
     }
