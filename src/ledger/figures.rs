@@ -227,6 +227,7 @@ fn job(rows: &mut Rows<'_>, tenant: &Tenant, facts: &JobFacts, horizon: SimTime,
     rows.gpu_hours("productive_gpu_hours", time_of(book, &[Use::Productive]));
     rows.gpu_hours("recomputed_gpu_hours", time_of(book, &[Use::Recomputed]));
     rows.gpu_hours("slow_gpu_hours", time_of(book, &[Use::Slow]));
+    rows.gpu_hours("interference_gpu_hours", time_of(book, &[Use::Interference]));
     rows.gpu_hours("checkpoint_gpu_hours", time_of(book, &[Use::Checkpoint]));
     rows.gpu_hours("recovery_gpu_hours", time_of(book, &RECOVERY));
     rows.gpu_hours("planned_gpu_hours", time_of(book, &[Use::Planned]));
@@ -392,16 +393,18 @@ fn marginal(figures: &mut Vec<Figure>, accounts: &Accounts, index: usize) {
 
 /// What a tenant's money went to, inside B4. `cost_of_failures`: work done again, detecting, localising, waiting for nodes,
 /// restarting, and nodes in repair. `cost_of_idle`: spares, pauses, and replicas without a request. `cost_of_slo`: replicas that only the
-/// limit on time per output token asks for ([`ServiceFacts::slo_share`]). A use costs what its buckets do: its GPU-hours at the
-/// cluster's price, and its energy, losses and cooling included, at the price of the hours in which it drew it.
+/// limit on time per output token asks for ([`ServiceFacts::slo_share`]). A use costs what its bucket does: it pays for energy, losses
+/// and cooling at the price of the hours in which it was spent.
 fn costs(rows: &mut Rows<'_>, accounts: &Accounts, index: usize) {
     let (tenant, sums) = (&accounts.tenants()[index], accounts.tenant(index));
     let Some(price) = accounts.price(index).map(DollarsPerHour::as_f64) else { return };
     let everything = sums.within(Boundary::B4);
     let bill = everything.cost.as_f64() - price * everything.time.gpu_hours();
     let of = |uses: &[Use]| {
+        let mut cost = Dollars::default();
         let buckets = accounts.buckets(index).iter().filter(|bucket| uses.contains(&bucket.what));
-        buckets.map(|bucket| bucket.sum.cost).sum::<Dollars>().as_f64()
+        buckets.for_each(|bucket| cost += bucket.sum.cost);
+        cost.as_f64()
     };
     rows.metered("energy_cost", bill, "USD");
     rows.bounded("cost_per_gpu_hour", "USD", sums, |sum| over(sum.cost.as_f64(), sum.time.gpu_hours()));
