@@ -103,18 +103,54 @@ pub struct Stopping {
     pub goals: Vec<Goal>,
 }
 
+impl Stopping {
+    /// After `count` replications.
+    #[must_use]
+    pub fn at(count: NonZeroU64) -> Stopping {
+        Stopping { min: count, max: count, goals: Vec::new() }
+    }
+
+    /// The first batch: how many replications run before anybody looks.
+    #[must_use]
+    pub fn first(&self) -> u64 {
+        if self.goals.is_empty() { self.most() } else { self.min.get() }
+    }
+
+    /// Replications after which it ends in any case.
+    #[must_use]
+    pub fn most(&self) -> u64 {
+        self.max.max(self.min).get()
+    }
+
+    /// The batch after `replications`, empty where they are enough: as long as the widest interval calls for (it narrows with the
+    /// root of their number), at most doubling, up to `max`. It follows from these results and from nothing else, so that neither
+    /// threads nor interruptions nor what is on record already can show.
+    ///
+    /// # Errors
+    /// The first goal whose figure does not exist.
+    pub fn more(&self, replications: &Replications) -> Result<Range<u64>, Goal> {
+        let ran = replications.count() as u64;
+        let mut widest = 0.0_f64;
+        for goal in &self.goals {
+            widest = widest.max(replications.excess(goal).ok_or_else(|| goal.clone())?);
+        }
+        if widest <= 1.0 || ran >= self.most() {
+            return Ok(ran..ran);
+        }
+        let wanted = libm::ceil(ran as f64 * widest * widest).min(2.0 * ran as f64) as u64;
+        Ok(ran..wanted.clamp(ran + 1, self.most()))
+    }
+}
+
 /// Runs replications 0 to `count` - 1 of `scenario` side by side, each with chance of its own; `done` is called after each.
 /// Whole runs share the pool, and so do the windows inside them. The same result on any number of threads.
 #[must_use]
 pub fn replicate(scenario: &Scenario, count: NonZeroU64, done: impl Fn() + Sync) -> Replicated {
-    let all = Stopping { min: count, max: count, goals: Vec::new() };
-    replicate_until(scenario, &all, done).expect("without a goal none is unknown")
+    replicate_until(scenario, &Stopping::at(count), done).expect("without a goal none is unknown")
 }
 
-/// As [`replicate`], until every goal of `stopping` is reached: first `min` replications, then batches as long as the widest
-/// interval calls for (it narrows with the root of their number), at most doubling, up to `max`. A batch follows from the results
-/// before it and from nothing else, so that threads cannot show. To stop at a width that is itself an estimate covers the true
-/// mean a little less often than 95 %; a `min` of 20 or more keeps that small.
+/// As [`replicate`], until every goal of `stopping` is reached, batch by batch ([`Stopping::more`]). To stop at a width that is
+/// itself an estimate covers the true mean a little less often than 95 %; a `min` of 20 or more keeps that small.
 ///
 /// # Errors
 /// The first goal whose figure does not exist.
@@ -131,23 +167,16 @@ pub fn replicate_until(scenario: &Scenario, stopping: &Stopping, done: impl Fn()
         });
         runs.collect::<Vec<_>>()
     };
-    let (min, max) = (stopping.min.get(), stopping.max.get().max(stopping.min.get()));
-    let (first, mut rest) = rayon::join(|| run(0), || batch(1..if stopping.goals.is_empty() { max } else { min }));
-    let mut replications;
-    loop {
+    let (first, mut rest) = rayon::join(|| run(0), || batch(1..stopping.first()));
+    let replications = loop {
         let figures = std::iter::once(first.accounts.figures().to_vec());
-        replications = Replications::gather(figures.chain(rest.iter().map(|(figures, _)| figures.clone())));
-        let ran = replications.count() as u64;
-        let mut widest = 0.0_f64;
-        for goal in &stopping.goals {
-            widest = widest.max(replications.excess(goal).ok_or_else(|| goal.clone())?);
+        let replications = Replications::gather(figures.chain(rest.iter().map(|(figures, _)| figures.clone())));
+        let more = stopping.more(&replications)?;
+        if more.is_empty() {
+            break replications;
         }
-        if widest <= 1.0 || ran >= max {
-            break;
-        }
-        let wanted = libm::ceil(ran as f64 * widest * widest).min(2.0 * ran as f64) as u64;
-        rest.extend(batch(ran..wanted.clamp(ran + 1, max)));
-    }
+        rest.extend(batch(more));
+    };
     let mut stats = first.stats;
     rest.iter().for_each(|(_, more)| {
         stats.events += more.events;

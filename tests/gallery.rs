@@ -59,6 +59,14 @@ fn cells(sweep: &Path) -> String {
         }
         writeln!(text, "    {} {} {} {}", get("subject"), get("metric"), get("mean"), get("unit")).unwrap();
     }
+    if let Ok(mut goals) = csv::Reader::from_path(out.join("goals.csv")) {
+        let header = goals.headers().unwrap().clone();
+        let path = header.iter().position(|column| column == "path").unwrap();
+        for goal in goals.records().map(Result::unwrap) {
+            let axes = (1..path).map(|axis| format!("{}={}", &header[axis], &goal[axis])).collect::<Vec<_>>();
+            writeln!(text, "{}\n    {}", axes.join(", "), goal.iter().next_back().unwrap()).unwrap();
+        }
+    }
     text
 }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
+use tollway::Stopping;
 use tollway::ledger::{Paired, Replications, Sample};
 use tollway::sweep::{Plan, Store, SweepFile, Vary};
 
@@ -127,6 +128,88 @@ fn the_data_package_describes_every_column() {
     });
 }
 
+/// A sweep of a steady cell and a noisy one, each with replications until its ETTR is known to +- 0.003.
+fn adaptive(folder: &Path, most: u64) -> String {
+    let case = fs::canonicalize(CASE).unwrap();
+    let text = format!(
+        "scenario = {case:?}\nreplications = {{ min = 4, max = {most}, metric = \"training.llama3/ettr\", half_width = 0.003, \
+         confidence = 0.9 }}\n[[axis]]\npath = \"{EVERY}\"\nvalues = [\"5 min\", \"2 h\"]\n"
+    );
+    let file = folder.join("adaptive.toml");
+    fs::write(&file, text).unwrap();
+    file.to_str().unwrap().to_owned()
+}
+
+#[test]
+fn replications_go_on_until_the_interval_is_narrow_whatever_runs_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = adaptive(folder.path(), 40);
+    let read = |out: &Path| {
+        let files = ["runs.csv", "cells.csv", "comparisons.csv", "manifest.json"];
+        files.map(|file| fs::read_to_string(out.join(file)).unwrap())
+    };
+    let (files, cells, comparisons) = sweep(&[&file, "--threads", "1"], |out| {
+        (read(out), of(rows(&out.join("cells.csv")), "ettr"), of(rows(&out.join("comparisons.csv")), "ettr"))
+    });
+    assert!(sweep(&[&file, "--threads", "3"], read) == files, "threads change which replications run");
+    let n = |row: &Row| number(row, "n");
+    assert!(n(&cells[0]) < n(&cells[1]) && n(&cells[1]) <= 40.0, "{cells:?}");
+    assert_eq!(n(&comparisons[0]), n(&cells[0]), "paired over the replications that both have");
+    assert!(files[3].contains("\"training.llama3/ettr=0.003 at 90 %\""), "{}", files[3]);
+
+    // Records of another course: three replications of each cell, then fifty.
+    let out = folder.path().join("again");
+    let arguments = ["sweep", &file, "--out", out.to_str().unwrap()];
+    for replications in ["3", "50"] {
+        assert!(tollway(&[&arguments[..], &["--replications", replications]].concat()).status.success());
+        let output = tollway(&arguments);
+        let runs = n(&cells[0]) + n(&cells[1]);
+        let printed = String::from_utf8(output.stdout).unwrap();
+        assert!(printed.starts_with(&format!("2 cells x 4 to 40 replications = {runs} runs, ")), "{printed}");
+        assert!(printed.contains("training.llama3/ettr=0.003 at 90 %: reached in "), "{printed}");
+        assert!(read(&out) == files, "records change which replications run");
+    }
+
+    // A cell ends with the replications that `run` ends with.
+    let alone = folder.path().join("alone");
+    let set = format!("{EVERY}=5 min");
+    let until = ["--replications", "4..40", "--until", "training.llama3/ettr=0.003"];
+    assert!(
+        tollway(&[&["run", CASE, "--set", &set, "--out", alone.to_str().unwrap()], &until[..]].concat())
+            .status
+            .success()
+    );
+    sweep(&[&[CASE, "--vary", &format!("{EVERY}=5 min,2 h")], &until[..]].concat(), |out| {
+        let cell = of(rows(&out.join("cells.csv")), "ettr").remove(0);
+        let run = of(rows(&alone.join("replications.csv")), "ettr").remove(0);
+        assert_eq!((&cell["n"], &cell["mean"], &cell["ci95_high"]), (&run["n"], &run["mean"], &run["ci95_high"]));
+    });
+}
+
+#[test]
+fn adaptive_replications_are_estimated_and_refused_where_nobody_can_decide() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = adaptive(folder.path(), 40);
+    let printed = String::from_utf8(tollway(&["sweep", &file, "--dry-run"]).stdout).unwrap();
+    assert!(printed.contains("2 cells x 4 to 40 replications = 8 to 80 runs, about "), "{printed}");
+    let plan = folder.path().join("plan");
+    let planned = |more: &[&str]| tollway(&[&["sweep", "plan", &file, "--out", plan.to_str().unwrap()], more].concat());
+    let refused = planned(&[]);
+    assert_eq!(refused.status.code(), Some(2));
+    let said = String::from_utf8(refused.stderr).unwrap();
+    assert!(
+        said.contains("do not hear of each other's results") && said.contains("such as --replications 40,"),
+        "{said}"
+    );
+    assert!(!plan.exists());
+    assert!(planned(&["--replications", "40"]).status.success());
+    let vary = format!("{EVERY}=5 min,2 h");
+    let words = refusal(&[CASE, "--vary", &vary, "--replications", "2..4", "--until", "etr=0.1"]);
+    assert_eq!(words, "error: replications: no figure of llama3-405b-54d is named `etr`; did you mean `ettr`?\n");
+    let words = refusal(&[CASE, "--vary", &vary, "--until", "ettr=0.1"]);
+    assert_eq!(words, "error: --until needs a range to stop in, such as --replications 20..400\n");
+}
+
 /// A sample of each cell over 20 replications.
 fn ettr(cells: &[Replications]) -> Vec<&Sample> {
     let find =
@@ -137,9 +220,11 @@ fn ettr(cells: &[Replications]) -> Vec<&Sample> {
 #[test]
 fn common_random_numbers_make_the_interval_at_least_twice_as_tight() {
     let varies = vec![Vary::parse(&format!("{EVERY}=10 min,20 min")).unwrap()];
-    let plan = Plan::new(SweepFile { varies, ..SweepFile::over(Path::new(CASE)) }, 20.try_into().unwrap()).unwrap();
-    assert_eq!((plan.runs(), plan.baseline), (40, 0));
-    let results = plan.run(&Store::in_memory(), || ()).unwrap();
+    let plan =
+        Plan::new(SweepFile { varies, ..SweepFile::over(Path::new(CASE)) }, Stopping::at(20.try_into().unwrap()))
+            .unwrap();
+    assert_eq!((plan.runs(), plan.baseline), (40..=40, 0));
+    let results = plan.run(&Store::in_memory(), &()).unwrap().results;
     let cells: Vec<Replications> = results.cells.into_iter().map(|cell| cell.replications).collect();
     let samples = ettr(&cells);
     let paired = Paired::of(samples[0], samples[1]).unwrap().difference.half_width.unwrap();
@@ -218,6 +303,25 @@ fn a_sweep_file_that_is_wrong_is_refused() {
     has("[[axis]]\npath = \"a\"\nfiles = [\"none.toml\"]", &["there is no file", "none.toml to read", "s.toml:4:9"]);
     has("[baseline]\na = { b = 1 }", &["`a`: name a value by its label here", "s.toml:3:1"]);
     has("replications = 0\n", &["`replications`", "s.toml:2:16"]);
+    let until =
+        |rest: &str| format!("replications = {{ min = 4, max = 8, metric = \"ettr\", half_width = 0.1{rest} }}\n");
+    has(&until(", confidnce = 0.9"), &["unknown key `confidnce`", "did you mean `confidence`?", "s.toml:2:"]);
+    has(&until(", confidence = 95"), &["a confidence is 0.5 to 0.9999, such as 0.95, found 95", "s.toml:2:"]);
+    has(&until("").replace("0.1", "\"x\""), &["\"x\" is no half-width; expected a number", "s.toml:2:"]);
+    has(&until("").replace("0.1", "0"), &["a half-width is above zero, found 0", "s.toml:2:"]);
+    has(&until("").replace("8", "2"), &["4 is more than 2: min is the smaller number", "s.toml:2:"]);
+    has("replications = { min = 4, max = 8 }\n", &["`metric`", "s.toml:2:"]);
+    let goal = |rest: &str| {
+        format!("[goal]\npath = \"a.b\"\nmetric = \"ettr\"\nat_least = 0.9\nfind = \"smallest\"\n{rest}\n")
+    };
+    has(&goal("from = 0"), &["`to`", "s.toml:2:"]);
+    has(&goal("from = 9\nto = 1"), &["error: `a.b`: from is the smaller end of the search", "s.toml:7:8"]);
+    has(&goal("from = \"1 s\"\nto = \"9 s\""), &["say with a tolerance in the unit of from and to", "s.toml:7:8"]);
+    let wide = goal("from = \"1 s\"\nto = \"9 s\"\ntolerance = \"1 min\"");
+    has(&wide, &["a width above zero in \"s\" is expected, found \"1 min\"", "s.toml:9:13"]);
+    has(&goal("from = 0\nto = 9\nat_most = 1"), &["a goal takes one of at_least and at_most", "s.toml:4:10"]);
+    has(&goal("from = 0\nto = 9\nquantile = 5"), &["a quantile is 0 to 1, such as 0.05, found 5", "s.toml:9:12"]);
+    has(&goal("from = 0\nto = 9").replace("smallest", "fewest"), &["\"fewest\" is none of the choices here"]);
     has("[[axis]\n", &["s.toml:2:"]);
     has("[[axis]]\npath = \"a\"\nvalues = [1]", &["there is no file"]);
 }
@@ -311,6 +415,144 @@ fn designs_of_a_sweep_file_run() {
         assert!(drawn.iter().all(|cell| (5.0..=80.0).contains(&minutes(cell))), "{drawn:?}");
         assert_eq!(cells(design, range), drawn);
     }
+}
+
+/// A search file over the published case: `goal` is the rest of the section, `axis` an axis before it.
+fn search(folder: &Path, top: &str, goal: &str) -> String {
+    let case = fs::canonicalize(CASE).unwrap();
+    let file = folder.join("search.toml");
+    let set = "set = [\"duration=3 d\", \"timeline.step=1 d\", \"cluster.main.nodes=2304\", \"training.llama3.recovery.repair=12 h\"]";
+    fs::write(&file, format!("scenario = {case:?}\n{set}\n{top}\n[goal]\n{goal}\n")).unwrap();
+    file.to_str().unwrap().to_owned()
+}
+
+const REPAIR: &str = "training.llama3.recovery.repair";
+const HOT: &str = "training.llama3.spares.hot";
+
+#[test]
+fn a_search_finds_what_a_grid_finds_with_fewer_runs_and_goes_on_from_its_records() {
+    let folder = tempfile::tempdir().unwrap();
+    let axis = format!("replications = 3\n[[axis]]\npath = \"{REPAIR}\"\nvalues = [\"12 h\", \"2 d\"]");
+    let goal = format!(
+        "path = \"{HOT}\"\nfrom = 0\nto = 32\nmetric = \"training.llama3/ettr\"\nat_least = 0.9\nfind = \"smallest\""
+    );
+    let file = search(folder.path(), &axis, &goal);
+    let out = folder.path().join("out");
+    let run = |threads: &str| {
+        let output = tollway(&["sweep", &file, "--threads", threads, "--out", out.to_str().unwrap()]);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let files = ["runs.csv", "cells.csv", "comparisons.csv", "goals.csv", "datapackage.json", "manifest.json"];
+        let files = files.map(|file| fs::read_to_string(out.join(file)).unwrap());
+        (String::from_utf8(output.stdout).unwrap(), files)
+    };
+    let (printed, files) = run("1");
+    let records = folder.path().join("out.records/runs.jsonl");
+    let lines = fs::read_to_string(&records).unwrap().lines().count();
+    let (again, same) = run("2");
+    assert!(same == files);
+    assert_eq!(fs::read_to_string(&records).unwrap().lines().count(), lines, "a search on record runs nothing");
+    assert!(again.contains(" runs, ") && again.contains(" of them on record\n"), "{again}");
+    fs::remove_file(&records).unwrap();
+    assert!(run("3").1 == files, "threads change a search");
+
+    // Every value, one by one.
+    let file = search(folder.path(), "replications = 3", "").replace("search", "grid");
+    let set = fs::read_to_string(folder.path().join("search.toml")).unwrap().replace("[goal]", "");
+    fs::write(&file, set).unwrap();
+    let vary = [format!("{REPAIR}=12 h,2 d"), format!("{HOT}=0..32/33")];
+    let grid = sweep(&[&file, "--vary", &vary[0], "--vary", &vary[1]], |out| of(rows(&out.join("cells.csv")), "ettr"));
+    let goals = rows(&out.join("goals.csv"));
+    assert_eq!(goals.len(), 2);
+    for row in &goals {
+        let keeps = |cell: &&Row| cell[REPAIR] == row[REPAIR] && number(cell, "mean") >= 0.9;
+        let fewest = grid.iter().find(keeps).unwrap();
+        assert_eq!((row["answer"].as_str(), row["verdict"].as_str()), (fewest[HOT].as_str(), "found"), "{row:?}");
+        assert_eq!((&row["high"], &row["at_high"]), (&row["answer"], &fewest["mean"]));
+        assert_eq!(number(row, "low_value"), number(row, "answer_value") - 1.0, "{row:?}");
+        assert!(number(row, "at_low") < 0.9 && number(row, "probes") <= 8.0, "{row:?}");
+        let words = format!("the smallest {HOT} with training.llama3/ettr at least 0.9 is {}: ", row["answer"]);
+        assert!(row["sentence"].starts_with(&words), "{row:?}");
+        assert!(printed.contains(&format!("\n{REPAIR}={}: {}\n", row[REPAIR], row["sentence"])), "{printed}");
+        // The cells of the answer and beside it are those of the other files.
+        let cells = of(rows(&out.join("cells.csv")), "ettr");
+        let cell = cells.iter().find(|cell| cell["cell"] == row["answer_cell"]).unwrap();
+        assert_eq!((&cell[HOT], &cell["mean"], &cell[REPAIR]), (&row["answer"], &row["at_high"], &row[REPAIR]));
+    }
+    let runs = rows(&out.join("runs.csv")).len() as f64;
+    assert_eq!(runs, goals.iter().map(|row| 3.0 * number(row, "probes")).sum::<f64>(), "each probe is a run");
+    assert!(files[4].contains("\"goals.csv\"") && files[5].contains("\"goal\": \"smallest training.llama3.spares.hot"));
+}
+
+#[test]
+fn a_search_says_when_there_is_nothing_to_find() {
+    let folder = tempfile::tempdir().unwrap();
+    let said = |goal: &str| {
+        let file = search(folder.path(), "", &format!("path = \"{HOT}\"\nfrom = 0\nto = 64\n{goal}"));
+        sweep(&[&file], |out| rows(&out.join("goals.csv")).remove(0))
+    };
+    let of = |row: &Row| ["verdict", "answer", "low", "high", "probes", "monotone"].map(|name| row[name].clone());
+    let ettr = "metric = \"training.llama3/ettr\"";
+    assert_eq!(
+        of(&said(&format!("{ettr}\nat_least = 0.01\nfind = \"smallest\""))),
+        ["always met", "0", "0", "64", "2", "yes"]
+    );
+    let never = said(&format!("{ettr}\nat_least = 0.999\nfind = \"smallest\""));
+    assert_eq!(of(&never), ["never met", "", "0", "64", "2", "yes"]);
+    assert!(never["sentence"].contains("is never met at 0 or 64: "), "{never:?}");
+    // Fewer spares are worse, so no largest number keeps a good share.
+    let other = said(&format!("{ettr}\nat_least = 0.8\nfind = \"largest\""));
+    assert_eq!(of(&other), ["other way", "", "0", "64", "2", "no"]);
+    assert!(other["sentence"].ends_with(": search for the smallest"), "{other:?}");
+}
+
+#[test]
+fn a_search_between_quantities_stops_at_its_tolerance_and_notices_a_bend() {
+    let folder = tempfile::tempdir().unwrap();
+    // Saving too often costs time and saving too rarely, too: the share has a hump, and the search sees its far side.
+    let goal = |metric: &str| {
+        format!(
+            "path = \"{EVERY}\"\nfrom = \"10 s\"\nto = \"640 min\"\ntolerance = \"30 s\"\nscale = \"log\"\n{metric}"
+        )
+    };
+    let unit = search(folder.path(), "", &goal("metric = \"ettr\"\nat_least = 0.6\nfind = \"largest\""));
+    let words = refusal(&[&unit]);
+    assert!(words.contains("from and to have one unit"), "{words}");
+    let goal = goal("metric = \"ettr\"\nat_least = 0.6\nfind = \"largest\"")
+        .replace("10 s", "0.1 min")
+        .replace("30 s", "1 min");
+    let file = search(folder.path(), "replications = 4", &goal);
+    // Spares are not the matter here.
+    let set = format!("{REPAIR}=0 s");
+    let row = sweep(&[&file, "--set", &set], |out| rows(&out.join("goals.csv")).remove(0));
+    assert_eq!(row["verdict"], "found", "{row:?}");
+    let (low, high) = (number(&row, "low_value"), number(&row, "high_value"));
+    assert!(low < high && high - low <= 60.0 && number(&row, "answer_value") == low, "{row:?}");
+    assert_eq!(row["monotone"], "no", "{row:?}");
+    assert!(row["sentence"].contains("; but it does not move one way ("), "{row:?}");
+}
+
+#[test]
+fn a_search_is_estimated_and_refused_where_it_cannot_be() {
+    let folder = tempfile::tempdir().unwrap();
+    let goal = |metric: &str| {
+        let goal =
+            format!("path = \"{HOT}\"\nfrom = 0\nto = 64\nmetric = \"{metric}\"\nat_least = 0.9\nfind = \"smallest\"");
+        search(folder.path(), "replications = 2", &goal)
+    };
+    let words = refusal(&[&goal("training.llama3/etr")]);
+    assert_eq!(words, "error: goal: no figure is named `training.llama3/etr`; did you mean `ettr`?\n");
+    let words = refusal(&[&goal("cost@B4")]);
+    assert!(words.contains("goal: `cost@B4` names ") && words.contains("such as metric = \""), "{words}");
+    let file = goal("ettr");
+    let printed = String::from_utf8(tollway(&["sweep", &file, "--dry-run"]).stdout).unwrap();
+    assert!(printed.contains("2 to 8 cells x 2 replications = 4 to 16 runs, about "), "{printed}");
+    assert!(printed.contains(" goals.csv,"), "{printed}");
+    let plan = folder.path().join("plan");
+    let refused = tollway(&["sweep", "plan", &file, "--out", plan.to_str().unwrap()]);
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("a goal search decides the next run by the last"));
+    let words = refusal(&[&file, "--vary", &format!("{HOT}=1,2")]);
+    assert_eq!(words, format!("error: an axis varies `{HOT}`, which the goal searches; take one of them out\n"));
 }
 
 #[test]

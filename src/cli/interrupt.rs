@@ -8,9 +8,9 @@ use tollway::sweep::Store;
 /// Held while results are written, which an interruption lets finish.
 static WRITING: Mutex<()> = Mutex::new(());
 
-/// From now on an interruption puts `store` in order, says how many of `runs` are on record and `how_to_go_on`, and ends the
+/// From now on an interruption puts `store` in order, says how many of `runs`, where that is known, are on record, and ends the
 /// program.
-pub(super) fn watch(store: &Arc<Store>, bar: &ProgressBar, runs: u64, how_to_go_on: String) {
+pub(super) fn watch(store: &Arc<Store>, bar: &ProgressBar, runs: Option<u64>) {
     let (store, bar) = (Arc::clone(store), bar.clone());
     let stop = move || {
         let _writing = WRITING.lock();
@@ -19,7 +19,8 @@ pub(super) fn watch(store: &Arc<Store>, bar: &ProgressBar, runs: u64, how_to_go_
         if let Err(error) = sealed.sync() {
             eprintln!("error: {error}");
         }
-        eprintln!("Stopped: {} of {runs} runs are on record. {how_to_go_on}", sealed.runs());
+        let of = runs.map_or(String::new(), |runs| format!(" of {runs}"));
+        eprintln!("Stopped: {}{of} runs are on record. The same command goes on from there.", sealed.runs());
         std::process::exit(i32::from(INTERRUPTED));
     };
     ctrlc::set_handler(stop).expect("it is set once");

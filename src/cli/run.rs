@@ -1,5 +1,6 @@
 //! `tollway run`: load, simulate, write, print.
 
+use super::repeat::Repeat;
 use super::{BAD_INPUT, DONE, OUR_FAULT, complain, print, usage};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -30,59 +31,17 @@ pub(crate) struct RunArguments {
     /// Threads; all cores by default. The results are the same on any number.
     #[arg(long, value_name = "N")]
     threads: Option<NonZeroUsize>,
-    /// Run so many replications, each with chance of its own, and write how each figure varies to replications.csv; with --until,
-    /// at least and at most so many.
-    #[arg(long, value_name = "N or MIN..MAX", default_value = "1")]
-    replications: Replicate,
-    /// Go on until the 95 % interval of a figure's mean is that narrow to each side, such as ettr=0.005 or
-    /// training.pretrain/cost@B4=0.5%; may be repeated.
-    #[arg(long, value_name = "METRIC=HALF_WIDTH")]
-    until: Vec<Goal>,
+    #[command(flatten)]
+    repeat: Repeat,
     /// Print the summary as one JSON object instead of the table.
     #[arg(long)]
     json: bool,
 }
 
-/// How many replications: `20`, or `20..400`.
-#[derive(Debug, Clone, Copy)]
-struct Replicate {
-    min: NonZeroU64,
-    max: NonZeroU64,
-}
-
-impl std::str::FromStr for Replicate {
-    type Err = String;
-    fn from_str(text: &str) -> Result<Replicate, String> {
-        let (min, max) = text.split_once("..").unwrap_or((text, text));
-        let count = |text: &str| {
-            text.trim()
-                .parse()
-                .map_err(|_| format!("expected a number above zero or a range such as 20..400, found {text:?}"))
-        };
-        let range = Replicate { min: count(min)?, max: count(max)? };
-        if range.min > range.max {
-            return Err(format!("{} is more than {}: write the smaller number first", range.min, range.max));
-        }
-        Ok(range)
-    }
-}
-
-impl RunArguments {
-    /// When enough replications have run, or what contradicts itself.
-    fn stopping(&self) -> Result<Stopping, &'static str> {
-        let Replicate { min, max } = self.replications;
-        match (min == max, self.until.is_empty()) {
-            (true, false) => Err("--until needs a range to stop in, such as --replications 20..400"),
-            (false, true) => Err("--replications with a range needs --until, such as --until ettr=0.005"),
-            _ => Ok(Stopping { min, max, goals: self.until.clone() }),
-        }
-    }
-}
-
 /// Runs each scenario in turn.
 pub(crate) fn run(arguments: &RunArguments) -> u8 {
-    let stopping = match arguments.stopping() {
-        Ok(stopping) => stopping,
+    let stopping = match arguments.repeat.stopping() {
+        Ok(stopping) => stopping.unwrap_or(Stopping::at(NonZeroU64::MIN)),
         Err(words) => {
             eprintln!("error: {words}");
             return BAD_INPUT;

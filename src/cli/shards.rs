@@ -11,7 +11,9 @@ use std::num::{NonZeroU64, NonZeroUsize};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tollway::report;
-use tollway::sweep::{Cell, Engine, Every, Frozen, Key, Shard, Store, StoreError, Submission, SweepError, Task, run};
+use tollway::sweep::{
+    Cell, Engine, Every, Frozen, Key, RunError, Shard, Store, StoreError, Submission, SweepError, Task, run,
+};
 
 /// What to do with a sweep over many machines.
 #[derive(Debug, Subcommand)]
@@ -70,6 +72,9 @@ pub(crate) struct CollectArguments {
     /// Write the results to this folder instead of output/<sweep's name>-sweep.
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
+    /// Give runs.csv a column for every parameter of the scenario, defaults included.
+    #[arg(long)]
+    all_parameters: bool,
 }
 
 /// What to submit and how.
@@ -138,6 +143,15 @@ impl From<StoreError> for Fault {
     }
 }
 
+impl From<RunError> for Fault {
+    fn from(error: RunError) -> Fault {
+        match error {
+            RunError::Store(error) => Fault::Store(error),
+            RunError::Figure(words) => Fault::Words(words),
+        }
+    }
+}
+
 impl Fault {
     fn tell(self) -> u8 {
         match self {
@@ -163,7 +177,7 @@ fn plan(arguments: &PlanArguments) -> Result<u8, Fault> {
     let name = arguments.swept.name();
     let folder = arguments.out.clone().unwrap_or_else(|| Path::new("output").join(format!("{name}-plan")));
     plan.freeze(&name, &folder)?;
-    Ok(print(&format!("{}\n\nPlan: {}\n", sweep::size(&plan, 0), folder.display())))
+    Ok(print(&format!("{}\n\nPlan: {}\n", sweep::size(&plan, &plan.runs(), 0), folder.display())))
 }
 
 fn run_shard(arguments: &ShardArguments) -> Result<u8, Fault> {
@@ -191,7 +205,7 @@ fn run_shard(arguments: &ShardArguments) -> Result<u8, Fault> {
     let style = ProgressStyle::with_template("{msg} {wide_bar} {pos} of {len}, {eta} left");
     bar.set_style(style.expect("the template is ours"));
     bar.set_message(format!("{} {shard}", frozen.name()));
-    interrupt::watch(&store, &bar, keys.len() as u64, "The same command goes on from there.".to_owned());
+    interrupt::watch(&store, &bar, Some(keys.len() as u64));
     run(&tasks, &store, || bar.inc(1))?;
     store.sync()?;
     bar.finish_and_clear();
@@ -278,8 +292,8 @@ fn collect(arguments: &CollectArguments) -> Result<u8, Fault> {
     let out = arguments.out.clone().unwrap_or_else(|| Path::new("output").join(format!("{name}-sweep")));
     report::check(&out).map_err(|error| Fault::Words(error.to_string()))?;
     let plan = gathered.frozen.thaw()?;
-    let ran = sweep::run(&plan, &Arc::new(gathered.store), &name)?;
-    Ok(sweep::write(&plan, &ran, Every::Axis, &name, &out))
+    let ran = sweep::run(plan, &Arc::new(gathered.store), &name)?;
+    Ok(sweep::write(&ran, Every::asked(arguments.all_parameters), &name, &out))
 }
 
 fn script(arguments: &ScriptArguments) -> Result<u8, Fault> {

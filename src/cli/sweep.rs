@@ -1,19 +1,24 @@
 //! `tollway sweep`: check every cell, run, write, print.
 
+use super::repeat::Repeat;
 use super::run::{input, record, requests_of_all};
 use super::shards::{self, Step};
 use super::{BAD_INPUT, INCOMPLETE, OUR_FAULT, OWN_UP, interrupt, print};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::num::{NonZeroU64, NonZeroUsize};
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 use tollway::engine::RunStats;
-use tollway::report::{self, AxisRecord, RunRecord, SweepManifest};
+use tollway::ledger::Goal;
+use tollway::report::{self, AxisRecord, ReplicationsRecord, RunRecord, SweepManifest, SweepTables};
 use tollway::scenario::Change;
-use tollway::simulate;
-use tollway::sweep::{Axis, Every, Pick, Plan, Results, Store, StoreError, SweepError, Vary, read};
+use tollway::sweep::{
+    Axis, CellResult, Done, Every, Listen, Pick, Plan, RunError, Store, StoreError, SweepError, Vary, read,
+};
+use tollway::{Stopping, simulate};
 
 /// What to sweep and where to.
 #[derive(Debug, Args)]
@@ -49,9 +54,8 @@ pub(super) struct Swept {
     /// Change a value in all cells; may be repeated.
     #[arg(long = "set", value_name = "PATH=VALUE")]
     sets: Vec<String>,
-    /// Runs of each cell, instead of the sweep file's; 1 where neither says.
-    #[arg(long, value_name = "N")]
-    replications: Option<NonZeroU64>,
+    #[command(flatten)]
+    repeat: Repeat,
     /// Compare with the cell that has this value; by default the first of each axis. May be repeated, once an axis.
     #[arg(long, value_name = "PATH=VALUE")]
     baseline: Vec<String>,
@@ -97,19 +101,16 @@ fn all(arguments: &SweepArguments) -> u8 {
         return BAD_INPUT;
     }
     let records = beside(&out, "records");
-    let store = match Store::open(&records, RECORDS, true, Some(&plan.keys())) {
+    let store = match Store::open(&records, RECORDS, true, plan.keys().as_ref()) {
         Ok(store) => Arc::new(store),
         Err(error) => return refuse(&error),
     };
     if arguments.dry_run {
         return print(&dry_run(&plan, &store, &out));
     }
-    match run(&plan, &store, &name) {
-        Ok(ran) => {
-            let every = if arguments.all_parameters { Every::Parameter } else { Every::Axis };
-            write(&plan, &ran, every, &name, &out)
-        }
-        Err(error) => refuse(&error),
+    match run(plan, &store, &name) {
+        Ok(ran) => write(&ran, Every::asked(arguments.all_parameters), &name, &out),
+        Err(error) => give_up(&error),
     }
 }
 
@@ -121,6 +122,17 @@ fn beside(out: &Path, what: &str) -> PathBuf {
     let mut name = out.file_name().map_or_else(|| "sweep".into(), std::ffi::OsStr::to_owned);
     name.push(format!(".{what}"));
     out.with_file_name(name)
+}
+
+/// Says why a sweep ended early.
+fn give_up(error: &RunError) -> u8 {
+    match error {
+        RunError::Store(error) => refuse(error),
+        RunError::Figure(words) => {
+            eprintln!("error: {words}");
+            BAD_INPUT
+        }
+    }
 }
 
 /// Says why records cannot be kept or used.
@@ -142,7 +154,8 @@ pub(super) fn plan(arguments: &Swept) -> Result<Plan, Vec<SweepError>> {
     if !picks.is_empty() {
         swept.baseline = picks;
     }
-    let replications = arguments.replications.or(swept.replications).unwrap_or(NonZeroU64::MIN);
+    let asked = arguments.repeat.stopping().map_err(|why| words(why.to_owned()))?;
+    let replications = asked.or(swept.replications.take()).unwrap_or(Stopping::at(NonZeroU64::MIN));
     Plan::new(swept, replications)
 }
 
@@ -157,78 +170,122 @@ fn dry_run(plan: &Plan, store: &Store, out: &Path) -> String {
     }
     let began = Instant::now();
     let _ = simulate(&plan.cells[plan.baseline].scenario, |_| ());
-    let known = plan.on_record(store);
-    let missing = plan.runs() - known;
-    let seconds = began.elapsed().as_secs_f64() * missing as f64 / rayon::current_num_threads() as f64;
+    let one = began.elapsed().as_secs_f64() / rayon::current_num_threads() as f64;
+    let (known, runs) = (plan.on_record(store), plan.runs());
+    let [least, most] = [runs.start(), runs.end()].map(|runs| format!("{:.1}", one * (runs - known) as f64));
     text.push_str(&format!(
-        "{}, about {seconds:.1} s on {} threads\nWould write {} to {}\n",
-        size(plan, known),
+        "{}, about {} s on {} threads\nWould write {} to {}\n",
+        size(plan, &runs, known),
+        if runs.start() == runs.end() { least } else { format!("{least} to {most}") },
         rayon::current_num_threads(),
-        report::SWEEP_FILES.join(", "),
+        report::sweep_files(plan.search().is_some()).collect::<Vec<_>>().join(", "),
         out.display()
     ));
     text
 }
 
 /// How many runs, and how many of them are on record.
-pub(super) fn size(plan: &Plan, known: u64) -> String {
+pub(super) fn size(plan: &Plan, runs: &RangeInclusive<u64>, known: u64) -> String {
     let known = match known {
         0 => String::new(),
         known => format!(", {known} of them on record"),
     };
-    format!("{} cells x {} replications = {} runs{known}", plan.cells.len(), plan.replications, plan.runs())
+    let range = |least: u64, most: u64| if least == most { least.to_string() } else { format!("{least} to {most}") };
+    let replications = range(plan.replications.first(), plan.replications.most());
+    let runs = range(*runs.start(), *runs.end());
+    let cells = range(*plan.size().start(), *plan.size().end());
+    format!("{cells} cells x {replications} replications = {runs} runs{known}")
 }
 
-/// What a sweep gave now, and how many of its runs were on record before.
+/// How many cells reached what their replications were to settle; nothing where these were a number.
+fn settled(Done { plan, results, .. }: &Done) -> String {
+    let words = plan.replications.goals.iter().map(|goal| {
+        let reached = |cell: &&CellResult| cell.replications.excess(goal).is_some_and(|excess| excess <= 1.0);
+        format!("\n{goal}: reached in {} of {} cells", results.cells.iter().filter(reached).count(), plan.cells.len())
+    });
+    words.collect()
+}
+
+/// What a sweep gave, and how it went.
 pub(super) struct Ran {
-    results: Results,
+    done: Done,
     record: RunRecord,
-    known: u64,
+}
+
+/// Answers that are printed; `goals.csv` has them all.
+const ANSWERS_SHOWN: usize = 40;
+
+/// What was searched for and found, a line each.
+fn answers(tables: &SweepTables<'_>) -> String {
+    let mut words: String = tables.sentences().take(ANSWERS_SHOWN).map(|sentence| format!("\n{sentence}")).collect();
+    let more = tables.sentences().count().saturating_sub(ANSWERS_SHOWN);
+    if more > 0 {
+        words.push_str(&format!("\nand {more} more in goals.csv"));
+    }
+    words
+}
+
+/// The progress bar as it hears of runs.
+struct Bar(ProgressBar);
+
+impl Listen for Bar {
+    fn more(&self, runs: u64) {
+        self.0.inc_length(runs);
+    }
+
+    fn done(&self) {
+        self.0.inc(1);
+    }
 }
 
 /// Runs what is not on record, under a progress bar that only a terminal sees.
 #[expect(clippy::disallowed_methods, reason = "the run record is the one place for wall-clock facts")]
-pub(super) fn run(plan: &Plan, store: &Arc<Store>, name: &str) -> Result<Ran, StoreError> {
+pub(super) fn run(plan: Plan, store: &Arc<Store>, name: &str) -> Result<Ran, RunError> {
     let began = Instant::now();
-    let known = plan.on_record(store);
-    let bar = ProgressBar::new(plan.runs() - known);
+    let bar = ProgressBar::new(0);
     let style = ProgressStyle::with_template("{msg} {wide_bar} {pos} of {len}, {eta} left");
     bar.set_style(style.expect("the template is ours"));
     bar.set_message(name.to_owned());
-    interrupt::watch(store, &bar, plan.runs(), "The same command goes on from there.".to_owned());
-    let results = plan.run(store, || bar.inc(1))?;
+    let runs = plan.runs();
+    interrupt::watch(store, &bar, (runs.start() == runs.end()).then_some(*runs.start()));
+    let done = plan.run(store, &Bar(bar.clone()))?;
+    let results = &done.results;
     store.sync()?;
     bar.finish_and_clear();
     let stats = RunStats { events: results.events, windows: results.windows };
     let requests = results.cells.iter().map(|cell| requests_of_all(&cell.replications)).sum();
     let mut record = record(began.elapsed(), stats, requests);
     // What was on record took no time.
-    record.requests_per_cpu_s = record.requests_per_cpu_s.filter(|_| known == 0);
-    Ok(Ran { results, record, known })
+    record.requests_per_cpu_s = record.requests_per_cpu_s.filter(|_| results.known == 0);
+    Ok(Ran { done, record })
 }
 
 /// Writes the results and says where.
-pub(super) fn write(plan: &Plan, Ran { results, record, known }: &Ran, every: Every, name: &str, out: &Path) -> u8 {
+pub(super) fn write(Ran { done, record }: &Ran, every: Every, name: &str, out: &Path) -> u8 {
     let writing = interrupt::not_now();
+    let Done { plan, results, .. } = done;
     let parameters = plan.parameters(every);
-    let written = report::write_sweep(out, &plan.tables(&parameters, results), &manifest(plan, name), record);
+    let tables = done.tables(&parameters);
+    let written = report::write_sweep(out, &tables, &manifest(done, name), record);
     // The program ends soon: an interruption has nothing left to stop.
     std::mem::forget(writing);
     if let Err(error) = written {
         eprintln!("error: {error}");
         return OUR_FAULT;
     }
-    let told = print(&format!("{}\n\nResults: {}\n", size(plan, *known), out.display()));
+    let ran = results.runs();
+    let (size, settled) = (size(plan, &(ran..=ran), results.known), settled(done));
+    let told = print(&format!("{size}{settled}{}\n\nResults: {}\n", answers(&tables), out.display()));
     match results.failed() {
         0 => told,
         failed => {
-            eprintln!("{failed} of {} runs failed; the column error of runs.csv says why. {OWN_UP}", plan.runs());
+            eprintln!("{failed} of {ran} runs failed; the column error of runs.csv says why. {OWN_UP}");
             INCOMPLETE
         }
     }
 }
 
-fn manifest(plan: &Plan, name: &str) -> SweepManifest {
+fn manifest(Done { plan, goals, .. }: &Done, name: &str) -> SweepManifest {
     let baseline = &plan.cells[plan.baseline];
     let axis = |axis: &Axis| AxisRecord {
         path: axis.path.clone(),
@@ -238,10 +295,23 @@ fn manifest(plan: &Plan, name: &str) -> SweepManifest {
         program: "tollway",
         version: env!("CARGO_PKG_VERSION").to_owned(),
         name: name.to_owned(),
-        replications: plan.replications.get(),
+        replications: replications(&plan.replications),
         axes: plan.axes.iter().map(axis).collect(),
+        goal: goals.as_ref().map(|goals| goals.asked.clone()),
         baseline: baseline.values.clone(),
         inputs: baseline.scenario.inputs.iter().map(input).collect(),
         scenario: baseline.scenario.manifest.lines().map(str::to_owned).collect(),
+    }
+}
+
+/// How many runs a cell has, as the manifest says it.
+fn replications(stopping: &Stopping) -> ReplicationsRecord {
+    match stopping.goals.as_slice() {
+        [] => ReplicationsRecord::Fixed(stopping.most()),
+        goals => ReplicationsRecord::Until {
+            min: stopping.min.get(),
+            max: stopping.max.get(),
+            until: goals.iter().map(Goal::to_string).collect(),
+        },
     }
 }

@@ -8,6 +8,8 @@ use crate::ledger::{Book, Grid, WorkloadFacts};
 use crate::scheduler::{Gang, Waiting};
 use crate::units::{Share, SimTime, Span};
 use crate::world::{ClusterPlan, NodeSet};
+use std::collections::BTreeSet;
+use std::ops::Range;
 use std::sync::Arc;
 
 /// Who a gang is.
@@ -127,6 +129,16 @@ impl Batch {
         let nodes = self.workloads[index].jobs.cut(job, now, Cut::Preempted);
         self.take_back(Member::Workload(index, job), nodes, floor);
         self.queue(index, job, floor);
+    }
+
+    /// The jobs of workloads on `nodes` of `cluster` save where they do and wait again: maintenance begins.
+    pub(super) fn vacate(&mut self, cluster: usize, nodes: Range<u32>, now: SimTime, floor: &mut Floor) {
+        let Some(breakdowns) = &self.breakdowns[cluster] else { return };
+        let gangs: BTreeSet<Gang> = nodes.flat_map(|node| breakdowns.gangs_on(node, floor)).collect();
+        for gang in gangs {
+            let Member::Workload(index, job) = member(gang) else { unreachable!("only jobs of workloads are listed") };
+            self.preempt(index, job, now, floor);
+        }
     }
 
     fn take_back(&mut self, member: Member, nodes: NodeSet, floor: &mut Floor) {

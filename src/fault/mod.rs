@@ -7,6 +7,7 @@ mod law;
 mod lemons;
 mod lifetime;
 mod lives;
+mod maintenance;
 mod modulation;
 mod plan;
 mod queue;
@@ -17,6 +18,7 @@ mod symptom;
 
 pub use burst::{Blast, Burst, BurstsSection, ByDomain, Fault};
 pub use law::{Bursty, FailureLaw, FailureSection, InitialAge, LawSection, Mixture};
+pub use maintenance::{Maintenance, Work};
 pub use modulation::{Episodes, Modulation, Period};
 pub use plan::FaultPlan;
 pub use queue::FaultQueue;

@@ -2,6 +2,7 @@
 
 use super::burst::Burst;
 use super::law::{FailureLaw, InitialAge};
+use super::maintenance::Maintenance;
 use super::modulation::Modulation;
 use super::replay::Replay;
 use super::straggler::Straggler;
@@ -18,6 +19,8 @@ pub struct FaultPlan {
     pub bursts: Vec<(Domain, Burst)>,
     /// Domains that become slow.
     pub stragglers: Vec<(Domain, Straggler)>,
+    /// Work that is announced, by name.
+    pub maintenance: Vec<(String, Maintenance)>,
     /// Faults of a file, instead of or beside the laws.
     pub replay: Option<Replay>,
     /// How the nodes' own failures show.
@@ -38,6 +41,7 @@ impl From<FailureLaw> for FaultPlan {
             law,
             bursts: Vec::new(),
             stragglers: Vec::new(),
+            maintenance: Vec::new(),
             replay: None,
             symptoms: Symptoms::default(),
             modulation: Modulation::default(),

@@ -45,6 +45,8 @@ pub enum Symptom {
     Silent(Span),
     /// Nothing failed: the node was slow, and was taken out.
     Slow,
+    /// Nothing failed: it goes out for maintenance.
+    Planned,
 }
 
 impl Symptom {
@@ -56,6 +58,7 @@ impl Symptom {
             Symptom::Hang => "hang",
             Symptom::Silent(_) => "silent",
             Symptom::Slow => "slow",
+            Symptom::Planned => "planned",
         }
     }
 }

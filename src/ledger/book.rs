@@ -1,7 +1,7 @@
 //! The book that a process carries: energy and accelerator time by use, counts, events. Integers, binned exactly, so that
 //! how a stretch of time is cut changes no total.
 
-use super::{Latencies, RequestLog};
+use super::{ClassBook, Latencies, RequestLog};
 use crate::units::{GpuTime, Joules, SimTime, Span, Watts};
 
 /// What a GPU's time and energy went to. Each GPU-nanosecond lies in exactly one use.
@@ -369,10 +369,18 @@ pub struct Outage {
     pub start: SimTime,
     /// Until when; `None` where it still is.
     pub end: Option<SimTime>,
-    /// How it showed: `explicit`, `hang` or `silent`.
+    /// How it showed: `explicit`, `hang`, `silent`; `slow` or `planned` where it had not failed.
     pub class: &'static str,
     /// What broke: `node`, `rack` and so on.
     pub domain: &'static str,
+}
+
+impl Outage {
+    /// True where somebody took the node out that had not failed.
+    #[must_use]
+    pub fn is_planned(&self) -> bool {
+        matches!(self.class, "slow" | "planned")
+    }
 }
 
 /// The books of one process.
@@ -389,6 +397,7 @@ pub struct Book {
     events: Vec<Event>,
     outages: Vec<Outage>,
     latencies: Latencies,
+    classes: Vec<ClassBook>,
     requests: Vec<RequestLog>,
 }
 
@@ -407,6 +416,7 @@ impl Book {
             events: Vec::new(),
             outages: Vec::new(),
             latencies: Latencies::default(),
+            classes: Vec::new(),
             requests: Vec::new(),
         }
     }
@@ -476,7 +486,38 @@ impl Book {
         self.events.extend(other.events);
         self.outages.extend(other.outages);
         self.latencies.merge(&other.latencies);
+        self.classes.iter_mut().zip(&other.classes).for_each(|(mine, theirs)| mine.merge(theirs));
         self.requests.extend(other.requests);
+    }
+
+    /// Opens a book for each class of a service.
+    pub fn open_classes<'a>(&mut self, names: impl Iterator<Item = &'a str>) {
+        self.classes = names.map(ClassBook::new).collect();
+    }
+
+    /// The classes of a service, in the order in which they were opened.
+    #[must_use]
+    pub fn classes(&self) -> &[ClassBook] {
+        &self.classes
+    }
+
+    /// The book of a class.
+    #[inline]
+    pub fn class_mut(&mut self, class: u8) -> &mut ClassBook {
+        &mut self.classes[usize::from(class)]
+    }
+
+    /// Enters the work of a request of `class` that was answered at `at`, by which classes share what the service spent.
+    pub fn work(&mut self, class: u8, at: SimTime, amount: u64) {
+        let bin = self.grid.index(at);
+        self.class_mut(class).work_in(bin, amount);
+    }
+
+    /// A request of `class` is inside at the horizon; nothing to note where the service has no classes.
+    pub fn stays(&mut self, class: u8) {
+        if let Some(book) = self.classes.get_mut(usize::from(class)) {
+            book.in_flight += 1;
+        }
     }
 
     /// Keeps the log of a cell's requests.

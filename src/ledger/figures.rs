@@ -4,14 +4,15 @@
 use super::accounts::{Accounts, Boundary, Sum, Sums};
 use super::comparison::{Axis, Row};
 use super::{
-    Book, Count, Equivalents, EventKind, Facts, Histogram, JobFacts, PrefixFacts, ServiceFacts, Spent, Tenant, Use,
+    Attempts, Book, ClassBook, Count, Equivalents, EventKind, Facts, Histogram, JobFacts, Latencies, PrefixFacts,
+    ServiceFacts, Spent, Tenant, Use,
 };
 use crate::units::{Dollars, DollarsPerHour, GpuTime, SimTime, Span};
 
 /// One row of `summary.csv`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Figure {
-    /// Of whom: `training.<name>`, `workload.<name>`, `workload.<name>.<class>`, `service.<name>`, `device.<name>`, `cluster.<name>`, `site.<name>` or `total`.
+    /// Of whom: `training.<name>`, `workload.<name>`, `workload.<name>.<class>`, `service.<name>`, `service.<name>.<class>`, `device.<name>`, `cluster.<name>`, `site.<name>` or `total`.
     pub subject: String,
     /// What.
     pub metric: &'static str,
@@ -46,6 +47,10 @@ pub(super) fn all(accounts: &Accounts) -> Vec<Figure> {
             Facts::Service(facts) => {
                 service(&mut rows, tenant, facts, sums);
                 replicas(&mut rows, &tenant.book, facts, accounts.grid().horizon);
+                for (class, book) in tenant.book.classes().iter().enumerate() {
+                    let mut rows = rows.of(format!("{}.{}", tenant.subject, book.name));
+                    of_class(&mut rows, book, &accounts.class_sums(index, class));
+                }
             }
             Facts::Device(facts) => service(&mut rows, tenant, facts, sums),
         }
@@ -288,10 +293,13 @@ fn service(rows: &mut Rows<'_>, tenant: &Tenant, facts: &ServiceFacts, sums: &Su
     rows.count("in_flight", facts.in_flight);
     rows.put("prompt_tokens", counted(Count::PromptTokens) as f64, "tokens");
     rows.put("output_tokens", tokens as f64, "tokens");
+    if let Some(attempts) = &facts.attempts {
+        missed(rows, attempts);
+    }
     if let Some(prefix) = &facts.prefix {
         prefixes(rows, prefix);
     }
-    latencies(rows, &tenant.book);
+    latencies(rows, tenant.book.latencies());
     rows.put("slo_attainment", over(counted(Count::WithinSlo) as f64, ended as f64), "fraction");
     rows.sums(sums);
     rows.bounded("energy_per_output_token", "kWh", sums, |sum| over(sum.energy.kwh(), tokens as f64));
@@ -313,6 +321,37 @@ fn service(rows: &mut Rows<'_>, tenant: &Tenant, facts: &ServiceFacts, sums: &Su
     rows.each(on_axes(per_output), sums, tokens as f64 / 1e3);
     rows.bounded("cost_per_million_output_tokens", "USD", sums, |sum| over(sum.cost.as_f64(), tokens as f64 / 1e6));
     rows.equivalents(sums);
+}
+
+/// A class of a service: its requests, and its share of all that the service took.
+fn of_class(rows: &mut Rows<'_>, class: &ClassBook, sums: &Sums) {
+    let counted = |what| class.counted(what);
+    let (completed, tokens) = (counted(Count::Completed), counted(Count::OutputTokens));
+    let ended = completed + counted(Count::Rejected) + counted(Count::Failed);
+    rows.count("requests", counted(Count::Arrived));
+    rows.count("completed", completed);
+    rows.count("rejected", counted(Count::Rejected));
+    rows.count("failed", counted(Count::Failed));
+    rows.count("in_flight", class.in_flight);
+    rows.put("prompt_tokens", counted(Count::PromptTokens) as f64, "tokens");
+    rows.put("output_tokens", tokens as f64, "tokens");
+    latencies(rows, class.latencies());
+    rows.put("slo_attainment", over(counted(Count::WithinSlo) as f64, ended as f64), "fraction");
+    rows.sums(sums);
+    rows.bounded("energy_per_output_token", "kWh", sums, |sum| over(sum.energy.kwh(), tokens as f64));
+    let per_request = ["energy_per_request", "cost_per_request", "carbon_per_request", "water_per_request"];
+    rows.each(on_axes(per_request), sums, completed as f64);
+}
+
+/// How often clients asked, why attempts got no answer, and why clients gave up.
+fn missed(rows: &mut Rows<'_>, attempts: &Attempts) {
+    rows.count("attempts", attempts.made);
+    rows.count("attempts_rejected", attempts.rejected);
+    rows.count("attempts_timed_out", attempts.timed_out);
+    rows.count("attempts_broken", attempts.broken);
+    rows.count("gave_up_rejected", attempts.gave_up_rejected);
+    rows.count("gave_up_timed_out", attempts.gave_up_timed_out);
+    rows.count("gave_up_broken", attempts.gave_up_broken);
 }
 
 /// What prefix caches were asked and found. `prefix_hit_share` is of the blocks that prompts filled: others cannot be found.
@@ -369,10 +408,10 @@ fn costs(rows: &mut Rows<'_>, accounts: &Accounts, index: usize) {
 }
 
 /// Mean and quantiles, in milliseconds.
-fn latencies(rows: &mut Rows<'_>, book: &Book) {
+fn latencies(rows: &mut Rows<'_>, latencies: &Latencies) {
     let ms = |latency: Option<Span>| latency.map(|span| span.as_secs_f64() * 1e3);
     let quantile = |histogram: &Histogram, p: f64| ms(histogram.quantile(crate::units::Share::new(p)));
-    let (ttft, tpot, e2e) = (book.latencies().ttft(), book.latencies().tpot(), book.latencies().e2e());
+    let (ttft, tpot, e2e) = (latencies.ttft(), latencies.tpot(), latencies.e2e());
     rows.put("ttft_mean", ms(ttft.mean()), "ms");
     rows.put("ttft_p50", quantile(ttft, 0.50), "ms");
     rows.put("ttft_p90", quantile(ttft, 0.90), "ms");
@@ -398,6 +437,9 @@ fn replicas(rows: &mut Rows<'_>, book: &Book, facts: &ServiceFacts, horizon: Sim
     rows.gpu_hours("warm_idle_gpu_hours", time_of(book, &[Use::WarmIdle]));
     rows.gpu_hours("loading_gpu_hours", time_of(book, &[Use::Loading]));
     rows.count("replica_failures", facts.replica_failures);
+    rows.count("restarted_requests", facts.restarted);
+    rows.put("restarted_tokens", facts.restarted_tokens.count() as f64, "tokens");
+    rows.gpu_hours("reloading_gpu_hours", facts.reloading);
 }
 
 /// A cluster: its tenants and what nobody held.

@@ -2,7 +2,8 @@
 //! here, once, in the order of the replications.
 
 use super::Figure;
-use std::f64::consts::{FRAC_2_PI, FRAC_PI_2};
+use std::f64::consts::{FRAC_1_SQRT_2, FRAC_2_PI, FRAC_PI_2};
+use std::sync::OnceLock;
 
 /// One figure over replications.
 #[derive(Debug, Clone, PartialEq)]
@@ -65,7 +66,7 @@ impl Replications {
     /// The widest half-width of the figures that `goal` means, over the one that it asks for; none where there is no such figure.
     #[must_use]
     pub fn excess(&self, goal: &Goal) -> Option<f64> {
-        let meant = self.samples.iter().filter(|sample| goal.means(&sample.figure));
+        let meant = self.samples.iter().filter(|sample| goal.figure.means(&sample.figure));
         let excesses = meant.map(|sample| sample.spread().map_or(0.0, |spread| goal.excess(&spread)));
         excesses.reduce(f64::max)
     }
@@ -88,17 +89,65 @@ impl Replications {
     }
 }
 
-/// How narrow the 95 % interval of a figure's mean is to be: `ettr=0.005`, `training.llama3/cost@B4=0.5%`.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Goal {
-    /// Subject of the figure; unset, every subject's.
+/// A figure by name: `ettr`, `training.llama3/ettr`, `cost@B4`, `training.llama3/cost@B4`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FigureName {
+    /// Its subject; unset, every subject's.
     pub subject: Option<String>,
     /// The figure.
     pub metric: String,
     /// Its boundary; unset, whatever it has.
     pub boundary: Option<String>,
+}
+
+impl From<&str> for FigureName {
+    fn from(text: &str) -> FigureName {
+        let (subject, metric) = text.split_once('/').map_or((None, text), |(subject, rest)| (Some(subject), rest));
+        let (metric, boundary) = metric.split_once('@').map_or((metric, None), |(metric, rest)| (metric, Some(rest)));
+        let owned = |text: &str| text.trim().to_owned();
+        FigureName { subject: subject.map(owned), metric: owned(metric), boundary: boundary.map(owned) }
+    }
+}
+
+impl std::fmt::Display for FigureName {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if let Some(subject) = &self.subject {
+            write!(f, "{subject}/")?;
+        }
+        f.write_str(&self.metric)?;
+        self.boundary.iter().try_for_each(|boundary| write!(f, "@{boundary}"))
+    }
+}
+
+impl FigureName {
+    /// The whole name of `figure`.
+    #[must_use]
+    pub fn of(figure: &Figure) -> FigureName {
+        FigureName {
+            subject: Some(figure.subject.clone()),
+            metric: figure.metric.to_owned(),
+            boundary: figure.boundary.map(|boundary| boundary.name().to_owned()),
+        }
+    }
+
+    /// Whether `figure` is one that it names.
+    #[must_use]
+    pub fn means(&self, figure: &Figure) -> bool {
+        figure.metric == self.metric
+            && self.subject.as_ref().is_none_or(|subject| *subject == figure.subject)
+            && self.boundary.as_deref().is_none_or(|name| figure.boundary.is_some_and(|it| it.name() == name))
+    }
+}
+
+/// How narrow the interval of a figure's mean is to be: `ettr=0.005`, `training.llama3/cost@B4=0.5%`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Goal {
+    /// The figure.
+    pub figure: FigureName,
     /// The half-width to reach, in the figure's unit or in parts of its mean.
     pub half_width: HalfWidth,
+    /// Confidence of the interval, between 0 and 1.
+    pub confidence: f64,
 }
 
 /// Half of an interval's width.
@@ -110,57 +159,49 @@ pub enum HalfWidth {
     Relative(f64),
 }
 
+impl std::str::FromStr for HalfWidth {
+    type Err = String;
+    fn from_str(text: &str) -> Result<HalfWidth, String> {
+        let (number, relative) = match text.trim().strip_suffix('%') {
+            Some(percent) => (percent.trim(), true),
+            None => (text.trim(), false),
+        };
+        let form = "a number in the figure's unit, such as 0.005, or in per cent of the mean, such as 0.5%";
+        let number: f64 = number.parse().map_err(|_| format!("{text:?} is no half-width; expected {form}"))?;
+        if !(number > 0.0 && number.is_finite()) {
+            return Err(format!("a half-width is above zero, found {text}"));
+        }
+        Ok(if relative { HalfWidth::Relative(number / 100.0) } else { HalfWidth::Absolute(number) })
+    }
+}
+
 impl std::str::FromStr for Goal {
     type Err = String;
     fn from_str(text: &str) -> Result<Goal, String> {
         let form = "METRIC=HALF_WIDTH, such as ettr=0.005 or training.pretrain/cost@B4=0.5%";
         let (name, width) = text.rsplit_once('=').ok_or_else(|| format!("expected {form}"))?;
-        let (number, relative) = match width.trim().strip_suffix('%') {
-            Some(percent) => (percent.trim(), true),
-            None => (width.trim(), false),
-        };
-        let number: f64 = number.parse().map_err(|_| format!("{width:?} is no half-width; expected {form}"))?;
-        if !(number > 0.0 && number.is_finite()) {
-            return Err(format!("a half-width is above zero, found {width}"));
-        }
-        let half_width = if relative { HalfWidth::Relative(number / 100.0) } else { HalfWidth::Absolute(number) };
-        let (subject, metric) = name.split_once('/').map_or((None, name), |(subject, rest)| (Some(subject), rest));
-        let (metric, boundary) = metric.split_once('@').map_or((metric, None), |(metric, rest)| (metric, Some(rest)));
-        let owned = |text: &str| text.trim().to_owned();
-        Ok(Goal { subject: subject.map(owned), metric: owned(metric), boundary: boundary.map(owned), half_width })
+        Ok(Goal { figure: FigureName::from(name), half_width: width.parse()?, confidence: 0.95 })
     }
 }
 
 impl std::fmt::Display for Goal {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        if let Some(subject) = &self.subject {
-            write!(f, "{subject}/")?;
-        }
-        f.write_str(&self.metric)?;
-        if let Some(boundary) = &self.boundary {
-            write!(f, "@{boundary}")?;
-        }
         match self.half_width {
-            HalfWidth::Absolute(width) => write!(f, "={width}"),
-            HalfWidth::Relative(width) => write!(f, "={}%", width * 100.0),
+            HalfWidth::Absolute(width) => write!(f, "{}={width}", self.figure)?,
+            HalfWidth::Relative(width) => write!(f, "{}={}%", self.figure, width * 100.0)?,
         }
+        if self.confidence == 0.95 { Ok(()) } else { write!(f, " at {} %", self.confidence * 100.0) }
     }
 }
 
 impl Goal {
-    fn means(&self, figure: &Figure) -> bool {
-        figure.metric == self.metric
-            && self.subject.as_ref().is_none_or(|subject| *subject == figure.subject)
-            && self.boundary.as_deref().is_none_or(|name| figure.boundary.is_some_and(|it| it.name() == name))
-    }
-
     /// The half-width of `spread` over the one to reach; infinite where one value has none.
     fn excess(&self, spread: &Spread) -> f64 {
         let wanted = match self.half_width {
             HalfWidth::Absolute(width) => width,
             HalfWidth::Relative(part) => part * spread.mean.abs(),
         };
-        match spread.half_width {
+        match spread.half_width_at(self.confidence) {
             Some(0.0) => 0.0,
             Some(half_width) => half_width / wanted,
             None => f64::INFINITY,
@@ -205,6 +246,13 @@ impl Spread {
         Some(Spread { n, mean, sd, half_width, p5, p50, p95 })
     }
 
+    /// Half-width of the interval of the mean at `confidence`, as [`Spread::half_width`] is it at 95 %.
+    #[must_use]
+    pub fn half_width_at(&self, confidence: f64) -> Option<f64> {
+        let width = |sd: f64| student(confidence, self.n - 1) * sd / libm::sqrt(self.n as f64);
+        self.sd.map(|sd| if sd > 0.0 { width(sd) } else { 0.0 })
+    }
+
     /// The lower end of the 95 % interval of the mean.
     #[must_use]
     pub fn ci95_low(&self) -> Option<f64> {
@@ -216,6 +264,15 @@ impl Spread {
     pub fn ci95_high(&self) -> Option<f64> {
         self.half_width.map(|half_width| self.mean + half_width)
     }
+}
+
+/// The value that a `share` of those of `values` that are there stay below, as the percentiles of a [`Spread`]; none where there is
+/// not one.
+#[must_use]
+pub fn quantile(values: &[Option<f64>], share: f64) -> Option<f64> {
+    let mut sorted: Vec<f64> = values.iter().copied().flatten().collect();
+    sorted.sort_by(f64::total_cmp);
+    (!sorted.is_empty()).then(|| percentile(&sorted, share))
 }
 
 /// A figure of two scenarios that met the same chance, replication by replication.
@@ -312,24 +369,52 @@ fn percentile(sorted: &[f64], share: f64) -> f64 {
     sorted[below] + (sorted[above] - sorted[below]) * (rank - below as f64)
 }
 
-/// Student's t that 95 % of draws stay within on both sides, for whole `freedom` of 1 or more: 12.706 for 1, 2.093 for 19, 1.960
-/// for many. The probability within t has a closed form for whole degrees of freedom (Abramowitz and Stegun, 1964, 26.7.3 and
-/// 26.7.4), which bisection inverts.
+/// Student's t that 95 % of draws stay within on both sides, as [`student`] has it; each number of degrees is computed once, as a
+/// table has thousands of intervals.
 #[must_use]
 pub fn student_95(freedom: usize) -> f64 {
-    assert!(freedom > 0, "an interval needs two values or more");
-    if freedom > 1_000 {
-        // The series is as long as the degrees of freedom; here two terms of 26.7.5 are good to 1e-5. Normal quantile: 1.96.
-        const NORMAL: f64 = 1.959_963_984_540_054;
-        return NORMAL + (NORMAL * NORMAL * NORMAL + NORMAL) / (4.0 * freedom as f64);
+    static KNOWN: [OnceLock<f64>; SERIES_MAX + 1] = [const { OnceLock::new() }; SERIES_MAX + 1];
+    match KNOWN.get(freedom) {
+        Some(known) => *known.get_or_init(|| student(0.95, freedom)),
+        None => student(0.95, freedom),
     }
-    let (mut low, mut high) = (0.0, FRAC_PI_2);
-    // Halving 60 times leaves less than one bit of the angle.
+}
+
+/// Degrees of freedom from which on the series, which is as long as they are many, gives way to an expansion.
+const SERIES_MAX: usize = 1_000;
+
+/// Student's t that a share `confidence` of draws stays within on both sides, for whole `freedom` of 1 or more; at 95 %: 12.706
+/// for 1, 2.093 for 19, 1.960 for many. The probability within t has a closed form for whole degrees of freedom (Abramowitz and
+/// Stegun, 1964, 26.7.3 and 26.7.4), which bisection inverts.
+fn student(confidence: f64, freedom: usize) -> f64 {
+    assert!(freedom > 0, "an interval needs two values or more");
+    assert!(confidence > 0.0 && confidence < 1.0, "a confidence lies between 0 and 1, found {confidence}");
+    if freedom > SERIES_MAX {
+        // Two terms of 26.7.5, which here are good to 1e-5.
+        let normal = normal_within(confidence);
+        return normal + (normal * normal * normal + normal) / (4.0 * freedom as f64);
+    }
+    let angle = bisect(FRAC_PI_2, |angle| within(angle, freedom) < confidence);
+    libm::tan(angle) * libm::sqrt(freedom as f64)
+}
+
+/// What a share `confidence` of normal draws stays within on both sides: 1.960 at 95 %.
+fn normal_within(confidence: f64) -> f64 {
+    if confidence == 0.95 {
+        return 1.959_963_984_540_054;
+    }
+    // Beyond 9 the share is 1 to the last bit.
+    bisect(9.0, |z| libm::erf(z * FRAC_1_SQRT_2) < confidence)
+}
+
+/// Where between 0 and `high` it is no longer `below`; halving 60 times leaves less than one bit.
+fn bisect(mut high: f64, below: impl Fn(f64) -> bool) -> f64 {
+    let mut low = 0.0;
     for _ in 0..60 {
         let middle = (low + high) / 2.0;
-        if within(middle, freedom) < 0.95 { low = middle } else { high = middle }
+        if below(middle) { low = middle } else { high = middle }
     }
-    libm::tan(low) * libm::sqrt(freedom as f64)
+    low
 }
 
 /// The probability that |t| stays below tan(`angle`) x sqrt(`freedom`).
@@ -371,6 +456,23 @@ mod tests {
         for (freedom, printed) in table {
             assert!((student_95(freedom) - printed).abs() < 1e-5, "{freedom}: {} and {printed}", student_95(freedom));
         }
+    }
+
+    /// The same table, columns 0.90 and 0.99, with more digits from R's qt; the normal's 0.99 is 2.575829.
+    #[test]
+    fn student_at_other_confidences() {
+        let table = [(0.9, 1, 6.313_752), (0.9, 10, 1.812_461), (0.99, 10, 3.169_273), (0.99, 19, 2.860_935)];
+        for (confidence, freedom, printed) in table {
+            assert!((student(confidence, freedom) - printed).abs() < 1e-5, "{confidence} {freedom}");
+        }
+        assert!((normal_within(0.99) - 2.575_829).abs() < 1e-6);
+        assert!((student(0.99, 1_001) - student(0.99, 1_000)).abs() < 1e-4, "no step where the expansion begins");
+        assert_eq!(student_95(19), student(0.95, 19));
+        // Wider confidence, wider interval: 0.99 over 0.95 is 3.169273 over 2.228139 for 11 values.
+        let spread = Spread::of(&[1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0, 10.0, 11.0]).unwrap();
+        let ratio = spread.half_width_at(0.99).unwrap() / spread.half_width_at(0.95).unwrap();
+        assert!((ratio - 3.169_273 / 2.228_139).abs() < 1e-6);
+        assert_eq!(spread.half_width_at(0.95), spread.half_width);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //! is written aside and renamed when complete, so that one that exists is whole.
 
 mod folder;
+mod goals;
 mod json;
 mod number;
 mod sentence;
@@ -14,11 +15,13 @@ mod timelines;
 mod workbook;
 
 pub use folder::{OutputError, check};
+pub use goals::{Found, Goals, Probed, Verdict};
 pub use json::json;
 pub use number::number;
 pub use sentence::{sentence, welch_sentence};
 pub use sweep::{
-    AxisColumn, AxisRecord, CellRows, ParameterColumn, SWEEP_FILES, SweepManifest, SweepTables, write_sweep,
+    AxisColumn, AxisRecord, CellRows, ParameterColumn, ReplicationsRecord, SweepManifest, SweepTables, sweep_files,
+    write_sweep,
 };
 pub use table::table;
 pub use tables::column_name;

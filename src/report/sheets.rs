@@ -1,5 +1,6 @@
 //! The columns of every file: name, type, unit and meaning. Headers and `datapackage.json` both come from here.
 
+use super::sweep::AxisColumn;
 use serde_json::{Value, json};
 use std::borrow::Cow;
 
@@ -25,13 +26,16 @@ impl Column {
     }
 }
 
+impl Column {
+    pub(super) fn meaning(&self) -> &str {
+        &self.meaning
+    }
+}
+
 #[cfg(feature = "xlsx")]
 impl Column {
     pub(super) fn unit(&self) -> &'static str {
         self.unit
-    }
-    pub(super) fn meaning(&self) -> &str {
-        &self.meaning
     }
     /// Whether its cells are never numbers.
     pub(super) fn is_text(&self) -> bool {
@@ -55,6 +59,12 @@ impl Column {
         let meaning = format!("`{path}` as a number; empty where it is none");
         let name = format!("{path}{}", parameter_suffix(unit));
         Column { name: Cow::Owned(name), kind: "number", unit, meaning: Cow::Owned(meaning) }
+    }
+
+    /// Both, the second where the values do not say all themselves.
+    pub(super) fn of_axis_and_number(axis: &AxisColumn) -> impl Iterator<Item = Column> {
+        let number = axis.unit.map(|unit| Column::of_axis_number(&axis.path, unit));
+        std::iter::once(Column::of_axis(&axis.path)).chain(number)
     }
 
     /// A column with the value of the scenario at `path`, in `unit`.
@@ -300,6 +310,51 @@ pub(super) const COMPARISON: Sheet = Sheet {
     ]),
 };
 
+/// What a sweep searched for; its axes but the searched one follow the first column.
+pub(super) const GOALS: Sheet = Sheet {
+    file: "goals.csv",
+    about: "What the sweep searched for and found by bisection, one row for each cell of the other axes; the cells that it looked at \
+            are those of cells.csv. It supposes that the figure moves one way along the path.",
+    columns: Cow::Borrowed(&[
+        column("goal", "integer", "", "number of the search, from 0"),
+        column("path", "string", "", "what was searched, a path in the scenario"),
+        column("find", "string", "", "smallest or largest: which of the values that keep the bound"),
+        column("metric", "string", "", "the figure, as SUBJECT/METRIC@BOUNDARY"),
+        column("unit", "string", "", "unit of the figure"),
+        column("statistic", "string", "", "mean of the replications, or a quantile of them"),
+        column("bound", "string", "", "at least or at most"),
+        column("threshold", "number", "", "what the figure is to keep"),
+        column(
+            "verdict",
+            "string",
+            "",
+            "found; always met or never met (at both ends); other way (the figure moves the other way along the path); undecided (a cell \
+             has no value)",
+        ),
+        column("answer_cell", "integer", "", "cell that answers; empty where there is none"),
+        column("answer", "any", "", "its value on the path"),
+        column("answer_value", "number", "", "the same as a number"),
+        column("low_cell", "integer", "", "nearest cell below the crossing; the lower end where there is no crossing"),
+        column("low", "any", "", "its value on the path"),
+        column("low_value", "number", "", "the same as a number"),
+        column("at_low", "number", "", "what the figure is there"),
+        column("half_width_low", "number", "", "half-width of its 95 % interval, where it is a mean"),
+        column("high_cell", "integer", "", "nearest cell above the crossing; the upper end where there is no crossing"),
+        column("high", "any", "", "its value on the path"),
+        column("high_value", "number", "", "the same as a number"),
+        column("at_high", "number", "", "what the figure is there"),
+        column("half_width_high", "number", "", "half-width of its 95 % interval, where it is a mean"),
+        column("probes", "integer", "count", "cells that were looked at"),
+        column(
+            "monotone",
+            "string",
+            "",
+            "no where two neighbours show that the figure does not move one way, beyond what chance explains: there may be other answers",
+        ),
+        column("sentence", "string", "", "the answer in words"),
+    ]),
+};
+
 /// What would shift the crossings.
 pub(super) const SENSITIVITY: Sheet = Sheet {
     file: "sensitivity.csv",
@@ -332,7 +387,8 @@ pub(super) const SENSITIVITY: Sheet = Sheet {
 pub(super) const ATTRIBUTION: Sheet = Sheet {
     file: "attribution.csv",
     about: "Every joule, dollar, gram and litre of the run to exactly one row: the rows of a site add up to its meter. Or leave its \
-            overhead row out and add the share_ columns, which say whose overhead it is.",
+            overhead row out and add the share_ columns, which say whose overhead it is. A service with classes has a row for each, \
+            such as service.chat.gold, in the place of its own.",
     columns: Cow::Borrowed(&[
         SITE,
         CLUSTER,
@@ -553,15 +609,25 @@ pub(super) const REQUESTS: Sheet = Sheet {
     about: "Requests one by one, or a seeded sample of them, service by service and cell by cell, in the order in which they ended. \
             Requests still inside at the horizon are not here.",
     columns: Cow::Borrowed(&[
-        column("subject", "string", "", "whose request"),
+        column("subject", "string", "", "whose request: a service's, or of a class such as service.chat.gold"),
         column("cell", "integer", "", "which of the service's cells, from 0"),
         column("arrived_s", "number", "s", "when it arrived, since the start of the run"),
         column("prompt_tokens", "integer", "tokens", "prompt tokens"),
         column("output_tokens", "integer", "tokens", "output tokens"),
-        column("ttft_ms", "number", "ms", "time to first token; empty where it was turned away"),
+        column(
+            "ttft_ms",
+            "number",
+            "ms",
+            "time to first token, from when its client first asked; empty where there was no answer",
+        ),
         column("tpot_ms", "number", "ms", "time for each output token after the first; empty where there is none"),
-        column("e2e_ms", "number", "ms", "time to last token; empty where it was turned away"),
-        column("outcome", "string", "", "completed or rejected"),
+        column("e2e_ms", "number", "ms", "time to last token, likewise"),
+        column(
+            "outcome",
+            "string",
+            "",
+            "completed, or why its client gave up in the end: rejected, timed_out, or broken by a failure",
+        ),
         column("within_slo", "boolean", "", "whether it met every limit of the SLO"),
     ]),
 };

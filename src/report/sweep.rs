@@ -1,5 +1,6 @@
 //! The files of a sweep: `runs.csv`, `cells.csv`, `comparisons.csv`.
 
+use super::goals::Goals;
 use super::number::figure;
 use super::sentence::sentence;
 use super::sheets::{self, Column, Sheet};
@@ -21,6 +22,8 @@ pub struct SweepTables<'a> {
     pub cells: Vec<CellRows<'a>>,
     /// Index of the cell that the others are compared with.
     pub baseline: usize,
+    /// What was searched for and found.
+    pub goals: Option<&'a Goals>,
 }
 
 /// One axis.
@@ -43,7 +46,7 @@ pub struct ParameterColumn {
 
 impl CellRows<'_> {
     /// The cells of its axes.
-    fn axes(&self, axes: &[AxisColumn]) -> impl Iterator<Item = String> {
+    pub(super) fn axes(&self, axes: &[AxisColumn]) -> impl Iterator<Item = String> {
         axes.iter().zip(self.values).zip(self.numbers).flat_map(|((axis, value), &number)| {
             [Some(value.clone()), axis.unit.map(|_| figure(number))].into_iter().flatten()
         })
@@ -75,15 +78,35 @@ pub struct SweepManifest {
     /// Name of the sweep.
     pub name: String,
     /// Runs of each cell.
-    pub replications: u64,
+    pub replications: ReplicationsRecord,
     /// What varies and over which values.
     pub axes: Vec<AxisRecord>,
+    /// What was searched for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub goal: Option<String>,
     /// The values of the cell that the others are compared with, in the order of the axes.
     pub baseline: Vec<String>,
     /// Files read by that cell.
     pub inputs: Vec<InputFile>,
     /// The resolved scenario of that cell, one assignment a line, without absolute paths.
     pub scenario: Vec<String>,
+}
+
+/// How many runs each cell has, in a manifest.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+pub enum ReplicationsRecord {
+    /// So many.
+    Fixed(u64),
+    /// As many as it takes; `cells.csv` says how many.
+    Until {
+        /// At least.
+        min: u64,
+        /// At most.
+        max: u64,
+        /// Figures and the half-widths to reach.
+        until: Vec<String>,
+    },
 }
 
 /// One axis in a manifest.
@@ -95,17 +118,16 @@ pub struct AxisRecord {
     pub values: Vec<String>,
 }
 
-/// What [`write_sweep`] writes.
-pub const SWEEP_FILES: &[&str] = &[
-    "runs.csv",
-    "cells.csv",
-    "comparisons.csv",
-    #[cfg(feature = "xlsx")]
-    "results.xlsx",
-    "datapackage.json",
-    "run.json",
-    "manifest.json",
-];
+/// What [`write_sweep`] writes, with or without a search.
+pub fn sweep_files(is_search: bool) -> impl Iterator<Item = &'static str> {
+    let goals = is_search.then_some("goals.csv");
+    let workbook = cfg!(feature = "xlsx").then_some("results.xlsx");
+    ["runs.csv", "cells.csv", "comparisons.csv"].into_iter().chain(goals).chain(workbook).chain([
+        "datapackage.json",
+        "run.json",
+        "manifest.json",
+    ])
+}
 
 /// Writes all files of a sweep to `dir`, together or not at all, as [`write`](super::write) does.
 pub fn write_sweep(
@@ -116,7 +138,9 @@ pub fn write_sweep(
 ) -> Result<(), OutputError> {
     let folder = Folder::aside(dir)?;
     let figures = tables.figures();
-    let sheets = [tables.runs_sheet(&figures), tables.varied(sheets::CELLS), tables.varied(sheets::COMPARISONS)];
+    let mut sheets =
+        vec![tables.runs_sheet(&figures), tables.varied(sheets::CELLS), tables.varied(sheets::COMPARISONS)];
+    sheets.extend(tables.goals.map(|goals| tables.goals_sheet(goals)));
     for (which, sheet) in Which::ALL.into_iter().zip(&sheets) {
         folder.csv(sheet.file, |to| {
             let mut csv = csv::Writer::from_writer(to);
@@ -139,7 +163,7 @@ fn workbook(
     folder: &Folder,
     tables: &SweepTables<'_>,
     manifest: &SweepManifest,
-    sheets: &[Sheet; 3],
+    sheets: &[Sheet],
     figures: &[&Figure],
 ) -> Result<(), OutputError> {
     use super::workbook::{Copied, write};
@@ -148,6 +172,7 @@ fn workbook(
             Which::Runs => "Runs",
             Which::Cells => "Cells",
             Which::Comparisons => "Comparisons",
+            Which::Goals => "Goals",
         };
         Copied { name, sheet, rows: tables.count(which) }
     };
@@ -164,10 +189,12 @@ enum Which {
     Runs,
     Cells,
     Comparisons,
+    Goals,
 }
 
 impl Which {
-    const ALL: [Which; 3] = [Which::Runs, Which::Cells, Which::Comparisons];
+    /// All of them, in their order; the last only where something was searched for.
+    const ALL: [Which; 4] = [Which::Runs, Which::Cells, Which::Comparisons, Which::Goals];
 }
 
 impl SweepTables<'_> {
@@ -189,11 +216,7 @@ impl SweepTables<'_> {
     /// `sheet` with a column for each axis behind its first.
     fn varied(&self, sheet: Sheet) -> Sheet {
         let mut columns = sheet.columns.into_owned();
-        let of_axis = |axis: &AxisColumn| {
-            let number = axis.unit.map(|unit| Column::of_axis_number(&axis.path, unit));
-            std::iter::once(Column::of_axis(&axis.path)).chain(number)
-        };
-        columns.splice(1..1, self.axes.iter().flat_map(of_axis));
+        columns.splice(1..1, self.axes.iter().flat_map(Column::of_axis_and_number));
         Sheet { columns: Cow::Owned(columns), ..sheet }
     }
 
@@ -208,12 +231,14 @@ impl SweepTables<'_> {
     /// How many rows a file has.
     #[cfg(feature = "xlsx")]
     fn count(&self, which: Which) -> usize {
-        let of = |cell: &CellRows<'_>| match which {
-            Which::Runs => cell.replications.count(),
-            Which::Cells | Which::Comparisons => cell.replications.samples().len(),
-        };
-        let all = self.cells.iter().map(of).sum::<usize>();
-        if which == Which::Comparisons { all - of(&self.cells[self.baseline]) } else { all }
+        let figures = |cell: &CellRows<'_>| cell.replications.samples().len();
+        let all = || self.cells.iter().map(figures).sum::<usize>();
+        match which {
+            Which::Runs => self.cells.iter().map(|cell| cell.replications.count()).sum(),
+            Which::Cells => all(),
+            Which::Comparisons => all() - figures(&self.cells[self.baseline]),
+            Which::Goals => self.goals.map_or(0, |goals| goals.found.len()),
+        }
     }
 
     /// Gives `row` each row of a file, its header apart.
@@ -227,6 +252,7 @@ impl SweepTables<'_> {
             Which::Runs => self.runs(figures, row),
             Which::Cells => self.spreads(row),
             Which::Comparisons => self.comparisons(row),
+            Which::Goals => self.goals.map_or(Ok(()), |goals| self.answers(goals, row)),
         }
     }
 

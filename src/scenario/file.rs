@@ -3,7 +3,7 @@
 use crate::batch::WorkloadSection;
 use crate::catalog::{Named, NodeSheet};
 use crate::facility::FacilitySection;
-use crate::fault::{BurstsSection, FailureSection, Modulation, StragglersSection, Symptoms};
+use crate::fault::{BurstsSection, FailureSection, Maintenance, Modulation, StragglersSection, Symptoms};
 use crate::market::{ContractsSection, GridSection, MarginalSeries, TariffSection};
 use crate::power::{CappingSection, DemandResponse};
 use crate::scheduler::Scheduler;
@@ -134,6 +134,9 @@ pub(super) struct ClusterSection {
     /// Nodes and links that become slow for a while. Training jobs feel it; services and workloads do not.
     #[serde(default)]
     pub stragglers: StragglersSection,
+    /// Work that is announced and takes nodes out, by name. Jobs drain first; services keep their nodes.
+    #[serde(default)]
+    pub maintenance: BTreeMap<String, Maintenance>,
     /// How the nodes' own failures show.
     #[serde(default)]
     pub symptoms: Symptoms,

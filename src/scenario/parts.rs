@@ -18,6 +18,7 @@ impl Scenario {
         Parts {
             clusters: &self.clusters,
             schedulers: &self.schedulers,
+            maintenance: &self.maintenance,
             jobs: &self.jobs,
             workloads: &self.workloads,
             services: &self.services,

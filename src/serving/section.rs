@@ -2,6 +2,7 @@
 
 pub use super::bursts::Bursts;
 pub use super::chat::Chat;
+pub use super::clientele::{ClassPlan, ClassSection, Clientele, OnFailure, Patience};
 pub use super::clients::{Clients, Reasoning};
 pub use super::closed::ClosedLoop;
 pub use super::lengths::{Component, Lengths, Lognormal, Measured, Quantiles};
@@ -18,6 +19,7 @@ use crate::power::{PowerSection, Priority};
 use crate::units::{BytesPerSecond, PerSecond, Ratio, Share, Span};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// A service.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
@@ -52,6 +54,14 @@ pub struct ServiceSection {
     /// Requests that may wait in a cell for each ready replica before others are turned away.
     #[serde(default = "default_queue")]
     pub queue: u32,
+    /// Classes of its requests, each with limits and a priority of its own; none, all requests are alike.
+    #[serde(default)]
+    pub class: BTreeMap<String, ClassSection>,
+    /// When clients hang up and ask again; unset, they wait for ever and never ask again.
+    pub patience: Option<Patience>,
+    /// What becomes of requests whose replica fails.
+    #[serde(default)]
+    pub on_failure: OnFailure,
     /// Part of its requests to write to `requests.csv` one by one: 1 for all, less for a seeded sample; unset, none.
     pub record: Option<Share>,
 }

@@ -389,6 +389,14 @@ impl Default for Series {
     }
 }
 
+impl Pace {
+    /// What [`Pace::series`] took for `attended` and `deepening` where it gave `series`; `e` must not be zero.
+    pub(crate) fn context(&self, series: Series, batch: u64, cached: u64, chunk: u64) -> (u64, u64) {
+        let without = self.series(batch, cached, chunk, 0, 0);
+        ((series.first - without.first) / self.e, (series.growth - without.growth) / self.e)
+    }
+}
+
 impl Series {
     /// Time of the first `steps` steps.
     #[inline]

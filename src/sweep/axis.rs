@@ -49,6 +49,15 @@ impl Value {
         Value { label, toml: text.to_owned(), folder: PathBuf::new() }
     }
 
+    /// A value of a sweep file, with a text as its own label.
+    pub(super) fn of_toml(value: &toml::Value) -> Value {
+        let label = match value {
+            toml::Value::String(text) => text.clone(),
+            value => value.to_string(),
+        };
+        Value { label, toml: value.to_string(), folder: PathBuf::new() }
+    }
+
     /// A value of which only the label is known, as every cell has it already.
     pub(super) fn named(label: &str) -> Value {
         Value { label: label.to_owned(), toml: String::new(), folder: PathBuf::new() }
@@ -57,6 +66,13 @@ impl Value {
     /// The same value, with paths that start from `folder`.
     pub(super) fn in_folder(self, folder: &Path) -> Value {
         Value { folder: folder.to_owned(), ..self }
+    }
+}
+
+impl Axis {
+    /// The value with this label.
+    pub(super) fn value(&self, label: &str) -> &Value {
+        self.values.iter().find(|value| value.label == label).expect("a cell has values of its axes")
     }
 }
 
@@ -170,6 +186,37 @@ impl Between {
         self.value(number)
     }
 
+    /// Both ends, in their unit.
+    pub(super) fn ends(&self) -> (f64, f64) {
+        (self.first, self.last)
+    }
+
+    pub(super) fn is_whole(&self) -> bool {
+        self.is_whole
+    }
+
+    /// The number of `text`, a width above zero in the unit of the ends.
+    pub(super) fn width(&self, text: &str) -> Result<f64, String> {
+        let found = quantity(text).filter(|(width, unit)| *width > 0.0 && *unit == self.unit);
+        let unit = if self.unit.is_empty() { "without a unit".to_owned() } else { format!("in {:?}", self.unit) };
+        found.map(|(width, _)| width).ok_or_else(|| format!("a width above zero {unit} is expected, found {text:?}"))
+    }
+
+    /// The number in the middle of `low` and `high`, to six significant digits, whole where both ends are; none where these are no
+    /// more than `width` apart.
+    pub(super) fn middle(&self, low: f64, high: f64, width: f64) -> Option<f64> {
+        // Widths that were written as decimals differ by a rounding.
+        if high - low <= width * (1.0 + 1e-9) {
+            return None;
+        }
+        let middle = match self.scale {
+            Scale::Linear => (low + high) / 2.0,
+            Scale::Log => libm::sqrt(low * high),
+        };
+        let middle = if self.is_whole { libm::round(middle) } else { digits(middle, 6) };
+        (low < middle && middle < high).then_some(middle)
+    }
+
     fn number(&self, share: f64) -> f64 {
         match self.scale {
             Scale::Linear => self.first + (self.last - self.first) * share,
@@ -177,7 +224,8 @@ impl Between {
         }
     }
 
-    fn value(&self, number: f64) -> Value {
+    /// The value of a number.
+    pub(super) fn value(&self, number: f64) -> Value {
         Value::plain(format!("{} {}", digits(number, 12), self.unit).trim_end())
     }
 }

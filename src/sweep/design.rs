@@ -1,7 +1,7 @@
 //! Designs: which combinations of the axes' values a sweep runs. A grid has them all; one at a time leaves the baseline along
 //! one axis after the other; Latin hypercube and Sobol spread so many cells evenly over all axes at once.
 
-use super::axis::{Axis, Levels, Vary};
+use super::axis::{Axis, Levels, Value, Vary};
 use super::draw::{latin_hypercube, sobol};
 use super::sobol::DIMENSIONS;
 use crate::scenario::instead;
@@ -137,6 +137,23 @@ pub(super) fn lay_out(
         false => "the baseline is none of the cells".to_owned(),
     })?;
     Ok(Layout { axes, points, baseline })
+}
+
+/// The one cell of a sweep without axes, for a goal alone.
+pub(super) fn lone(excludes: &[Vec<Pick>], baseline: &[Pick]) -> Result<Layout, String> {
+    excludes.iter().try_for_each(|exclude| resolve(&[], exclude, "an exclude").map(drop))?;
+    resolve(&[], baseline, "the baseline")?;
+    Ok(Layout { axes: Vec::new(), points: vec![Vec::new()], baseline: 0 })
+}
+
+impl Layout {
+    /// The same cells, each with both `values` of one more axis.
+    pub(super) fn crossed(self, path: &str, values: [Value; 2]) -> Layout {
+        let Layout { mut axes, points, baseline } = self;
+        axes.push(Axis { path: path.to_owned(), values: values.into() });
+        let both = |point: Vec<usize>| [0, 1].map(|end| [&point[..], &[end]].concat());
+        Layout { axes, points: points.into_iter().flat_map(both).collect(), baseline: 2 * baseline }
+    }
 }
 
 fn count_of(count: usize) -> Result<usize, String> {

@@ -1,12 +1,13 @@
 //! The sweep file: a TOML beside its scenario that says what varies and which combinations run.
 
-use super::SweepError;
 use super::axis::{Between, Levels, Pace, Scale, Value, Vary, list};
 use super::design::{Design, Pick};
+use super::search::{self, Search};
+use super::{SweepError, adaptive};
+use crate::Stopping;
 use crate::scenario::{self, Change, Places};
 use serde::Deserialize;
 use std::collections::BTreeMap;
-use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
 
 /// A sweep file, or a scenario that is swept from the command line.
@@ -22,10 +23,12 @@ pub struct SweepFile {
     pub design: Design,
     /// Combinations that do not run: those that have all values of one of these.
     pub excludes: Vec<Vec<Pick>>,
-    /// Runs of each cell, where the file says so.
-    pub replications: Option<NonZeroU64>,
+    /// When each cell has runs enough, where the file says so.
+    pub replications: Option<Stopping>,
     /// Values of the cell to compare with.
     pub baseline: Vec<Pick>,
+    /// What to search for in each cell.
+    pub goal: Option<Search>,
 }
 
 #[derive(Deserialize)]
@@ -40,9 +43,10 @@ struct Written {
     design: Design,
     #[serde(default)]
     exclude: Vec<BTreeMap<String, toml::Value>>,
-    replications: Option<NonZeroU64>,
+    replications: Option<adaptive::Written>,
     #[serde(default)]
     baseline: BTreeMap<String, toml::Value>,
+    goal: Option<search::Written>,
 }
 
 #[derive(Deserialize)]
@@ -73,6 +77,7 @@ impl SweepFile {
             excludes: Vec::new(),
             replications: None,
             baseline: Vec::new(),
+            goal: None,
         }
     }
 }
@@ -121,7 +126,7 @@ fn settle(written: &Written, folder: &Path, places: &mut Places) -> SweepFile {
                     let words = format!("`{path}`: name a value by its label here, not as a table or a list");
                     places.complain(&[at, &[path.as_str()]].concat(), words, None);
                 }
-                value => picks.push(Pick { path: path.clone(), label: scalar(value).label }),
+                value => picks.push(Pick { path: path.clone(), label: Value::of_toml(value).label }),
             }
         }
         picks
@@ -129,6 +134,17 @@ fn settle(written: &Written, folder: &Path, places: &mut Places) -> SweepFile {
     let baseline = picks(&written.baseline, &["baseline"]);
     let excludes = written.exclude.iter().enumerate();
     let excludes = excludes.map(|(index, exclude)| picks(exclude, &["exclude", &index.to_string()])).collect();
+    let replications = written.replications.as_ref().map(adaptive::Written::settle).transpose();
+    let replications = replications.unwrap_or_else(|(key, words)| {
+        places.complain(&["replications", key], words, None);
+        None
+    });
+    let goal = written.goal.as_ref().map(search::Written::settle).transpose();
+    let goal = goal.unwrap_or_else(|(key, words)| {
+        let path = written.goal.as_ref().map_or("", search::Written::path);
+        places.complain(&["goal", key], format!("`{path}`: {words}"), None);
+        None
+    });
     let change = |set: &String| Change { folder: folder.to_owned(), ..Change::set(set) };
     SweepFile {
         scenario: folder.join(&written.scenario),
@@ -136,8 +152,9 @@ fn settle(written: &Written, folder: &Path, places: &mut Places) -> SweepFile {
         varies,
         design: written.design,
         excludes,
-        replications: written.replications,
+        replications,
         baseline,
+        goal,
     }
 }
 
@@ -148,12 +165,15 @@ fn levels(axis: &WrittenAxis, folder: &Path) -> Result<Levels, (&'static str, St
     let paces: Vec<Pace> = paces.into_iter().flatten().collect();
     let is_list = from.is_none() && to.is_none() && paces.is_empty() && scale.is_none();
     let found = match (values, files, from, to, paces.as_slice()) {
-        (Some(values), None, ..) if is_list => Ok(values.iter().map(|value| scalar(value).in_folder(folder)).collect()),
+        (Some(values), None, ..) if is_list => {
+            Ok(values.iter().map(|value| Value::of_toml(value).in_folder(folder)).collect())
+        }
         (None, Some(files), ..) if is_list => {
             files.iter().map(|name| swap(folder, name)).collect::<Result<Vec<Value>, _>>().map_err(|why| ("files", why))
         }
         (None, None, Some(from), Some(to), paces) if paces.len() <= 1 => {
-            let between = Between::new(&scalar(from).label, &scalar(to).label, scale.unwrap_or_default());
+            let between =
+                Between::new(&Value::of_toml(from).label, &Value::of_toml(to).label, scale.unwrap_or_default());
             let between = between.map_err(|why| ("from", why))?;
             let Some(&pace) = paces.first() else {
                 return match labels {
@@ -197,13 +217,4 @@ fn swap(folder: &Path, name: &str) -> Result<Value, String> {
     let label = Path::new(name).file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned());
     let folder = file.parent().unwrap_or(Path::new("")).to_owned();
     Ok(Value { label, toml: toml::Value::Table(table).to_string(), folder })
-}
-
-/// A value, with a text as its own label.
-fn scalar(value: &toml::Value) -> Value {
-    let label = match value {
-        toml::Value::String(text) => text.clone(),
-        value => value.to_string(),
-    };
-    Value { label, toml: value.to_string(), folder: PathBuf::new() }
 }

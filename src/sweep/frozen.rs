@@ -3,6 +3,7 @@
 
 use super::axis::Value;
 use super::{Axis, Cell, Key, MODEL, Plan, SweepError};
+use crate::Stopping;
 use crate::scenario::{self, Input, Scenario};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -65,6 +66,17 @@ impl Plan {
     /// # Errors
     /// The folder holds something else or cannot be written, or a data file has gone.
     pub fn freeze(&self, name: &str, folder: &Path) -> Result<(), SweepError> {
+        if self.search().is_some() {
+            let words = "a goal search decides the next run by the last, so there is nothing to share out; sweep it on one machine";
+            return Err(SweepError::Sweep(words.to_owned()));
+        }
+        if !self.replications.goals.is_empty() {
+            return Err(SweepError::Sweep(format!(
+                "machines that share a plan do not hear of each other's results, so none can say when a cell has replications \
+                 enough; say how many, such as --replications {}, or sweep on one machine",
+                self.replications.most()
+            )));
+        }
         let stranger = folder.exists() && !folder.join(PLAN).exists() && !is_empty(folder);
         if stranger {
             let why = format!("the folder is not empty and holds no {PLAN} of tollway; choose another with --out");
@@ -78,7 +90,7 @@ impl Plan {
             program: "tollway".to_owned(),
             model: MODEL.to_owned(),
             name: name.to_owned(),
-            replications: self.replications,
+            replications: self.replications.max,
             baseline: self.baseline,
             cells: self.cells.len(),
             axes: self.axes.iter().map(|axis| (axis.path.clone(), labels(axis))).collect(),
@@ -304,8 +316,9 @@ impl Frozen {
         Ok(Plan {
             axes: self.head.axes.iter().map(axis).collect(),
             cells: cells.into_iter().collect::<Result<_, _>>()?,
-            replications: self.head.replications,
+            replications: Stopping::at(self.head.replications),
             baseline: self.head.baseline,
+            search: None,
         })
     }
 }

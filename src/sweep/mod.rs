@@ -2,6 +2,7 @@
 //! combination is a *cell*, and each cell runs the same replications, so that replication r meets the same chance in every cell
 //! and a difference between cells is theirs, not chance's.
 
+mod adaptive;
 mod axis;
 mod compare;
 mod design;
@@ -12,7 +13,9 @@ mod frozen;
 mod key;
 mod parameters;
 mod record;
+mod rounds;
 mod script;
+mod search;
 mod shard;
 mod sobol;
 mod store;
@@ -26,18 +29,22 @@ pub use frozen::Frozen;
 pub use key::{Key, MODEL};
 pub use parameters::{Every, Parameters};
 pub use record::{Record, Told};
+pub use rounds::{Listen, RunError};
 pub use script::{Engine, Submission};
+pub use search::Search;
 pub use shard::Shard;
 pub use store::{Sealed, Store, StoreError};
 
+use crate::Stopping;
 use crate::ledger::Replications;
-use crate::report::{CellRows, SweepTables};
+use crate::report::{CellRows, Goals, SweepTables};
 use crate::scenario::{self, Change, Scenario};
 use rayon::prelude::*;
+use rounds::Ran;
 use std::collections::BTreeSet;
 use std::fmt;
-use std::num::NonZeroU64;
-use std::path::Path;
+use std::ops::RangeInclusive;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 /// What is wrong with a sweep, in a sentence for each thing.
@@ -86,10 +93,30 @@ pub struct Plan {
     pub axes: Vec<Axis>,
     /// The combinations, in the order of the design.
     pub cells: Vec<Cell>,
-    /// Runs of each cell.
-    pub replications: NonZeroU64,
+    /// When each cell has runs enough.
+    pub replications: Stopping,
     /// The cell that the others are compared with.
     pub baseline: usize,
+    /// What is searched for between each two cells, and how the cells between them come to be.
+    search: Option<(Search, Recipe)>,
+}
+
+/// What the cells of a sweep are made of.
+#[derive(Debug)]
+struct Recipe {
+    scenario: PathBuf,
+    sets: Vec<Change>,
+}
+
+/// A sweep that has run.
+#[derive(Debug)]
+pub struct Done {
+    /// The sweep, with all cells that a search looked at.
+    pub plan: Plan,
+    /// What its cells give.
+    pub results: Results,
+    /// What the search found.
+    pub goals: Option<Goals>,
 }
 
 impl Plan {
@@ -97,14 +124,30 @@ impl Plan {
     ///
     /// # Errors
     /// All that is wrong, each thing once.
-    pub fn new(swept: SweepFile, replications: NonZeroU64) -> Result<Plan, Vec<SweepError>> {
-        let SweepFile { scenario: file, sets, varies, design, excludes, baseline, .. } = swept;
+    pub fn new(swept: SweepFile, replications: Stopping) -> Result<Plan, Vec<SweepError>> {
+        let SweepFile { scenario, sets, mut varies, design, excludes, baseline, goal, .. } = swept;
+        let recipe = Recipe { scenario, sets };
         let paths: Vec<String> = varies.iter().map(|vary| vary.path.clone()).collect();
         let refuse = |words| vec![SweepError::Sweep(words)];
-        let design::Layout { axes, points, baseline } =
-            design::lay_out(varies, design, &excludes, &baseline).map_err(refuse)?;
-        names_exist(&file, &sets, &paths).map_err(refuse)?;
-        let cells: Vec<_> = points.par_iter().map(|point| cell(&file, &sets, &axes, point)).collect();
+        let layout = match &goal {
+            Some(goal) if paths.contains(&goal.path) => {
+                Err(format!("an axis varies `{}`, which the goal searches; take one of them out", goal.path))
+            }
+            Some(_) if varies.is_empty() => design::lone(&excludes, &baseline),
+            _ => design::lay_out(std::mem::take(&mut varies), design, &excludes, &baseline),
+        };
+        let layout = layout.map_err(refuse)?;
+        let design::Layout { axes, points, baseline } = match &goal {
+            Some(goal) => layout.crossed(&goal.path, goal.ends()),
+            None => layout,
+        };
+        let paths: Vec<String> = axes.iter().map(|axis| axis.path.clone()).collect();
+        recipe.names_exist(&paths).map_err(refuse)?;
+        let cell = |point: &Vec<usize>| {
+            let values = axes.iter().zip(point).map(|(axis, &at)| &axis.values[at]);
+            recipe.cell(&axes, &values.collect::<Vec<_>>())
+        };
+        let cells: Vec<_> = points.par_iter().map(cell).collect();
         let (mut sound, mut wrong) = (Vec::with_capacity(points.len()), Vec::new());
         let mut said = BTreeSet::new();
         for cell in cells {
@@ -119,49 +162,66 @@ impl Plan {
                 }
             }
         }
-        if wrong.is_empty() { Ok(Plan { axes, cells: sound, replications, baseline }) } else { Err(wrong) }
+        if !wrong.is_empty() {
+            return Err(wrong);
+        }
+        let search = goal.map(|goal| (goal, recipe));
+        Ok(Plan { axes, cells: sound, replications, baseline, search })
     }
 
-    /// How many runs.
+    /// What is searched for.
     #[must_use]
-    pub fn runs(&self) -> u64 {
-        self.cells.len() as u64 * self.replications.get()
+    pub fn search(&self) -> Option<&Search> {
+        self.search.as_ref().map(|(search, _)| search)
     }
 
-    /// Names of all runs.
+    /// How many cells, at least and at most.
     #[must_use]
-    pub fn keys(&self) -> BTreeSet<Key> {
-        self.tasks().iter().map(|task| task.cell.of_run(task.replication)).collect()
+    pub fn size(&self) -> RangeInclusive<u64> {
+        let cells = self.cells.len() as u64;
+        cells..=self.search().map_or(cells, |search| cells / 2 * search.cells_max())
     }
 
-    /// How many of the runs `store` has on record; cells may share runs.
+    /// How many runs, at least and at most.
+    #[must_use]
+    pub fn runs(&self) -> RangeInclusive<u64> {
+        let cells = self.size();
+        cells.start() * self.replications.first()..=cells.end() * self.replications.most()
+    }
+
+    /// Names of all runs; none where results decide which runs there are.
+    #[must_use]
+    pub fn keys(&self) -> Option<BTreeSet<Key>> {
+        let is_fixed = self.replications.goals.is_empty() && self.search.is_none();
+        is_fixed.then(|| self.first_runs().collect())
+    }
+
+    /// How many of the runs that there are in any case `store` has on record; cells may share runs.
     #[must_use]
     pub fn on_record(&self, store: &Store) -> u64 {
-        let tasks = self.tasks();
-        tasks.iter().filter(|task| store.get(task.cell.of_run(task.replication)).is_some()).count() as u64
+        self.first_runs().filter(|key| store.get(*key).is_some()).count() as u64
     }
 
-    /// All runs, cell by cell.
-    fn tasks(&self) -> Vec<Task<'_>> {
-        let tasks = self.cells.iter().flat_map(|cell| {
-            (0..self.replications.get()).map(|replication| Task {
-                scenario: &cell.scenario,
-                cell: cell.key,
-                replication,
-            })
-        });
-        tasks.collect()
+    /// The first batch of each cell.
+    fn first_runs(&self) -> impl Iterator<Item = Key> {
+        self.cells
+            .iter()
+            .flat_map(|cell| (0..self.replications.first()).map(|replication| cell.key.of_run(replication)))
     }
 
-    /// Runs everything that `store` has not on record, on the pool of the caller, whole runs side by side; `done` is called after
-    /// each. The figures of each cell come back in the order of the cells, the same on any number of threads.
+    /// Runs everything that `store` has not on record, on the pool of the caller, whole runs side by side. The figures of each cell
+    /// come back in the order of the cells, the same on any number of threads.
     ///
     /// # Errors
-    /// A record cannot be written.
-    pub fn run(&self, store: &Store, done: impl Fn() + Sync) -> Result<Results, StoreError> {
-        let records = run(&self.tasks(), store, done)?;
-        let per_cell = usize::try_from(self.replications.get()).expect("the records of a cell are in memory");
-        Ok(Results::gather(records.chunks(per_cell)))
+    /// A record cannot be written, or there is no figure that a goal or the replications are to settle.
+    pub fn run(mut self, store: &Store, listen: &impl Listen) -> Result<Done, RunError> {
+        if let Some((search, recipe)) = self.search.take() {
+            return search::run(self, &search, &recipe, store, listen);
+        }
+        let cells: Vec<&Cell> = self.cells.iter().collect();
+        let Ran { records, known } = rounds::run_all(&cells, &self.replications, store, listen)?;
+        let results = Results { known, ..Results::gather(records.iter().map(Vec::as_slice)) };
+        Ok(Done { plan: self, results, goals: None })
     }
 
     /// What the files show of each cell's scenario.
@@ -169,11 +229,14 @@ impl Plan {
     pub fn parameters(&self, every: Every) -> Parameters {
         Parameters::of(&self.axes, &self.cells, every)
     }
+}
 
-    /// What the files of the sweep show, from what [`Plan::parameters`] and [`Plan::run`] returned.
+impl Done {
+    /// What the files of the sweep show, with what [`Plan::parameters`] returned.
     #[must_use]
-    pub fn tables<'a>(&'a self, parameters: &'a Parameters, results: &'a Results) -> SweepTables<'a> {
-        assert!(results.cells.len() == self.cells.len(), "each cell has its results");
+    pub fn tables<'a>(&'a self, parameters: &'a Parameters) -> SweepTables<'a> {
+        let Done { plan, results, goals } = self;
+        assert!(results.cells.len() == plan.cells.len(), "each cell has its results");
         let row = |(index, (cell, result)): (usize, (&'a Cell, &'a CellResult))| {
             let (numbers, parameters) = parameters.cell(index);
             let CellResult { replications, errors } = result;
@@ -182,8 +245,9 @@ impl Plan {
         SweepTables {
             axes: parameters.axes(),
             parameters: parameters.all(),
-            cells: self.cells.iter().zip(&results.cells).enumerate().map(row).collect(),
-            baseline: self.baseline,
+            cells: plan.cells.iter().zip(&results.cells).enumerate().map(row).collect(),
+            baseline: plan.baseline,
+            goals: goals.as_ref(),
         }
     }
 }
@@ -197,6 +261,8 @@ pub struct Results {
     pub events: u64,
     /// Windows of all runs.
     pub windows: u64,
+    /// How many of the runs were on record before.
+    pub known: u64,
 }
 
 /// What the runs of a cell give.
@@ -208,21 +274,33 @@ pub struct CellResult {
     pub errors: Vec<Option<String>>,
 }
 
+impl CellResult {
+    /// What `records` say, in the order of the replications.
+    fn gather(records: &[Arc<Record>]) -> CellResult {
+        let figures = records.iter().map(|record| record.outcome.as_ref().map_or_else(|_| Vec::new(), Told::figures));
+        let errors = records.iter().map(|record| record.outcome.as_ref().err().cloned());
+        CellResult { replications: Replications::gather(figures), errors: errors.collect() }
+    }
+}
+
 impl Results {
     /// What the records of each cell say, in the order of its replications.
     #[must_use]
     pub fn gather<'a>(cells: impl IntoIterator<Item = &'a [Arc<Record>]>) -> Results {
-        let mut results = Results { cells: Vec::new(), events: 0, windows: 0 };
+        let mut results = Results { cells: Vec::new(), events: 0, windows: 0, known: 0 };
         for records in cells {
             let told = || records.iter().filter_map(|record| record.outcome.as_ref().ok());
             results.events += told().map(|told| told.events).sum::<u64>();
             results.windows += told().map(|told| told.windows).sum::<u64>();
-            let figures =
-                records.iter().map(|record| record.outcome.as_ref().map_or_else(|_| Vec::new(), Told::figures));
-            let errors = records.iter().map(|record| record.outcome.as_ref().err().cloned());
-            results.cells.push(CellResult { replications: Replications::gather(figures), errors: errors.collect() });
+            results.cells.push(CellResult::gather(records));
         }
         results
+    }
+
+    /// How many runs there are.
+    #[must_use]
+    pub fn runs(&self) -> u64 {
+        self.cells.iter().map(|cell| cell.errors.len() as u64).sum()
     }
 
     /// How many runs failed.
@@ -232,42 +310,46 @@ impl Results {
     }
 }
 
-/// The cell at `point`; else its values and what is wrong with its scenario.
-fn cell(file: &Path, sets: &[Change], axes: &[Axis], point: &[usize]) -> Result<Cell, (String, String)> {
-    let values = || axes.iter().zip(point).map(|(axis, &at)| (axis, &axis.values[at]));
-    let change = |(axis, value): (&Axis, &axis::Value)| Change {
-        text: format!("{}={}", axis.path, value.toml),
-        origin: "--vary".to_owned(),
-        folder: value.folder.clone(),
-    };
-    let changes: Vec<Change> = sets.iter().cloned().chain(values().map(change)).collect();
-    match scenario::load_changed(file, &changes) {
-        Ok(scenario) => {
-            let labels = values().map(|(_, value)| value.label.clone()).collect();
-            Ok(Cell { values: labels, key: Key::of_cell(&scenario), scenario })
-        }
-        Err(complaints) => {
-            let pairs = values().map(|(axis, value)| format!("{}={}", axis.path, value.label));
-            Err((pairs.collect::<Vec<_>>().join(", "), complaints.to_string()))
+impl Recipe {
+    /// The cell with `values` on `axes`; else its values and what is wrong with its scenario.
+    fn cell(&self, axes: &[Axis], values: &[&axis::Value]) -> Result<Cell, (String, String)> {
+        let pairs = || axes.iter().zip(values);
+        let change = |(axis, value): (&Axis, &&axis::Value)| Change {
+            text: format!("{}={}", axis.path, value.toml),
+            origin: "--vary".to_owned(),
+            folder: value.folder.clone(),
+        };
+        let changes: Vec<Change> = self.sets.iter().cloned().chain(pairs().map(change)).collect();
+        match scenario::load_changed(&self.scenario, &changes) {
+            Ok(scenario) => {
+                let labels = values.iter().map(|value| value.label.clone()).collect();
+                Ok(Cell { values: labels, key: Key::of_cell(&scenario), scenario })
+            }
+            Err(complaints) => {
+                let pairs = pairs().map(|(axis, value)| format!("{}={}", axis.path, value.label));
+                Err((pairs.collect::<Vec<_>>().join(", "), complaints.to_string()))
+            }
         }
     }
-}
 
-/// Whether the sections that `paths` name exist in the scenario as it stands: a value of a job that is not there would make a new
-/// one, of which everything else is missing. A scenario that is wrong by itself is left to the check of its cells.
-fn names_exist(file: &Path, sets: &[Change], paths: &[String]) -> Result<(), String> {
-    let Ok(base) = scenario::load_changed(file, sets) else { return Ok(()) };
-    let section = |path: &str| path.splitn(3, '.').map(str::to_owned).collect::<Vec<_>>();
-    let written: BTreeSet<(String, String)> = base.manifest.lines().filter_map(|line| named(&section(line))).collect();
-    for path in paths {
-        let Some((kind, name)) = named(&section(path)) else { continue };
-        let known: Vec<&str> = written.iter().filter(|(of, _)| *of == kind).map(|(_, name)| name.as_str()).collect();
-        if !known.is_empty() && !known.contains(&name.as_str()) {
-            let help = scenario::instead(&name, &known, "there are").unwrap_or_default();
-            return Err(format!("`{path}`: the scenario has no {kind} named `{name}`; {help}"));
+    /// Whether the sections that `paths` name exist in the scenario as it stands: a value of a job that is not there would make a
+    /// new one, of which everything else is missing. A scenario that is wrong by itself is left to the check of its cells.
+    fn names_exist(&self, paths: &[String]) -> Result<(), String> {
+        let Ok(base) = scenario::load_changed(&self.scenario, &self.sets) else { return Ok(()) };
+        let section = |path: &str| path.splitn(3, '.').map(str::to_owned).collect::<Vec<_>>();
+        let written: BTreeSet<(String, String)> =
+            base.manifest.lines().filter_map(|line| named(&section(line))).collect();
+        for path in paths {
+            let Some((kind, name)) = named(&section(path)) else { continue };
+            let known: Vec<&str> =
+                written.iter().filter(|(of, _)| *of == kind).map(|(_, name)| name.as_str()).collect();
+            if !known.is_empty() && !known.contains(&name.as_str()) {
+                let help = scenario::instead(&name, &known, "there are").unwrap_or_default();
+                return Err(format!("`{path}`: the scenario has no {kind} named `{name}`; {help}"));
+            }
         }
+        Ok(())
     }
-    Ok(())
 }
 
 /// Kind and name of a section that a key below it is said of.

@@ -68,6 +68,14 @@ pub enum Every {
     Parameter,
 }
 
+impl Every {
+    /// Every parameter where that is asked for.
+    #[must_use]
+    pub fn asked(every_parameter: bool) -> Every {
+        if every_parameter { Every::Parameter } else { Every::Axis }
+    }
+}
+
 fn by_path(cell: &Cell) -> BTreeMap<String, ParameterValue> {
     cell.scenario.parameters().into_iter().map(|Parameter { path, value }| (path, value)).collect()
 }

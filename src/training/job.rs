@@ -3,6 +3,7 @@
 mod booking;
 mod speed;
 mod trade;
+mod upkeep;
 
 use super::copies::{Copies, Depth};
 use super::pace::Pace;
@@ -17,6 +18,7 @@ use crate::units::{PerSecond, Share, SimTime, Span};
 use crate::world::{Domain, NodeSet};
 use speed::Stragglers;
 use std::collections::{BTreeMap, VecDeque};
+use upkeep::Upkeep;
 
 /// A training job.
 ///
@@ -58,6 +60,7 @@ pub struct Job {
     warp: Warp,
     level: u8,
     stragglers: Option<Stragglers>,
+    upkeep: Upkeep,
     corruptions: Vec<Corruption>,
     /// By node in repair: its outage in the book.
     outages: BTreeMap<u32, usize>,
@@ -192,6 +195,8 @@ enum Happening {
     Failure,
     /// Something becomes slow, or is slow no more, or a slow node is found.
     Straggling,
+    /// Maintenance is announced, or the job drains for it.
+    Upkeep,
 }
 
 /// What becomes of a stretch.
@@ -231,6 +236,7 @@ impl Job {
             warp: Warp::new(SimTime::ZERO, Gait::FREE),
             level: 0,
             stragglers: Stragglers::new(&plan, seed, grid.horizon),
+            upkeep: Upkeep::default(),
             corruptions: Vec::new(),
             outages: BTreeMap::new(),
             now: SimTime::ZERO,
@@ -270,6 +276,7 @@ impl Job {
         }
         roster.first().for_each(|node| self.faults.join(node, clock));
         self.roster = Some(roster);
+        self.begin_upkeep(at);
         self.maintenance.plan_next(at);
         if self.tally.preempted.is_none() {
             self.run_or_pause(at);
@@ -298,6 +305,7 @@ impl Job {
         self.log(at, EventKind::Preempted, String::new(), String::new());
         self.faults.clear();
         self.stragglers.iter_mut().for_each(Stragglers::clear);
+        self.upkeep.clear();
         self.outages.clear();
         self.corruptions.retain_mut(|corruption| {
             corruption.node = None;
@@ -389,6 +397,7 @@ impl Process for Job {
                 Happening::Uncovered => self.uncovered(at),
                 Happening::Failure => self.failure(at),
                 Happening::Straggling => self.straggling(at),
+                Happening::Upkeep => self.upkeep(at),
             }
             handled += 1;
         }
@@ -409,7 +418,12 @@ impl Job {
         let due =
             self.corruptions.iter().map(|corruption| corruption.due.max(self.now)).min().unwrap_or(SimTime::NEVER);
         let found = (due, Happening::Uncovered).min((self.next_failure(), Happening::Failure));
-        (done, Happening::Done).min(repaired).min(planned).min(found).min(self.next_straggling())
+        (done, Happening::Done)
+            .min(repaired)
+            .min(planned)
+            .min(found)
+            .min(self.next_straggling())
+            .min(self.next_upkeep())
     }
 
     fn done(&mut self, at: SimTime) {
@@ -549,7 +563,7 @@ impl Job {
         match (computing.first(), fault.symptom) {
             (None, _) => return,
             (Some(&node), Symptom::Silent(latency)) => return self.corrupt(node, at, latency),
-            (Some(_), Symptom::Explicit | Symptom::Hang | Symptom::Slow) => {}
+            (Some(_), Symptom::Explicit | Symptom::Hang | Symptom::Slow | Symptom::Planned) => {}
         }
         self.tally.interruptions += 1;
         let lost = match self.phase {

@@ -10,7 +10,7 @@ use crate::fault::{
 use crate::scenario::file::ClusterSection;
 use crate::trace::FaultTrace;
 use crate::units::{PerSecond, Ratio, Share, Span};
-use crate::world::{ClusterPlan, Domain};
+use crate::world::{ClusterPlan, Domain, DomainTree};
 
 /// A node that fails every hour does little else.
 pub(super) const MOST_FAILURES: PerSecond = PerSecond::per_day(24.0);
@@ -39,6 +39,7 @@ impl Check<'_> {
         let sound = bursts.iter().all(|(domain, burst)| self.is_a_burst(cluster, domain.name(), burst));
         let stragglers = section.stragglers.given();
         let sound = stragglers.iter().all(|(domain, slow)| self.is_a_straggler(cluster, *domain, slow)) && sound;
+        let sound = plan.is_none_or(|plan| self.is_maintained(cluster, section, &plan.domain_tree())) && sound;
         let sound = self.is_a_modulation(cluster, &section.modulation) && sound;
         let sound = self.are_symptoms(cluster, &section.symptoms) && sound;
         let (law, tree, header) = (law?, plan?.domain_tree(), header?);
@@ -57,12 +58,14 @@ impl Check<'_> {
                 law
             }
         };
+        let maintenance = section.maintenance.clone().into_iter().collect();
         let start = header.start.to_zoned(jiff::tz::TimeZone::UTC);
         let first_hour = start.weekday().to_monday_zero_offset() as u32 * 24 + start.hour() as u32;
         sound.then_some(FaultPlan {
             law,
             bursts,
             stragglers,
+            maintenance,
             replay,
             symptoms: section.symptoms,
             modulation,
@@ -137,6 +140,23 @@ impl Check<'_> {
             },
         ];
         !fine.contains(&false)
+    }
+
+    fn is_maintained(&mut self, cluster: &str, section: &ClusterSection, tree: &DomainTree) -> bool {
+        let mut sound = true;
+        for (name, work) in &section.maintenance {
+            let at = |key| ["cluster", cluster, "maintenance", name.as_str(), key];
+            sound &= self.is_plain_name(&at("of")[..4], name);
+            sound &= work.of >= Domain::Node || self.no(&at("of"), "is `gpu`, and a node goes out as a whole");
+            sound &= work.out > Span::ZERO || self.no(&at("out"), "must be above zero");
+            let round = work.round(tree);
+            sound &= work.every.is_none_or(|every| every >= round && every > Span::ZERO) || {
+                let help = "make `every` longer, `apart` shorter, or `of` a larger domain".to_owned();
+                self.refuse(&at("every"), format!("begins a round anew, but one takes {round}"), help);
+                false
+            };
+        }
+        sound
     }
 
     fn is_a_straggler(&mut self, cluster: &str, domain: Domain, slow: &Straggler) -> bool {
