@@ -14,8 +14,10 @@ pub enum Use {
     Recomputed,
     /// Waiting for a blocking checkpoint.
     Checkpoint,
-    /// What kept progress took longer than at full speed: heat, a power cap, a straggler, interference.
+    /// What kept progress took longer than at full speed: heat, a power cap, a straggler.
     Slow,
+    /// What background writes of checkpoints took of training.
+    Interference,
     /// A failure happened and nobody knows yet.
     Detect,
     /// Looking for the broken node.
@@ -46,11 +48,12 @@ pub enum Use {
 
 impl Use {
     /// Every use, in the order of its discriminant.
-    pub const ALL: [Use; 17] = [
+    pub const ALL: [Use; 18] = [
         Use::Productive,
         Use::Recomputed,
         Use::Checkpoint,
         Use::Slow,
+        Use::Interference,
         Use::Detect,
         Use::Localise,
         Use::SpareWait,
@@ -74,6 +77,7 @@ impl Use {
             Use::Recomputed => "recomputed",
             Use::Checkpoint => "checkpoint",
             Use::Slow => "slow",
+            Use::Interference => "interference",
             Use::Detect => "detect",
             Use::Localise => "localise",
             Use::SpareWait => "spare_wait",
@@ -108,7 +112,7 @@ impl Use {
             Use::Detect | Use::Localise | Use::SpareWait => "INFRASTRUCTURE_RECOVERY_FROM_DISRUPTION",
             Use::Restart => "PROGRAM_STARTUP",
             Use::Reload => "UNPRODUCTIVE_CHECKPOINT_RESTORE_TIME",
-            Use::Slow | Use::Planned => "OTHER",
+            Use::Slow | Use::Interference | Use::Planned => "OTHER",
             _ => return None,
         })
     }

@@ -5,7 +5,7 @@ use super::accounts::{Accounts, Boundary, Sum, Sums};
 use super::comparison::{Axis, Row};
 use super::{
     Attempts, Book, ClassBook, Count, Equivalents, EventKind, Facts, Histogram, JobFacts, Latencies, PrefixFacts,
-    ServiceFacts, Spent, Tenant, Use,
+    ServiceFacts, Tenant, Use,
 };
 use crate::units::{Dollars, DollarsPerHour, GpuTime, SimTime, Span};
 
@@ -210,6 +210,7 @@ fn job(rows: &mut Rows<'_>, tenant: &Tenant, facts: &JobFacts, horizon: SimTime,
     rows.gpu_hours("productive_gpu_hours", time_of(book, &[Use::Productive]));
     rows.gpu_hours("recomputed_gpu_hours", time_of(book, &[Use::Recomputed]));
     rows.gpu_hours("slow_gpu_hours", time_of(book, &[Use::Slow]));
+    rows.gpu_hours("interference_gpu_hours", time_of(book, &[Use::Interference]));
     rows.gpu_hours("checkpoint_gpu_hours", time_of(book, &[Use::Checkpoint]));
     rows.gpu_hours("recovery_gpu_hours", time_of(book, &RECOVERY));
     rows.gpu_hours("planned_gpu_hours", time_of(book, &[Use::Planned]));
@@ -375,17 +376,18 @@ fn marginal(figures: &mut Vec<Figure>, accounts: &Accounts, index: usize) {
 
 /// What a tenant's money went to, inside B4. `cost_of_failures`: work done again, detecting, localising, waiting for nodes,
 /// restarting, and nodes in repair. `cost_of_idle`: spares, pauses, and replicas without a request. `cost_of_slo`: replicas that only the
-/// limit on time per output token asks for ([`ServiceFacts::slo_share`]). Of a use that is its GPU-hours at the cluster's price
-/// and its node energy at the tenant's own mean price of energy, losses and cooling included.
+/// limit on time per output token asks for ([`ServiceFacts::slo_share`]). A use costs what its bucket does: it pays for energy, losses
+/// and cooling at the price of the hours in which it was spent.
 fn costs(rows: &mut Rows<'_>, accounts: &Accounts, index: usize) {
     let (tenant, sums) = (&accounts.tenants()[index], accounts.tenant(index));
     let Some(price) = accounts.price(index).map(DollarsPerHour::as_f64) else { return };
     let everything = sums.within(Boundary::B4);
     let bill = everything.cost.as_f64() - price * everything.time.gpu_hours();
     let of = |uses: &[Use]| {
-        let spent: Spent = uses.iter().map(|&what| tenant.book.spent(what)).sum();
-        let energy = over(spent.node().kwh(), sums.within(Boundary::B3).energy.kwh()).unwrap_or(0.0);
-        price * spent.time.gpu_hours() + bill * energy
+        let mut cost = Dollars::default();
+        let buckets = accounts.buckets(index).iter().filter(|bucket| uses.contains(&bucket.what));
+        buckets.for_each(|bucket| cost += bucket.sum.cost);
+        cost.as_f64()
     };
     rows.metered("energy_cost", bill, "USD");
     rows.bounded("cost_per_gpu_hour", "USD", sums, |sum| over(sum.cost.as_f64(), sum.time.gpu_hours()));
