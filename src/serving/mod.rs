@@ -30,6 +30,7 @@ mod router;
 mod section;
 mod servegen;
 mod sessions;
+mod speculation;
 mod step;
 
 pub use arrivals::{CELL_REPLICAS, Source, cells};

@@ -3,7 +3,8 @@
 use super::ramp::RampPoint;
 use super::{
     Bursts, Chat, Clientele, Clients, ClosedLoop, Fidelity, FlashCrowd, MeasuredClients, Poisson, Prefill,
-    PrefixCacheSection, Ramp, Reasoning, Router, ScalePolicy, ScaleSection, Sessions, Slo, StepModel, TargetLoad,
+    PrefixCacheSection, Ramp, Reasoning, Router, ScalePolicy, ScaleSection, Sessions, Slo, Speculation, StepModel,
+    TargetLoad,
 };
 use crate::catalog::{DeviceSheet, ModelSheet};
 use crate::fault::FailureLaw;
@@ -82,6 +83,8 @@ pub struct ReplicaOptions {
     pub prefix_cache: Option<PrefixCacheSection>,
     /// What steps do with prompts that wait.
     pub prefill: Prefill,
+    /// Tokens are drafted.
+    pub speculation: Option<Speculation>,
 }
 
 /// A service held by one lever.
