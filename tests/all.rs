@@ -7,6 +7,7 @@ mod calibration;
 mod capping;
 mod catalog;
 mod cli;
+mod clientele;
 mod compare;
 mod engine;
 mod evidence;

@@ -6,9 +6,11 @@ mod autoscaler;
 mod bursts;
 mod cell;
 mod chat;
+mod clientele;
 mod clients;
 mod closed;
 mod curve;
+mod desk;
 mod fluid;
 mod hazard;
 mod inspect;
@@ -28,6 +30,7 @@ mod router;
 mod section;
 mod servegen;
 mod sessions;
+mod speculation;
 mod step;
 
 pub use arrivals::{CELL_REPLICAS, Source, cells};
@@ -93,8 +96,10 @@ mod tests {
             router: Router::default(),
             arrivals,
             fidelity: Fidelity::default(),
+            prices: None,
             slo: Some(Slo { ttft: Span::from_secs(2), tpot: Span::from_nanos(30_000_000) }),
             queue: 512,
+            clientele: Clientele::default(),
             failures: FailureLaw::None,
             record: None,
             start_hour_of_week: 0,
