@@ -369,7 +369,7 @@ pub struct Outage {
     pub start: SimTime,
     /// Until when; `None` where it still is.
     pub end: Option<SimTime>,
-    /// How it showed: `explicit`, `hang`, `silent`; `slow` or `planned` where it had not failed.
+    /// How it showed: `explicit`, `hang`, `silent`; `slow`, `planned` or `suspected` where it had not failed.
     pub class: &'static str,
     /// What broke: `node`, `rack` and so on.
     pub domain: &'static str,
@@ -379,7 +379,7 @@ impl Outage {
     /// True where somebody took the node out that had not failed.
     #[must_use]
     pub fn is_planned(&self) -> bool {
-        matches!(self.class, "slow" | "planned")
+        matches!(self.class, "slow" | "planned" | "suspected")
     }
 }
 

@@ -197,6 +197,10 @@ fn job(rows: &mut Rows<'_>, tenant: &Tenant, facts: &JobFacts, horizon: SimTime,
         rows.count("slow_nodes_evicted", stragglers.evicted);
         rows.put("slowed_by_stragglers", stragglers.lost.as_secs_f64(), "s");
     }
+    if let Some([suspects, missed]) = facts.suspects {
+        rows.count("sound_nodes_evicted", suspects);
+        rows.count("missed_failures", missed);
+    }
     facts.taken.into_iter().for_each(|taken| rows.count("taken_nodes", taken));
     rows.count("checkpoints", facts.checkpoints);
     let every = Some(facts.checkpoint_every).filter(|&every| every > Span::ZERO);

@@ -2,6 +2,7 @@
 
 mod booking;
 mod speed;
+mod suspects;
 mod trade;
 mod upkeep;
 
@@ -18,6 +19,7 @@ use crate::units::{PerSecond, Share, SimTime, Span};
 use crate::world::{Domain, NodeSet};
 use speed::Stragglers;
 use std::collections::{BTreeMap, VecDeque};
+use suspects::Verdict;
 use upkeep::Upkeep;
 
 /// A training job.
@@ -61,6 +63,8 @@ pub struct Job {
     level: u8,
     stragglers: Option<Stragglers>,
     upkeep: Upkeep,
+    /// Chance of localisation.
+    suspicion: Stream,
     corruptions: Vec<Corruption>,
     /// By node in repair: its outage in the book.
     outages: BTreeMap<u32, usize>,
@@ -139,6 +143,9 @@ struct Tally {
     holding: (u32, SimTime),
     /// Node-nanoseconds that it held before that.
     held: u128,
+    /// Nodes taken out that had nothing, and broken ones that stayed.
+    suspects: u64,
+    missed: u64,
     /// Nodes that it took from the cluster for want of spares.
     taken: u64,
     /// When it was last preempted.
@@ -214,6 +221,7 @@ impl Job {
     pub fn new(plan: JobPlan, seed: Seed, grid: Grid) -> Job {
         let schedule = Schedule::new(&plan).expect("checkpoints were checked with the scenario");
         let stream = seed.stream(Entity::named(&format!("training.{}", plan.name)), "planned");
+        let suspicion = seed.stream(Entity::named(&format!("training.{}", plan.name)), "localise");
         let silent = plan.failures.symptoms.silent > Share::new(0.0);
         let depth = if silent { Depth::Retained } else { Depth::Newest };
         Job {
@@ -237,6 +245,7 @@ impl Job {
             level: 0,
             stragglers: Stragglers::new(&plan, seed, grid.horizon),
             upkeep: Upkeep::default(),
+            suspicion,
             corruptions: Vec::new(),
             outages: BTreeMap::new(),
             now: SimTime::ZERO,
@@ -563,7 +572,7 @@ impl Job {
         match (computing.first(), fault.symptom) {
             (None, _) => return,
             (Some(&node), Symptom::Silent(latency)) => return self.corrupt(node, at, latency),
-            (Some(_), Symptom::Explicit | Symptom::Hang | Symptom::Slow | Symptom::Planned) => {}
+            (Some(_), Symptom::Explicit | Symptom::Hang | Symptom::Slow | Symptom::Planned | Symptom::Suspected) => {}
         }
         self.tally.interruptions += 1;
         let lost = match self.phase {
@@ -575,7 +584,17 @@ impl Job {
             Phase::Queued | Phase::Finished(_) => unreachable!("only a running job fails"),
         };
         self.log_failure(at, &fault, &computing, lost);
-        self.lose(&fault, &computing, at);
+        let own = fault.repair.is_none() && computing.len() == 1 && self.faults.is_broken(computing[0]);
+        match if own { self.verdict(computing[0]) } else { Verdict::Found(Vec::new()) } {
+            Verdict::Found(others) => {
+                self.lose(&fault, &computing, at);
+                self.take_for_test(&others, at);
+            }
+            Verdict::Missed(others) => {
+                self.overlook(computing[0], at);
+                self.take_for_test(&others, at);
+            }
+        }
         self.heal();
         self.begin_recovery(
             at,
@@ -817,6 +836,7 @@ impl Job {
             swing: self.plan.swing,
             training: self.plan.at_level(0).draw.accelerator,
             slowed: self.tally.slowed,
+            suspects: self.plan.recovery.evict.map(|_| [self.tally.suspects, self.tally.missed]),
             stragglers: self.stragglers.as_ref().map(Stragglers::facts),
             taken: matches!(self.plan.spares.short, Short::Preempt { .. }).then_some(self.tally.taken),
             failure_clock: self.plan.recovery.failure_clock.name(),
