@@ -20,9 +20,13 @@ macro_rules! case {
 pub const CASES: &[Case] = &[
     case!("llama3-405b-54d"),
     case!("llama31-405b-run"),
+    case!("byterobust-dense"),
+    case!("opt175b-run12"),
+    case!("airesim-default"),
     case!("deepseek-v3"),
     case!("dsv3_train_cost"),
     case!("bloomberggpt-50b"),
+    case!("bloom176b"),
     case!("bloom_train_energy"),
     case!("bloomz_parity_560m"),
     case!("bloomz_parity_7b"),

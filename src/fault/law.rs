@@ -1,6 +1,7 @@
 //! `failures = …` of a cluster: how often its nodes interrupt what runs on them.
 
 use super::burst::{Blast, Burst};
+use super::lemons::Difference;
 use super::modulation::Episodes;
 use super::replay::{FaultFile, FaultPath};
 use crate::units::{PerSecond, Share, Span};
@@ -34,6 +35,8 @@ pub enum LawSection {
         rate: PerSecond,
         /// How the nodes' rates differ; unset, they do not.
         mixture: Option<Mixture>,
+        /// A few nodes that fail much more often than the rest, instead of a mixture.
+        lemons: Option<TwoClass>,
     },
     /// Rising or falling with age since the last failure.
     Weibull {
@@ -190,6 +193,21 @@ pub struct Mixture {
     pub shape: f64,
 }
 
+/// `lemons = { share = 0.15, factor = 5 }`: some nodes fail that much more often than the rest, so that the mean node has the rate given.
+/// 15 % and 5 are the defaults of AIReSim (karthikp-ubc/airesim config.yaml).
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TwoClass {
+    /// Share of the nodes that are lemons.
+    pub share: Share,
+    /// How much more often one fails than another node.
+    pub factor: f64,
+    /// Whether a repair that fixes a lemon makes it a node like the rest; one that does not fix leaves any node what it was, and
+    /// `recovery.relapse` does not apply.
+    #[serde(default)]
+    pub cured: bool,
+}
+
 /// `initial_age` as written: how old the nodes are when the run starts.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
@@ -261,12 +279,23 @@ pub enum FailureLaw {
         /// How the nodes' rates differ.
         mixture: Mixture,
     },
+    /// Exponential, with a few nodes that fail more often.
+    TwoClass {
+        /// Long-run failures of the mean node.
+        rate: PerSecond,
+        /// Those nodes.
+        lemons: TwoClass,
+    },
 }
 
 impl FailureLaw {
     /// How the nodes' rates differ; `None` where they do not.
-    pub(super) fn mixture(&self) -> Option<Mixture> {
-        if let FailureLaw::Mixed { mixture, .. } = *self { Some(mixture) } else { None }
+    pub(super) fn difference(&self) -> Option<Difference> {
+        match *self {
+            FailureLaw::None | FailureLaw::Weibull { .. } => None,
+            FailureLaw::Mixed { mixture, .. } => Some(Difference::Gamma(mixture)),
+            FailureLaw::TwoClass { lemons, .. } => Some(Difference::TwoClass(lemons)),
+        }
     }
 
     /// Long-run failures of one node, the mean one where they differ.
@@ -274,7 +303,9 @@ impl FailureLaw {
     pub fn rate(&self) -> PerSecond {
         match *self {
             FailureLaw::None => PerSecond::new(0.0),
-            FailureLaw::Weibull { rate, .. } | FailureLaw::Mixed { rate, .. } => rate,
+            FailureLaw::Weibull { rate, .. } | FailureLaw::Mixed { rate, .. } | FailureLaw::TwoClass { rate, .. } => {
+                rate
+            }
         }
     }
 }

@@ -21,10 +21,12 @@ pub(super) struct Lifetime {
 impl Lifetime {
     /// The lifetime of a node under `law`; `None` where nothing breaks.
     pub(super) fn new(law: FailureLaw) -> Option<Lifetime> {
-        let (FailureLaw::Weibull { rate, shape, initial_age } | FailureLaw::Mixed { rate, shape, initial_age, .. }) =
-            law
-        else {
-            return None;
+        let (rate, shape, initial_age) = match law {
+            FailureLaw::None => return None,
+            FailureLaw::Weibull { rate, shape, initial_age } | FailureLaw::Mixed { rate, shape, initial_age, .. } => {
+                (rate, shape, initial_age)
+            }
+            FailureLaw::TwoClass { rate, .. } => (rate, 1.0, InitialAge::Stationary),
         };
         if rate == PerSecond::new(0.0) {
             return None;

@@ -31,7 +31,7 @@ impl Lives {
         let lifetime = Lifetime::new(law);
         Lives {
             lifetime,
-            lemons: law.mixture().map(|mixture| Lemons::new(mixture, seed, owner)),
+            lemons: law.difference().map(|difference| Lemons::new(difference, seed, owner)),
             ages: None,
             horizon,
             failed_by_horizon: lifetime.map_or(0.0, |lifetime| lifetime.failed_by(horizon)),
@@ -64,14 +64,22 @@ impl Lives {
         self.set(index, next);
     }
 
-    /// `index` fails next at `next`.
-    pub(super) fn fail_at(&mut self, index: u32, next: SimTime) {
-        self.set(index, next);
+    /// `index` is mended at `at`: as good as new, and a lemon no more where repairs cure them.
+    pub(super) fn mend(&mut self, index: u32, at: SimTime) {
+        if let Some(lemons) = &mut self.lemons {
+            lemons.cure(index);
+        }
+        self.renew(index, at);
     }
 
-    /// A uniform draw from the stream of `index`.
-    pub(super) fn draw(&mut self, index: u32) -> f64 {
-        self.draws.next(index)
+    /// `index` counts again at `at` without having been fixed: it fails after a time of mean `within`, or, where repairs cure lemons,
+    /// as what it was.
+    pub(super) fn relapse(&mut self, index: u32, at: SimTime, within: Span) {
+        if self.lemons.as_ref().is_some_and(Lemons::are_cured) {
+            return self.renew(index, at);
+        }
+        let next = at + within.scale(-libm::log(self.draws.next(index))).max(Span::from_nanos(1));
+        self.set(index, next);
     }
 
     /// Another component takes the place of `index` at `at`, new, and with a rate of its own where components differ.

@@ -17,7 +17,7 @@ mod straggler;
 mod symptom;
 
 pub use burst::{Blast, Burst, BurstsSection, ByDomain, Fault};
-pub use law::{AgeFile, AgeSection, Bursty, FailureLaw, FailureSection, InitialAge, LawSection, Mixture};
+pub use law::{AgeFile, AgeSection, Bursty, FailureLaw, FailureSection, InitialAge, LawSection, Mixture, TwoClass};
 pub use maintenance::{Maintenance, Work};
 pub use modulation::{Episodes, Modulation, Period};
 pub use plan::FaultPlan;

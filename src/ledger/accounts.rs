@@ -2,6 +2,7 @@
 //! add up to. A bin is settled when it is read, so that a year of minutes needs no more memory than its books.
 
 use super::buckets::{Bucket, Weighing};
+use super::classes::Sharing;
 use super::figures::{self, Figure};
 use super::settle::{Charge, Entry, Settled};
 use super::{Book, CapFacts, Comparison, Count, Draw, Facts, Grid, Shift, SitePlan, Tenant, Use};
@@ -240,7 +241,7 @@ impl Sums {
     }
 
     /// Enters one line, whose accelerators were charged `accelerators`.
-    fn add(&mut self, part: Part, entry: &Entry, accelerators: Charge) {
+    pub(super) fn add(&mut self, part: Part, entry: &Entry, accelerators: Charge) {
         if part == Part::Active {
             self.0[0] += Sum::of(entry, accelerators);
             self.0[1] += Sum::of(entry, entry.own);
@@ -290,6 +291,8 @@ pub struct Accounts {
     /// Market-based carbon of each bin, by site; none of sites without contracts.
     pub(super) market_based: BTreeMap<usize, Vec<GramsCo2e>>,
     line_sums: Vec<Entry>,
+    /// What classes share of each line.
+    pub(super) sharings: Vec<Sharing>,
     pub(super) tenant_sums: Vec<Sums>,
     /// The time of each tenant by use.
     pub(super) buckets: Vec<Vec<Bucket>>,
@@ -317,6 +320,7 @@ pub fn close(
         sites: sites.to_vec(),
         clusters: clusters.to_vec(),
         line_sums: Vec::new(),
+        sharings: Vec::new(),
         tenant_sums: vec![Sums::default(); tenants.len()],
         buckets: vec![Vec::new(); tenants.len()],
         idle_sums: vec![Sum::default(); clusters.len()],
@@ -518,12 +522,14 @@ impl Accounts {
         let mut curve = Vec::with_capacity(if serves { self.grid.bins() } else { 0 });
         let mut totals = vec![(Entry::default(), Charge::default()); self.lines.len()];
         let mut weighings: Vec<Weighing> = self.lines.iter().map(Weighing::of).collect();
+        let classes = |line: &Line| line.tenant.map_or(&[][..], |tenant| self.tenants[tenant].book.classes());
+        let mut sharings: Vec<Sharing> = self.lines.iter().map(|line| Sharing::of(classes(line))).collect();
         let (mut settled, mut weights) = (Settled::default(), Weights::default());
         for bin in 0..self.grid.bins() {
             self.settle_into(bin, &mut settled);
             let mut serving = Sums::default();
-            let lines = self.lines.iter().zip(&mut totals).zip(&mut weighings);
-            for (((line, total), weighing), entry) in lines.zip(&settled.entries) {
+            let lines = self.lines.iter().zip(&mut totals).zip(&mut weighings).zip(&mut sharings);
+            for ((((line, total), weighing), sharing), entry) in lines.zip(&settled.entries) {
                 total.0 += *entry;
                 if let Some(tenant) = line.tenant {
                     weighing.enter(line, &self.tenants[tenant].book, bin, entry);
@@ -533,6 +539,9 @@ impl Accounts {
                     _ => Charge::default(),
                 };
                 total.1 += accelerators;
+                if let Some(tenant) = line.tenant {
+                    sharing.enter(self.tenants[tenant].book.classes(), bin, entry, accelerators);
+                }
                 if line.tenant.is_some_and(|tenant| matches!(self.tenants[tenant].facts, Facts::Service(_))) {
                     serving.add(line.part, entry, accelerators);
                 }
@@ -549,8 +558,10 @@ impl Accounts {
             }
         }
         self.line_sums = totals.into_iter().map(|(entry, _)| entry).collect();
+        self.sharings = sharings;
         self.assert_sums_add_up();
         self.assert_buckets_add_up();
+        self.assert_classes_add_up();
         curve
     }
 
@@ -687,5 +698,16 @@ fn assert_requests_are_conserved(tenant: &Tenant) {
         let known = counted(Count::Completed) + counted(Count::Rejected) + counted(Count::Failed) + facts.in_flight;
         let arrived = counted(Count::Arrived);
         assert!(arrived == known, "{}: {arrived} requests arrived, {known} are accounted for", tenant.subject);
+        let ends = [Count::Completed, Count::Rejected, Count::Failed];
+        for class in tenant.book.classes() {
+            let known = ends.map(|what| class.counted(what)).iter().sum::<u64>() + class.in_flight;
+            let arrived = class.counted(Count::Arrived);
+            assert!(arrived == known, "{}.{}: {arrived} arrived, {known} are known", tenant.subject, class.name);
+        }
+        if let Some(attempts) = facts.attempts {
+            let lost = [counted(Count::Rejected), counted(Count::Failed)];
+            let known = [attempts.gave_up_rejected, attempts.gave_up_timed_out + attempts.gave_up_broken];
+            assert!(lost == known, "{}: every request given up has a cause", tenant.subject);
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! The book that a process carries: energy and accelerator time by use, counts, events. Integers, binned exactly, so that
 //! how a stretch of time is cut changes no total.
 
-use super::{Latencies, RequestLog};
+use super::{ClassBook, Latencies, RequestLog};
 use crate::units::{GpuTime, Joules, SimTime, Span, Watts};
 
 /// What a GPU's time and energy went to. Each GPU-nanosecond lies in exactly one use.
@@ -14,8 +14,10 @@ pub enum Use {
     Recomputed,
     /// Waiting for a blocking checkpoint.
     Checkpoint,
-    /// What kept progress took longer than at full speed: heat, a power cap, a straggler, interference.
+    /// What kept progress took longer than at full speed: heat, a power cap, a straggler.
     Slow,
+    /// What background writes of checkpoints took of training.
+    Interference,
     /// A failure happened and nobody knows yet.
     Detect,
     /// Looking for the broken node.
@@ -46,11 +48,12 @@ pub enum Use {
 
 impl Use {
     /// Every use, in the order of its discriminant.
-    pub const ALL: [Use; 17] = [
+    pub const ALL: [Use; 18] = [
         Use::Productive,
         Use::Recomputed,
         Use::Checkpoint,
         Use::Slow,
+        Use::Interference,
         Use::Detect,
         Use::Localise,
         Use::SpareWait,
@@ -74,6 +77,7 @@ impl Use {
             Use::Recomputed => "recomputed",
             Use::Checkpoint => "checkpoint",
             Use::Slow => "slow",
+            Use::Interference => "interference",
             Use::Detect => "detect",
             Use::Localise => "localise",
             Use::SpareWait => "spare_wait",
@@ -108,7 +112,7 @@ impl Use {
             Use::Detect | Use::Localise | Use::SpareWait => "INFRASTRUCTURE_RECOVERY_FROM_DISRUPTION",
             Use::Restart => "PROGRAM_STARTUP",
             Use::Reload => "UNPRODUCTIVE_CHECKPOINT_RESTORE_TIME",
-            Use::Slow | Use::Planned => "OTHER",
+            Use::Slow | Use::Interference | Use::Planned => "OTHER",
             _ => return None,
         })
     }
@@ -397,6 +401,7 @@ pub struct Book {
     events: Vec<Event>,
     outages: Vec<Outage>,
     latencies: Latencies,
+    classes: Vec<ClassBook>,
     requests: Vec<RequestLog>,
 }
 
@@ -415,6 +420,7 @@ impl Book {
             events: Vec::new(),
             outages: Vec::new(),
             latencies: Latencies::default(),
+            classes: Vec::new(),
             requests: Vec::new(),
         }
     }
@@ -484,7 +490,38 @@ impl Book {
         self.events.extend(other.events);
         self.outages.extend(other.outages);
         self.latencies.merge(&other.latencies);
+        self.classes.iter_mut().zip(&other.classes).for_each(|(mine, theirs)| mine.merge(theirs));
         self.requests.extend(other.requests);
+    }
+
+    /// Opens a book for each class of a service.
+    pub fn open_classes<'a>(&mut self, names: impl Iterator<Item = &'a str>) {
+        self.classes = names.map(ClassBook::new).collect();
+    }
+
+    /// The classes of a service, in the order in which they were opened.
+    #[must_use]
+    pub fn classes(&self) -> &[ClassBook] {
+        &self.classes
+    }
+
+    /// The book of a class.
+    #[inline]
+    pub fn class_mut(&mut self, class: u8) -> &mut ClassBook {
+        &mut self.classes[usize::from(class)]
+    }
+
+    /// Enters the work of a request of `class` that was answered at `at`, by which classes share what the service spent.
+    pub fn work(&mut self, class: u8, at: SimTime, amount: u64) {
+        let bin = self.grid.index(at);
+        self.class_mut(class).work_in(bin, amount);
+    }
+
+    /// A request of `class` is inside at the horizon; nothing to note where the service has no classes.
+    pub fn stays(&mut self, class: u8) {
+        if let Some(book) = self.classes.get_mut(usize::from(class)) {
+            book.in_flight += 1;
+        }
     }
 
     /// Keeps the log of a cell's requests.

@@ -4,6 +4,7 @@
 mod accounts;
 mod book;
 mod buckets;
+mod classes;
 mod comparison;
 mod equivalents;
 mod facts;
@@ -21,9 +22,12 @@ pub use crate::facility::{Losses, Stage};
 pub use accounts::{Accounts, Boundary, ClusterBooks, Holding, Line, Part, SiteSum, Sum, Sums, close};
 pub use book::{Book, Count, Draw, Event, EventKind, Grid, Outage, Spent, Use};
 pub use buckets::Bucket;
+pub use classes::ClassBook;
 pub use comparison::{Axis, Comparison, Crossing, Row};
 pub use equivalents::{Equivalents, Side};
-pub use facts::{CapFacts, Facts, JobFacts, PrefixFacts, ServiceFacts, SitePlan, StragglerFacts, Tenant};
+pub use facts::{
+    Attempts, CapFacts, Facts, JobFacts, Miss, PrefixFacts, ServiceFacts, SitePlan, StragglerFacts, Tenant,
+};
 pub use figures::Figure;
 pub use latencies::{Histogram, Latencies};
 pub use requests::{End, Request, RequestLog};

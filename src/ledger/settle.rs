@@ -78,6 +78,44 @@ impl Charge {
     }
 }
 
+/// Hands the parts of one amount, cut by weights, on as charges.
+macro_rules! cut_charge {
+    ($whole:expr, $weights:expr, $give:expr, $($field:ident),+) => {
+        $($whole.$field.cut($weights, |index, $field| $give(index, Charge { $field, ..Charge::default() }));)+
+    };
+}
+
+impl Charge {
+    /// Cuts every amount by `weights` and hands the parts to `give`, with the indices of their weights.
+    pub(super) fn cut(self, weights: &mut Weights, mut give: impl FnMut(usize, Charge)) {
+        cut_charge!(self, weights, give, energy, bill, carbon, market, upstream, water, water_offsite);
+    }
+}
+
+impl Entry {
+    /// As [`Charge::cut`]; the parts' own energy is that of their nodes.
+    pub(super) fn cut(&self, weights: &mut Weights, mut give: impl FnMut(usize, Entry)) {
+        let own = |energy| Charge { energy, ..Charge::default() };
+        self.spent.time.cut(weights, |index, time| {
+            give(index, Entry { spent: Spent { time, ..Spent::ZERO }, ..Entry::default() })
+        });
+        self.spent.accelerator.cut(weights, |index, accelerator| {
+            let spent = Spent { accelerator, ..Spent::ZERO };
+            give(index, Entry { spent, own: own(accelerator), ..Entry::default() });
+        });
+        self.spent.host.cut(weights, |index, host| {
+            let spent = Spent { host, ..Spent::ZERO };
+            give(index, Entry { spent, own: own(host), ..Entry::default() });
+        });
+        self.holding.cut(weights, |index, holding| give(index, Entry { holding, ..Entry::default() }));
+        self.embodied.cut(weights, |index, embodied| give(index, Entry { embodied, ..Entry::default() }));
+        assert!(self.own.energy == self.spent.node(), "a holder's own energy is that of its nodes");
+        let rest = Charge { energy: Joules::ZERO, ..self.own };
+        rest.cut(weights, |index, own| give(index, Entry { own, ..Entry::default() }));
+        self.share.cut(weights, |index, share| give(index, Entry { share, ..Entry::default() }));
+    }
+}
+
 /// One line of a bin: one part of one holder, or the losses and cooling of a site.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Entry {

@@ -6,9 +6,11 @@ mod autoscaler;
 mod bursts;
 mod cell;
 mod chat;
+mod clientele;
 mod clients;
 mod closed;
 mod curve;
+mod desk;
 mod fluid;
 mod hazard;
 mod inspect;
@@ -23,16 +25,18 @@ mod renewal;
 mod replay;
 mod replica;
 mod response;
+mod rig;
 mod router;
 mod section;
 mod servegen;
 mod sessions;
+mod speculation;
 mod step;
 
 pub use arrivals::{CELL_REPLICAS, Source, cells};
 pub(crate) use autoscaler::mean_lengths;
 pub use autoscaler::{Autoscaler, slo_share};
-pub use cell::Cell;
+pub use cell::{API_TIME, Cell};
 pub use chat::weekly;
 pub use curve::RateCurve;
 pub use fluid::Fluid;
@@ -40,6 +44,7 @@ pub use inspect::{Arrivals, BurstFigures, Inspection, LengthFigures, Reuse, insp
 pub use laptop::Laptop;
 pub use plan::{ArrivalPlan, DevicePlan, HeldServing, ReplicaOptions, ServicePlan, Telemetry};
 pub use replay::Replay;
+pub use rig::{Exposure, Observed, Rig, Served};
 pub use section::*;
 pub use servegen::MeasuredClients;
 pub use sessions::Origin;
@@ -93,6 +98,7 @@ mod tests {
             fidelity: Fidelity::default(),
             slo: Some(Slo { ttft: Span::from_secs(2), tpot: Span::from_nanos(30_000_000) }),
             queue: 512,
+            clientele: Clientele::default(),
             failures: FailureLaw::None,
             record: None,
             start_hour_of_week: 0,

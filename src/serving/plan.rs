@@ -2,8 +2,9 @@
 
 use super::ramp::RampPoint;
 use super::{
-    Bursts, Chat, Clients, ClosedLoop, Fidelity, FlashCrowd, MeasuredClients, Poisson, Prefill, PrefixCacheSection,
-    Ramp, Reasoning, Router, ScalePolicy, ScaleSection, Sessions, Slo, StepModel, TargetLoad,
+    Bursts, Chat, Clientele, Clients, ClosedLoop, Fidelity, FlashCrowd, MeasuredClients, Poisson, Prefill,
+    PrefixCacheSection, Ramp, Reasoning, Router, ScalePolicy, ScaleSection, Sessions, Slo, Speculation, StepModel,
+    TargetLoad,
 };
 use crate::catalog::{DeviceSheet, ModelSheet};
 use crate::fault::FailureLaw;
@@ -62,6 +63,8 @@ pub struct ServicePlan {
     pub slo: Option<Slo>,
     /// Requests that may wait in a cell for each ready replica.
     pub queue: u32,
+    /// Classes, patience, and what failures do to requests.
+    pub clientele: Clientele,
     /// Part of its requests that is recorded one by one, if any.
     pub record: Option<Share>,
     /// How the nodes under its replicas fail.
@@ -77,6 +80,8 @@ pub struct ReplicaOptions {
     pub prefix_cache: Option<PrefixCacheSection>,
     /// What steps do with prompts that wait.
     pub prefill: Prefill,
+    /// Tokens are drafted.
+    pub speculation: Option<Speculation>,
 }
 
 /// A service held by one lever.

@@ -7,7 +7,8 @@
 //! dense models fitted per configuration, 3-9 % from first principles (models/inference.md section 1). Worked value: H100, 8B,
 //! 64 sequences of 1,024 tokens: 10.1 ms.
 
-use super::{Precision, StepSection};
+use super::speculation::Gain;
+use super::{Precision, Speculation, StepSection};
 use crate::catalog::{EngineRow, GpuSheet, ModelSheet, step_row};
 use crate::power::Slowdown;
 use crate::units::{Bytes, BytesPerSecond, Share, Span};
@@ -64,6 +65,18 @@ impl StepModel {
             *(if meets(middle) { &mut good } else { &mut bad }) = middle;
         }
         good
+    }
+
+    /// The step that checks drafts, in which every decoding sequence has some tokens computed. On the safe side: what they cost below
+    /// the floor counts.
+    pub(super) fn drafting(&self, drafts: &Speculation) -> StepModel {
+        let more = 1.0 + f64::from(drafts.draft) * drafts.cost.as_f64();
+        StepModel {
+            p0_ms: self.p0_ms * more,
+            b_ms: self.b_ms * more + self.d_ms * f64::from(drafts.draft),
+            c_ms: self.c_ms * more,
+            ..*self
+        }
     }
 
     /// The coefficients for a replica, and a text that says where they come from: `own` where the scenario gives them, else
@@ -290,15 +303,23 @@ pub(crate) struct Pace {
     b: u64,
     c: u64,
     e: u64,
+    /// Tokens that a decoding sequence has computed in each step: one, or those that were drafted and one.
+    width: u64,
+    /// What drafting adds to a step that decodes, and to it for each token of the step before drafts, as `p0` and `d`.
+    draft_p0: u64,
+    draft_d: u64,
 }
 
 /// The steps of a stretch in which no sequence joins or leaves: the `i`-th, from 0, takes `first + i growth`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Series {
     /// Time of the first step.
     pub(crate) first: u64,
     /// By how much each step is longer than the one before.
     pub(crate) growth: u64,
+    /// By how much steps are longer for each token that sequences have gained since the first, where they do not gain one a step.
+    lump: u64,
+    gain: Gain,
 }
 
 impl Pace {
@@ -315,23 +336,64 @@ impl Pace {
             b: fine(model.b_ms * slow.decode),
             c: fine(model.c_ms * slow.decode),
             e: fine(model.e_ms * slow.prefill),
+            width: 1,
+            draft_p0: 0,
+            draft_d: 0,
         }
+    }
+
+    /// As [`slowed`](Pace::slowed), with drafts: they take their part of a decode step, each.
+    pub(crate) fn drafting(model: &StepModel, slow: Slowdown, drafts: &Speculation) -> Pace {
+        let more = f64::from(drafts.draft) * drafts.cost.as_f64();
+        let Pace { p0: draft_p0, d: draft_d, .. } =
+            Pace::slowed(&StepModel { p0_ms: model.p0_ms * more, d_ms: model.d_ms * more, ..*model }, slow);
+        let scaled = StepModel { b_ms: model.b_ms * (1.0 + more), c_ms: model.c_ms * (1.0 + more), ..*model };
+        Pace { width: u64::from(drafts.checked()), draft_p0, draft_d, ..Pace::slowed(&scaled, slow) }
     }
 
     /// Steps of `batch` sequences with `cached` tokens before the first, each step with `chunk` prompt tokens; `attended` is
     /// the sum over these of the context before them in the first step, and grows by `deepening` a step.
     #[inline]
     pub(crate) fn series(&self, batch: u64, cached: u64, chunk: u64, attended: u64, deepening: u64) -> Series {
-        let alone = batch.max(self.t0);
+        let tokens = batch * self.width;
+        let alone = tokens.max(self.t0);
         Series {
             first: self.p0
                 + self.d * alone
-                + self.prefill * ((chunk + batch).max(self.t0) - alone)
+                + self.prefill * ((chunk + tokens).max(self.t0) - alone)
                 + self.b * batch
                 + self.c * cached
                 + self.e * attended,
             growth: self.c * batch + self.e * deepening,
+            lump: 0,
+            gain: Gain::ONE,
         }
+    }
+
+    /// As [`series`](Pace::series), where sequences gain tokens as `gain` says.
+    pub(super) fn series_of(
+        &self,
+        [batch, cached]: [u64; 2],
+        [chunk, attended, deepening]: [u64; 3],
+        gain: Gain,
+    ) -> Series {
+        let plain = self.series(batch, cached, chunk, attended, deepening);
+        let drafts = if batch > 0 { self.draft_p0 + self.draft_d * batch.max(self.t0) } else { 0 };
+        Series { first: plain.first + drafts, growth: self.e * deepening, lump: self.c * batch, gain }
+    }
+}
+
+impl Default for Series {
+    fn default() -> Series {
+        Series { first: 0, growth: 0, lump: 0, gain: Gain::ONE }
+    }
+}
+
+impl Pace {
+    /// What [`Pace::series`] took for `attended` and `deepening` where it gave `series`; `e` must not be zero.
+    pub(crate) fn context(&self, series: Series, batch: u64, cached: u64, chunk: u64) -> (u64, u64) {
+        let without = self.series(batch, cached, chunk, 0, 0);
+        ((series.first - without.first) / self.e, (series.growth - without.growth) / self.e)
     }
 }
 
@@ -340,7 +402,13 @@ impl Series {
     #[inline]
     pub(crate) fn total(self, steps: u64) -> u128 {
         let pairs = u128::from(steps) * u128::from(steps.saturating_sub(1)) / 2;
-        u128::from(steps) * u128::from(self.first) + u128::from(self.growth) * pairs
+        let even = u128::from(steps) * u128::from(self.first) + u128::from(self.growth) * pairs;
+        if self.lump == 0 { even } else { even + self.lumps(steps) }
+    }
+
+    #[cold]
+    fn lumps(self, steps: u64) -> u128 {
+        u128::from(self.lump) * self.gain.sum(steps)
     }
 
     /// The fewest steps that take `elapsed` or longer.
@@ -361,7 +429,7 @@ impl Series {
 
     /// The positive root of `growth k^2 / 2 + (first - growth / 2) k = elapsed`, in the form that does not cancel.
     fn guess(self, elapsed: f64) -> u64 {
-        let growth = self.growth as f64;
+        let growth = self.growth as f64 + self.lump as f64 * self.gain.as_f64();
         let slope = self.first as f64 - growth / 2.0;
         let root = (slope * slope + 2.0 * growth * elapsed).sqrt();
         ((2.0 * elapsed / (slope + root)) as u64).max(1)
@@ -462,7 +530,7 @@ mod tests {
     proptest! {
         #[test]
         fn the_fewest_steps_are_found(first in 1_u64..1 << 45, growth in 0_u64..1 << 30, steps in 1_u64..100_000, part in 0.0..1.0) {
-            let series = Series { first, growth };
+            let series = Series { first, growth, ..Series::default() };
             let (below, total) = (series.total(steps - 1), series.total(steps));
             let elapsed = below + 1 + ((total - below - 1) as f64 * part) as u128;
             prop_assert_eq!(series.steps_to(elapsed.min(total)), steps);

@@ -325,6 +325,8 @@ pub struct Checkpoint {
     pub blocking: Span,
     /// Time after the blocking part until the copy is durable; unset, bytes over bandwidth.
     pub background: Option<Span>,
+    /// How much slower training is while the copy is written in the background; unset, no slower. 1 % is a round value, 0 to 5 % are seen.
+    pub interference: Share,
     /// Write bandwidth of the store, for `background`.
     pub bandwidth: BytesPerSecond,
     /// Time to read this tier's copy at a restart, on top of `recovery.restart`; unset, bytes over `read_bandwidth`.
@@ -346,6 +348,7 @@ impl Default for Checkpoint {
             // Round default; ByteRobust 0.01-0.04 s, BLOOM 40 s (training_validation.csv).
             blocking: Span::from_secs(2),
             background: None,
+            interference: Share::new(0.0),
             // Llama 3, section 3.3.1: 2 TB/s sustained.
             bandwidth: BytesPerSecond::new(2e12),
             restore: None,

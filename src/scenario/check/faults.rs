@@ -5,7 +5,7 @@ use super::header::Header;
 use crate::catalog::{FAILURES, FailurePreset};
 use crate::fault::{
     AgeFile, AgeSection, Blast, Burst, Bursty, Episodes, FailureLaw, FailureSection, FaultPlan, InitialAge, LawSection,
-    Mixture, Modulation, RepairSection, Replay, Straggler, Symptoms,
+    Mixture, Modulation, RepairSection, Replay, Straggler, Symptoms, TwoClass,
 };
 use crate::scenario::file::ClusterSection;
 use crate::trace::{self, FaultTrace};
@@ -228,12 +228,19 @@ impl Check<'_> {
         match section {
             LawSection::None {} => Some(Law::Plain(FailureLaw::None)),
             LawSection::Preset(name) => self.preset(&["cluster", cluster, "failures", "preset"], name),
-            LawSection::Exponential { rate, mixture } => {
+            LawSection::Exponential { rate, mixture, lemons } => {
                 let fine = [
                     self.is_a_rate(&at("exponential", "rate"), *rate, MOST_FAILURES),
                     self.is_a_mixture(&["cluster", cluster, "failures", "exponential", "mixture", "shape"], *mixture),
+                    self.are_lemons(cluster, *lemons),
+                    mixture.is_none()
+                        || lemons.is_none()
+                        || self.no(&at("exponential", "lemons"), "says how nodes differ, which `mixture` says already"),
                 ];
-                (!fine.contains(&false)).then_some(law(*rate, 1.0, InitialAge::default(), *mixture))
+                (!fine.contains(&false)).then_some(match *lemons {
+                    Some(lemons) => Law::Plain(FailureLaw::TwoClass { rate: *rate, lemons }),
+                    None => law(*rate, 1.0, InitialAge::default(), *mixture),
+                })
             }
             LawSection::Weibull { rate, shape, initial_age, mixture } => {
                 let fine = [
@@ -276,6 +283,16 @@ impl Check<'_> {
             FailurePreset::Exponential { rate } => law(rate, 1.0, InitialAge::default(), None),
             FailurePreset::Bursty { rate } => Law::Bursty(Bursty { rate, ..Bursty::default() }),
         })
+    }
+
+    fn are_lemons(&mut self, cluster: &str, lemons: Option<TwoClass>) -> bool {
+        let Some(TwoClass { share, factor, .. }) = lemons else { return true };
+        let at = |key| ["cluster", cluster, "failures", "exponential", "lemons", key];
+        let fine = [
+            share > Share::new(0.0) && share < Share::new(1.0) || self.no(&at("share"), "must lie between 0 and 1"),
+            (1.0..=1_000.0).contains(&factor) || self.no(&at("factor"), "must lie between 1 and 1000"),
+        ];
+        !fine.contains(&false)
     }
 
     fn is_a_mixture(&mut self, path: &[&str], mixture: Option<Mixture>) -> bool {

@@ -3,6 +3,7 @@
 
 mod arrivals;
 mod capping;
+mod clientele;
 mod comparison;
 mod devices;
 mod faults;

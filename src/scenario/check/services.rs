@@ -54,11 +54,13 @@ impl Check<'_> {
         };
         let options = self.options(name, section);
         let recorded = self.record_is_sound(name, section);
+        let clientele = self.clientele(name, section);
         let arrivals = self.arrivals(name, &section.arrivals);
         if !sound || !recorded || !fits || !self.typed.sound(&["service", name]) {
             return None;
         }
         let (index, cluster, nodes, model, header, arrivals) = (index?, cluster?, nodes?, model?, header?, arrivals?);
+        let clientele = clientele?;
         let options = options?;
         let on = deployment(section, cluster, &model);
         let kv_tokens = self.cache(name, section, &on)?;
@@ -117,6 +119,7 @@ impl Check<'_> {
             fidelity: section.fidelity,
             slo: section.slo,
             queue: section.queue,
+            clientele,
             record: section.record,
             failures: failures[index].as_ref()?.of_one_node(),
             start_hour_of_week: hour_of_week(header.start),
