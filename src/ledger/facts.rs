@@ -1,6 +1,6 @@
 //! What a process tells the ledger beside its book, and what the ledger knows of the places.
 
-use super::{Book, Event, WorkloadFacts};
+use super::{Book, Event, TokenPrices, WorkloadFacts};
 use crate::facility::Facility;
 use crate::market::Market;
 use crate::units::{FlopsPerSecond, GpuTime, Ratio, SimTime, Span, Tokens, Watts};
@@ -182,6 +182,8 @@ pub struct ServiceFacts {
     pub fidelity: &'static str,
     /// Replica failures.
     pub replica_failures: u64,
+    /// What its answers sell for, where the scenario says.
+    pub prices: Option<TokenPrices>,
     /// Requests in batches that lost their caches to these, and were computed again elsewhere.
     pub restarted: u64,
     /// Tokens of prompts and answers that these had to compute again at most.

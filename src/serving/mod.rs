@@ -48,7 +48,7 @@ pub use rig::{Exposure, Observed, Rig, Served};
 pub use section::*;
 pub use servegen::MeasuredClients;
 pub use sessions::Origin;
-pub use step::{BatchLimits, Deployment, MeanLengths, StepLoad, StepModel};
+pub use step::{BatchLimits, Deployment, Efficiency, MeanLengths, StepLoad, StepModel};
 
 #[cfg(test)]
 mod tests {
@@ -96,6 +96,7 @@ mod tests {
             router: Router::default(),
             arrivals,
             fidelity: Fidelity::default(),
+            prices: None,
             slo: Some(Slo { ttft: Span::from_secs(2), tpot: Span::from_nanos(30_000_000) }),
             queue: 512,
             clientele: Clientele::default(),
