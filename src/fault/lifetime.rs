@@ -120,7 +120,7 @@ mod tests {
         for (shape, factor) in [(1.0, 1.0), (2.0, 2_f64.sqrt() - 1.0), (0.5, 3.0)] {
             let lifetime = lifetime(shape, InitialAge::New);
             let scale = 1e6 / libm::tgamma(1.0 + 1.0 / shape);
-            let left = lifetime.left_at(Span::from_secs_f64(scale), 1.0 - (-1.0_f64).exp()).as_secs_f64();
+            let left = lifetime.left_at(Span::from_secs_f64(scale), 1.0 - libm::exp(-1.0)).as_secs_f64();
             assert!((left / (scale * factor) - 1.0).abs() < 1e-9, "shape {shape}: {left} s");
             let new = lifetime.left_at(Span::ZERO, 0.3);
             assert_eq!(new, lifetime.first(0.3), "a new one has its whole life before it");

@@ -9,7 +9,7 @@ use crate::fault::FaultPlan;
 use crate::ledger::SitePlan;
 use crate::power::{Hand, NodePower};
 use crate::training::{
-    Every, HeldTraining, JobPlan, Recovery, Schedule, ShiftPlan, ShiftSection, Short, TrainingSection,
+    Every, FailureClock, HeldTraining, JobPlan, Recovery, Schedule, ShiftPlan, ShiftSection, Short, TrainingSection,
 };
 use crate::units::{Bytes, Ratio, Share, Span, Tokens, Watts};
 use crate::world::ClusterPlan;
@@ -106,6 +106,11 @@ impl Check<'_> {
         let (index, plan, model, progress) = (cluster?, plan?, model?, progress?);
         let progress = self.at_scale(name, section, plan, &model, progress)?;
         self.note("training", name, "model", sheet_name(&section.model));
+        if section.recovery.failure_clock == FailureClock::Uptime && failures[index].as_ref()?.replay.is_some() {
+            let shift =
+                "uptime: the faults of the file come later than it says, by the time that the job stood still before";
+            self.note("training", name, "failure_clock", shift);
+        }
         let power = NodePower::new(&plan.node, &plan.gpu);
         let job = JobPlan {
             name: name.to_owned(),
