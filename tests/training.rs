@@ -628,6 +628,17 @@ fn the_reload_of_a_tier_lengthens_the_restart() {
 }
 
 #[test]
+fn a_job_warms_up_after_each_failure() {
+    let recovery = Recovery { warm_up: minutes(5.0), ..stalling(minutes(10.0), FailureClock::Serial) };
+    let outcome =
+        run(JobPlan { failures: failing_every(days(1.0), 2), recovery, ..plan(2, days(300.0)) }, 1, days(200.0));
+    let gpu_minutes = |what| outcome.gpu_nanos(what) as f64 / 16.0 / minutes(1.0).nanos() as f64;
+    assert!(outcome.facts.interruptions > 100);
+    assert!((gpu_minutes(Use::WarmUp) - 5.0 * outcome.facts.interruptions as f64).abs() <= 5.0);
+    assert!((gpu_minutes(Use::Restart) - 10.0 * outcome.facts.interruptions as f64).abs() <= 10.0);
+}
+
+#[test]
 fn a_reload_takes_its_bytes_over_the_read_bandwidth() {
     // 5.682 TB at 2 TB/s: 2.84 s (models/training.md section 6).
     let mut plan = plan(2_048, days(1.0));
