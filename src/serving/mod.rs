@@ -50,7 +50,7 @@ pub use rig::{Exposure, Observed, Rig, Served};
 pub use section::*;
 pub use servegen::MeasuredClients;
 pub use sessions::Origin;
-pub use step::{BatchLimits, Deployment, MeanLengths, StepLoad, StepModel};
+pub use step::{BatchLimits, Deployment, Efficiency, MeanLengths, StepLoad, StepModel};
 
 #[cfg(test)]
 mod tests {
@@ -98,6 +98,7 @@ mod tests {
             router: Router::default(),
             arrivals,
             fidelity: Fidelity::default(),
+            prices: None,
             slo: Some(Slo { ttft: Span::from_secs(2), tpot: Span::from_nanos(30_000_000) }),
             queue: 512,
             clientele: Clientele::default(),

@@ -8,6 +8,7 @@ use super::{
 };
 use crate::catalog::{DeviceSheet, ModelSheet};
 use crate::fault::FailureLaw;
+use crate::ledger::TokenPrices;
 use crate::power::{Priority, ServingPower, Slowdown};
 use crate::trace::RequestTrace;
 use crate::units::{PerSecond, Ratio, Share, Span, Tokens};
@@ -61,6 +62,8 @@ pub struct ServicePlan {
     pub fidelity: Fidelity,
     /// Limits that a request must meet.
     pub slo: Option<Slo>,
+    /// What its answers sell for.
+    pub prices: Option<TokenPrices>,
     /// Requests that may wait in a cell for each ready replica.
     pub queue: u32,
     /// Classes, patience, and what failures do to requests.

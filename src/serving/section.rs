@@ -15,6 +15,7 @@ pub use super::sessions::Sessions;
 pub use super::speculation::Speculation;
 pub use crate::catalog::Precision;
 use crate::catalog::{DeviceSheet, ModelSheet, Named};
+use crate::ledger::TokenPrices;
 use crate::power::{PowerSection, Priority};
 use crate::units::{BytesPerSecond, PerSecond, Ratio, Share, Span};
 use schemars::JsonSchema;
@@ -51,6 +52,8 @@ pub struct ServiceSection {
     pub fidelity: Fidelity,
     /// Limits that a request must meet.
     pub slo: Option<Slo>,
+    /// What its answers sell for, for its revenue and margin.
+    pub price: Option<TokenPrices>,
     /// Requests that may wait in a cell for each ready replica before others are turned away.
     #[serde(default = "default_queue")]
     pub queue: u32,
