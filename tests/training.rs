@@ -37,6 +37,7 @@ pub(crate) fn plan(nodes: u32, ideal: Span) -> JobPlan {
             active_parameters: 70e9,
             layers: 80,
             kv_bytes_per_token: Bytes::new(327_680),
+            experts: None,
         },
         nodes,
         gpus_per_node: 8,

@@ -86,7 +86,7 @@ const fn point(cap: f64, time: f64, energy: f64, decode: f64) -> CapPoint {
 pub static CAPS: &[Entry<CapSheet>] = &[
     Entry {
         name: "zeus-median",
-        // models/energy.md section 5: limits of 100 to 225 W on a V100 of 250 W.
+        // Zeus summary_power_v100.csv, our medians: limits of 100 to 225 W on a V100 of 250 W.
         sheet: CapSheet {
             points: Cow::Borrowed(&[
                 point(0.4, 1.380, 0.836, 1.176),
@@ -116,7 +116,7 @@ pub static CAPS: &[Entry<CapSheet>] = &[
     },
     Entry {
         name: "mcdonald",
-        // models/energy.md section 5: 250 to 200, 150 and 100 W on a V100.
+        // McDonald et al. 2022, arXiv:2205.09646, as quoted: 250 to 200, 150 and 100 W on a V100.
         sheet: CapSheet {
             points: Cow::Borrowed(&[
                 point(0.4, 2.14, 0.89, 1.744),
@@ -135,7 +135,7 @@ mod tests {
 
     #[test]
     fn the_tables_give_their_points_and_straight_lines_between() {
-        // (cap, time, energy): models/energy.md section 5.
+        // (cap, time, energy, decode), from the same file.
         let median = find(CAPS, "zeus-median").unwrap();
         for (cap, time, energy, decode) in [
             (0.4, 1.380, 0.836, 1.176),

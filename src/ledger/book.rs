@@ -1,6 +1,7 @@
 //! The book that a process carries: energy and accelerator time by use, counts, events. Integers, binned exactly, so that
 //! how a stretch of time is cut changes no total.
 
+use super::column::{Column, RUN};
 use super::{ClassBook, Latencies, RequestLog};
 use crate::units::{GpuTime, Joules, SimTime, Span, Watts};
 
@@ -381,7 +382,7 @@ pub struct Outage {
     pub start: SimTime,
     /// Until when; `None` where it still is.
     pub end: Option<SimTime>,
-    /// How it showed: `explicit`, `hang`, `silent`; `slow` or `planned` where it had not failed.
+    /// How it showed: `explicit`, `hang`, `silent`; `slow`, `planned` or `suspected` where it had not failed.
     pub class: &'static str,
     /// What broke: `node`, `rack` and so on.
     pub domain: &'static str,
@@ -391,7 +392,7 @@ impl Outage {
     /// True where somebody took the node out that had not failed.
     #[must_use]
     pub fn is_planned(&self) -> bool {
-        matches!(self.class, "slow" | "planned")
+        matches!(self.class, "slow" | "planned" | "suspected")
     }
 }
 
@@ -403,8 +404,7 @@ pub struct Book {
     bin: usize,
     from: SimTime,
     to: SimTime,
-    /// One column for each use, each as long as the last bin written.
-    uses: [Vec<Spent>; Use::ALL.len()],
+    uses: [Column; Use::ALL.len()],
     counts: Vec<[u64; Count::ALL.len()]>,
     events: Vec<Event>,
     outages: Vec<Outage>,
@@ -489,12 +489,13 @@ impl Book {
     /// Adds everything in `other`, a book with the same bins.
     pub fn merge(&mut self, other: Book) {
         assert!(self.grid == other.grid, "books with different bins do not add up");
-        for (mine, theirs) in self.uses.iter_mut().zip(other.uses) {
-            add_column(mine, theirs, |sum, spent| *sum += spent);
+        self.uses.iter_mut().zip(other.uses).for_each(|(mine, theirs)| mine.merge(theirs));
+        if self.counts.len() < other.counts.len() {
+            self.counts.resize(other.counts.len(), Default::default());
         }
-        add_column(&mut self.counts, other.counts, |sum, counts| {
-            sum.iter_mut().zip(counts).for_each(|(sum, count)| *sum += count);
-        });
+        for (mine, theirs) in self.counts.iter_mut().zip(other.counts) {
+            mine.iter_mut().zip(theirs).for_each(|(sum, count)| *sum += count);
+        }
         self.events.extend(other.events);
         self.outages.extend(other.outages);
         self.latencies.merge(&other.latencies);
@@ -552,24 +553,18 @@ impl Book {
     /// What was spent on `what` in the `index`-th bin.
     #[must_use]
     pub fn spent_in(&self, what: Use, index: usize) -> Spent {
-        self.uses[what as usize].get(index).copied().unwrap_or_default()
+        self.uses[what as usize].at(index)
     }
 
     /// What was spent on `uses` together in the `index`-th bin.
     pub(super) fn spent_among(&self, uses: &[Use], index: usize) -> Spent {
-        let mut sum = Spent::ZERO;
-        for &what in uses {
-            if let Some(spent) = self.uses[what as usize].get(index) {
-                sum += *spent;
-            }
-        }
-        sum
+        uses.iter().map(|&what| self.uses[what as usize].at(index)).sum()
     }
 
     /// What was spent on `what` in all.
     #[must_use]
     pub fn spent(&self, what: Use) -> Spent {
-        self.uses[what as usize].iter().copied().sum()
+        self.uses[what as usize].total()
     }
 
     /// How many of `what` were counted in the `index`-th bin.
@@ -598,11 +593,7 @@ impl Book {
 
     #[inline]
     fn enter(&mut self, what: Use, from: SimTime, to: SimTime, draw: Draw) {
-        let column = &mut self.uses[what as usize];
-        if self.bin >= column.len() {
-            column.resize(self.bin + 1, Spent::ZERO);
-        }
-        column[self.bin] += draw.over(to.since(from));
+        self.uses[what as usize].add(self.bin, draw.over(to.since(from)));
     }
 
     #[cold]
@@ -610,7 +601,13 @@ impl Book {
         let to = to.min(self.grid.horizon);
         let mut from = from;
         while from < to {
-            self.turn_to(self.grid.index(from));
+            let bin = self.grid.index(from);
+            if bin.is_multiple_of(RUN) && from == self.grid.start(bin) && from + self.grid.bin * RUN as u64 <= to {
+                self.uses[what as usize].add_to_run(bin / RUN, draw.over(self.grid.bin));
+                from += self.grid.bin * RUN as u64;
+                continue;
+            }
+            self.turn_to(bin);
             self.enter(what, from, to.min(self.to), draw);
             from = self.to;
         }
@@ -621,14 +618,6 @@ impl Book {
         self.from = self.grid.start(bin);
         self.to = self.grid.end(bin);
     }
-}
-
-/// Adds `theirs` to `mine`, bin by bin.
-fn add_column<T: Copy + Default>(mine: &mut Vec<T>, theirs: Vec<T>, add: impl Fn(&mut T, T)) {
-    if mine.len() < theirs.len() {
-        mine.resize(theirs.len(), T::default());
-    }
-    mine.iter_mut().zip(theirs).for_each(|(sum, item)| add(sum, item));
 }
 
 #[cfg(test)]
@@ -659,6 +648,31 @@ mod tests {
         assert_eq!(book.spent_in(Use::Serving, 10), draw(2).over(Span::from_nanos(50)));
         assert_eq!(book.spent(Use::Serving).accelerator, Joules::from_pico(100 * 2 * 7));
         assert_eq!(book.spent(Use::Serving).time, GpuTime::from_nanos(200));
+    }
+
+    /// Stretches over whole runs of bins, and others laid over them, against the same cut into bins.
+    #[test]
+    fn bins_that_are_alike_lie_together() {
+        let grid = Grid { horizon: at(30_050), bin: Span::from_nanos(100) };
+        let stretches =
+            [(0, 30_050, 3), (6_400, 12_800, 2), (6_399, 19_201, 1), (12_850, 12_860, 7), (25_600, 40_000, 4)];
+        let (mut whole, mut cut) = (Book::new(grid), Book::new(grid));
+        for (from, to, gpus) in stretches {
+            whole.spend(Use::Productive, at(from), at(to), draw(gpus));
+            for bin in 0..400 {
+                let (from, to) = (at(from.max(bin * 100)), at(to.min(bin * 100 + 100)));
+                if from < to {
+                    cut.spend(Use::Productive, from, to, draw(gpus));
+                }
+            }
+        }
+        let bins = |book: &Book| (0..grid.bins()).map(|bin| book.spent_in(Use::Productive, bin)).collect::<Vec<_>>();
+        assert_eq!(bins(&whole), bins(&cut));
+        assert_eq!(whole.spent(Use::Productive), bins(&whole).into_iter().sum());
+        let mut merged = Book::new(grid);
+        merged.merge(cut);
+        merged.merge(whole.clone());
+        assert_eq!(merged.spent(Use::Productive).time.nanos(), 2 * whole.spent(Use::Productive).time.nanos());
     }
 
     #[test]

@@ -55,6 +55,7 @@ pub(super) fn all(accounts: &Accounts) -> Vec<Figure> {
             Facts::Device(facts) => service(&mut rows, tenant, facts, sums),
         }
         rows.scopes(sums, accounts.rents(index));
+        rows.energy_parts(sums);
         costs(&mut rows, accounts, index);
         if tenant.cluster.is_some() && accounts.keeps_market_ledger(tenant.site) {
             rows.bounded("carbon_market", "kgCO2e", sums, |sum| Some(sum.market.kg()));
@@ -131,6 +132,22 @@ impl Rows<'_> {
         });
     }
 
+    /// The four parts of its energy, of all of it: what each boundary adds to the one before.
+    fn energy_parts(&mut self, sums: &Sums) {
+        const NAMES: [&str; 4] = [
+            "accelerator_energy_fraction",
+            "host_energy_fraction",
+            "reserve_energy_fraction",
+            "facility_energy_fraction",
+        ];
+        let (mut before, all) = (0.0, sums.within(Boundary::B4).energy.kwh());
+        for (name, boundary) in NAMES.into_iter().zip(Boundary::ALL) {
+            let within = sums.within(boundary).energy.kwh();
+            self.put(name, over(within - before, all), "fraction");
+            before = within;
+        }
+    }
+
     /// What `metrics`, each with its unit, say for each of `number`.
     fn each(&mut self, metrics: [(&'static str, Axis); 4], sums: &Sums, number: f64) {
         for (metric, axis) in metrics {
@@ -201,6 +218,10 @@ fn job(rows: &mut Rows<'_>, tenant: &Tenant, facts: &JobFacts, horizon: SimTime,
         rows.count("slow_spells", stragglers.spells);
         rows.count("slow_nodes_evicted", stragglers.evicted);
         rows.put("slowed_by_stragglers", stragglers.lost.as_secs_f64(), "s");
+    }
+    if let Some([suspects, missed]) = facts.suspects {
+        rows.count("sound_nodes_evicted", suspects);
+        rows.count("missed_failures", missed);
     }
     facts.taken.into_iter().for_each(|taken| rows.count("taken_nodes", taken));
     rows.count("checkpoints", facts.checkpoints);
@@ -404,6 +425,14 @@ fn costs(rows: &mut Rows<'_>, accounts: &Accounts, index: usize) {
             rows.metered("cost_of_idle", of(&[Use::WarmIdle]), "USD");
             let slo = facts.slo_share.map(|share| share * everything.cost.as_f64());
             rows.push("cost_of_slo", slo, "USD", Some(Boundary::B4));
+            if let Some(prices) = facts.prices {
+                let revenue = prices.revenue(&tenant.book, facts.prefix.as_ref());
+                rows.put("revenue", revenue, "USD");
+                rows.bounded("profit", "USD", sums, |sum| Some(revenue - sum.cost.as_f64()));
+                rows.bounded("cost_profit_margin", "ratio", sums, |sum| {
+                    over(revenue - sum.cost.as_f64(), sum.cost.as_f64())
+                });
+            }
         }
         Facts::Device(_) => {}
     }

@@ -123,7 +123,7 @@ pub struct Entry {
     pub spent: Spent,
     /// Rent, or cost of ownership without energy.
     pub holding: Dollars,
-    /// Making the hardware, spread over its life; owned hardware only.
+    /// Making the hardware, spread over its life.
     pub embodied: GramsCo2e,
     /// What its own energy is charged.
     pub own: Charge,
@@ -160,14 +160,7 @@ pub(super) struct Settled {
 }
 
 impl Accounts {
-    /// Settles the `bin`-th bin: one entry for each line, in the order of the lines.
-    pub(super) fn settle(&self, bin: usize) -> Vec<Entry> {
-        let mut settled = Settled::default();
-        self.settle_into(bin, &mut settled);
-        settled.entries
-    }
-
-    /// As [`settle`](Accounts::settle), into memory that is used again.
+    /// Settles the `bin`-th bin, one entry for each line, in the order of the lines, into memory that is used again.
     pub(super) fn settle_into(&self, bin: usize, settled: &mut Settled) {
         settled.entries.clear();
         settled.entries.resize(self.lines.len(), Entry::default());
@@ -187,6 +180,9 @@ impl Accounts {
                 held += spent.time;
             }
             line.open(spent, entry);
+            if let Some(cluster) = line.cluster {
+                entry.embodied = self.clusters[cluster].embodied * spent.time;
+            }
         }
         for meter in &self.meters {
             self.charge(meter, bin, settled);
@@ -344,11 +340,7 @@ impl Line {
         entry.spent = spent;
         entry.own.energy = spent.node();
         match self.pays {
-            Pays::Rent(price) => entry.holding = price * spent.time,
-            Pays::Ownership(price) => {
-                entry.holding = price * spent.time;
-                entry.embodied = embodied(spent.time);
-            }
+            Pays::Rent(price) | Pays::Ownership(price) => entry.holding = price * spent.time,
             Pays::Energy | Pays::Nothing => {}
         }
     }
@@ -364,14 +356,4 @@ fn assert_conserved(whole: Charge, entries: &[Entry]) {
     let facility = entries.last().expect("a meter has a line for losses and cooling").own;
     assert_eq!(apart, whole, "tenants, idle, losses and cooling add up to the meter");
     assert_eq!(shares, facility, "shares of losses and cooling add up to them");
-}
-
-/// Carbon of making the hardware: 7.0 t for an 8-GPU server over 5 years, 20.0 g a GPU-hour (models/energy.md section 7).
-fn embodied(time: GpuTime) -> GramsCo2e {
-    const NANOS_PER_HOUR: u128 = 3_600_000_000_000;
-    const MICROGRAMS_PER_GPU_HOUR: u128 = 20_000_000;
-    GramsCo2e::from_micro(
-        time.nanos() / NANOS_PER_HOUR * MICROGRAMS_PER_GPU_HOUR
-            + time.nanos() % NANOS_PER_HOUR * MICROGRAMS_PER_GPU_HOUR / NANOS_PER_HOUR,
-    )
 }

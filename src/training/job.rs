@@ -1,7 +1,9 @@
 //! A training job as one logical process: it runs, a node fails, it recovers, it runs on. Start reading at [`Job`].
 
 mod booking;
+mod corruption;
 mod speed;
+mod suspects;
 mod trade;
 mod upkeep;
 
@@ -16,8 +18,10 @@ use crate::fault::{Fault, FaultQueue, Symptom};
 use crate::ledger::{Book, EventKind, Grid, JobFacts, Outage, Use};
 use crate::units::{PerSecond, Share, SimTime, Span};
 use crate::world::{Domain, NodeSet};
+use corruption::Corruption;
 use speed::Stragglers;
 use std::collections::{BTreeMap, VecDeque};
+use suspects::Verdict;
 use upkeep::Upkeep;
 
 /// A training job.
@@ -61,6 +65,8 @@ pub struct Job {
     level: u8,
     stragglers: Option<Stragglers>,
     upkeep: Upkeep,
+    /// Chance of localisation.
+    suspicion: Stream,
     corruptions: Vec<Corruption>,
     /// By node in repair: its outage in the book.
     outages: BTreeMap<u32, usize>,
@@ -110,17 +116,6 @@ struct Step {
     length: Span,
 }
 
-/// Silent corruption of the job's state that nobody has seen yet.
-#[derive(Debug, Clone, Copy)]
-struct Corruption {
-    /// The node that computes nonsense; `None` once it has left.
-    node: Option<u32>,
-    /// Since when; [`SimTime::NEVER`] where the state was restored to before it, and the node waits to spoil it again.
-    onset: SimTime,
-    /// When somebody will see it.
-    due: SimTime,
-}
-
 /// What a failure takes from the copies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Loss {
@@ -140,6 +135,9 @@ struct Tally {
     holding: (u32, SimTime),
     /// Node-nanoseconds that it held before that.
     held: u128,
+    /// Nodes taken out that had nothing, and broken ones that stayed.
+    suspects: u64,
+    missed: u64,
     /// Nodes that it took from the cluster for want of spares.
     taken: u64,
     /// When it was last preempted.
@@ -215,6 +213,7 @@ impl Job {
     pub fn new(plan: JobPlan, seed: Seed, grid: Grid) -> Job {
         let schedule = Schedule::new(&plan).expect("checkpoints were checked with the scenario");
         let stream = seed.stream(Entity::named(&format!("training.{}", plan.name)), "planned");
+        let suspicion = seed.stream(Entity::named(&format!("training.{}", plan.name)), "localise");
         let silent = plan.failures.symptoms.silent > Share::new(0.0);
         let depth = if silent { Depth::Retained } else { Depth::Newest };
         Job {
@@ -238,6 +237,7 @@ impl Job {
             level: 0,
             stragglers: Stragglers::new(&plan, seed, grid.horizon),
             upkeep: Upkeep::default(),
+            suspicion,
             corruptions: Vec::new(),
             outages: BTreeMap::new(),
             now: SimTime::ZERO,
@@ -557,7 +557,7 @@ impl Job {
         match (computing.first(), fault.symptom) {
             (None, _) => return,
             (Some(&node), Symptom::Silent(latency)) => return self.corrupt(node, at, latency),
-            (Some(_), Symptom::Explicit | Symptom::Hang | Symptom::Slow | Symptom::Planned) => {}
+            (Some(_), Symptom::Explicit | Symptom::Hang | Symptom::Slow | Symptom::Planned | Symptom::Suspected) => {}
         }
         self.tally.interruptions += 1;
         let lost = match self.phase {
@@ -569,59 +569,22 @@ impl Job {
             Phase::Queued | Phase::Finished(_) => unreachable!("only a running job fails"),
         };
         self.log_failure(at, &fault, &computing, lost);
-        self.lose(&fault, &computing, at);
+        let own = fault.repair.is_none() && computing.len() == 1 && self.faults.is_broken(computing[0]);
+        match if own { self.verdict(computing[0]) } else { Verdict::Found(Vec::new()) } {
+            Verdict::Found(others) => {
+                self.lose(&fault, &computing, at);
+                self.take_for_test(&others, at);
+            }
+            Verdict::Missed(others) => {
+                self.overlook(computing[0], at);
+                self.take_for_test(&others, at);
+            }
+        }
         self.heal();
         self.begin_recovery(
             at,
             if fault.symptom == Symptom::Hang { self.clocks.detect_hang } else { self.clocks.detect },
         );
-    }
-
-    /// `node` begins to compute nonsense at `at`, and somebody sees it after `latency`.
-    fn corrupt(&mut self, node: u32, at: SimTime, latency: Span) {
-        self.log(at, EventKind::Corrupted, node.to_string(), String::new());
-        let onset = if matches!(self.phase, Phase::Running(_)) { at } else { SimTime::NEVER };
-        self.corruptions.push(Corruption { node: Some(node), onset, due: at + latency });
-    }
-
-    /// Somebody sees the corruption that is due at `at`: back to before it began, without the node.
-    fn uncovered(&mut self, at: SimTime) {
-        let first = self.corruptions.iter().enumerate().min_by_key(|(_, corruption)| corruption.due);
-        let (index, &Corruption { node, onset, .. }) = first.expect("a corruption was due");
-        self.corruptions.remove(index);
-        self.tally.interruptions += 1;
-        let lost = match self.phase {
-            Phase::Running(since) => self.end_stretch(since, at, Fate::RolledBack(Loss::Since(onset))),
-            Phase::Stalled(_) => {
-                self.book_stall(at);
-                self.lose_copies(Loss::Since(onset))
-            }
-            Phase::Queued | Phase::Finished(_) => unreachable!("only a running job is looked at"),
-        };
-        let detail = format!("silent corruption: lost {} s of work", lost.as_secs_f64().round());
-        self.log(at, EventKind::Failure, node.map_or(String::new(), |node| node.to_string()), detail);
-        if let Some(node) = node {
-            let (nodes, symptom) = (vec![node], Symptom::Silent(Span::ZERO));
-            let fault = Fault { at, domain: Domain::Node, nodes, repair: None, symptom };
-            self.lose(&fault, &[node], at);
-        }
-        self.heal();
-        self.begin_recovery(at, Span::ZERO);
-    }
-
-    /// After a roll-back: corruption that began later than the copy is gone with the work, unless its node is still here and will
-    /// begin again.
-    fn heal(&mut self) {
-        if self.corruptions.is_empty() {
-            return;
-        }
-        let taken = self.copies.newest(&self.schedule).map_or(self.tally.floor.1, |copy| copy.taken);
-        self.corruptions.retain_mut(|corruption| {
-            if taken <= corruption.onset {
-                corruption.onset = SimTime::NEVER;
-            }
-            corruption.onset < SimTime::NEVER || corruption.node.is_some()
-        });
     }
 
     /// The nodes at `place` that `fault` takes.
@@ -811,6 +774,7 @@ impl Job {
             swing: self.plan.swing,
             training: self.plan.at_level(0).draw.accelerator,
             slowed: self.tally.slowed,
+            suspects: self.plan.recovery.evict.map(|_| [self.tally.suspects, self.tally.missed]),
             stragglers: self.stragglers.as_ref().map(Stragglers::facts),
             taken: matches!(self.plan.spares.short, Short::Preempt { .. }).then_some(self.tally.taken),
             failure_clock: self.plan.recovery.failure_clock.name(),

@@ -53,7 +53,8 @@ impl Check<'_> {
         let node = section.power.with_network(&node, &gpu, section.nodes);
         let cost = cost(&section.cost, &node);
         let (name, nodes, domains) = (name.to_owned(), section.nodes, section.domains);
-        Some(ClusterPlan { name, site: site?, nodes, node, gpu, domains, cost, power: section.power.clone(), response })
+        let (power, embodied) = (section.power.clone(), section.embodied);
+        Some(ClusterPlan { name, site: site?, nodes, node, gpu, domains, cost, embodied, power, response })
     }
 
     fn cost_is_sound(&mut self, cluster: &str, section: &CostSection) -> bool {
