@@ -82,6 +82,7 @@ struct Clocks {
     detect_hang: Span,
     localise: Span,
     restart: Span,
+    warm_up: Span,
     planned: Span,
 }
 
@@ -281,9 +282,7 @@ impl Job {
         if self.tally.preempted.is_none() {
             self.run_or_pause(at);
         } else {
-            let restart = Step { what: Use::Restart, length: self.clocks.restart };
-            let reload = Step { what: Use::Reload, length: self.reload };
-            self.stop(at, VecDeque::from([restart, reload]));
+            self.stop(at, VecDeque::from(self.clocks.restarting(Span::ZERO, self.reload)));
         }
     }
 
@@ -322,7 +321,8 @@ impl Job {
     /// How long it will run from its start if nothing breaks: what it tells the scheduler.
     #[must_use]
     pub fn estimate(&self) -> Span {
-        let restart = if self.tally.preempted.is_some() { self.clocks.restart + self.reload } else { Span::ZERO };
+        let restart = self.clocks.restarting(Span::ZERO, self.reload).map(|step| step.length).into_iter().sum();
+        let restart: Span = if self.tally.preempted.is_some() { restart } else { Span::ZERO };
         restart + self.work_left()
     }
 
@@ -541,15 +541,9 @@ impl Job {
         self.pauses.taken += length;
         self.log(at, EventKind::Paused, String::new(), format!("{} h", length.as_secs_f64() / 3_600.0));
         let save = save.min(length);
-        self.stop(
-            at,
-            VecDeque::from([
-                Step { what: Use::Checkpoint, length: save },
-                Step { what: Use::Paused, length: length.saturating_sub(save) },
-                Step { what: Use::Restart, length: boot + self.clocks.restart },
-                Step { what: Use::Reload, length: self.reload },
-            ]),
-        );
+        let pause = [(Use::Checkpoint, save), (Use::Paused, length.saturating_sub(save))];
+        let pause = pause.map(|(what, length)| Step { what, length });
+        self.stop(at, pause.into_iter().chain(self.clocks.restarting(boot, self.reload)).collect());
     }
 
     fn failure(&mut self, at: SimTime) {
@@ -799,19 +793,23 @@ impl Clocks {
             planned: plan
                 .planned
                 .length
-                .unwrap_or_else(|| plan.restart() + schedule.quickest_reload())
+                .unwrap_or_else(|| plan.restart() + schedule.quickest_reload() + plan.recovery.warm_up)
                 .max(schedule.blocking()),
+            warm_up: plan.recovery.warm_up,
         }
     }
 
-    fn recovery(&self, detect: Span, reload: Span) -> [Step; 5] {
-        [
-            Step { what: Use::Detect, length: detect },
-            Step { what: Use::Localise, length: self.localise },
-            Step { what: Use::SpareWait, length: Span::ZERO },
-            Step { what: Use::Restart, length: self.restart },
-            Step { what: Use::Reload, length: reload },
-        ]
+    fn recovery(&self, detect: Span, reload: Span) -> [Step; 6] {
+        let [restart, reload, warm_up] = self.restarting(Span::ZERO, reload);
+        let before = [(Use::Detect, detect), (Use::Localise, self.localise), (Use::SpareWait, Span::ZERO)];
+        let [detect, localise, spares] = before.map(|(what, length)| Step { what, length });
+        [detect, localise, spares, restart, reload, warm_up]
+    }
+
+    /// The steps of a start that is not the first, after `boot`.
+    fn restarting(&self, boot: Span, reload: Span) -> [Step; 3] {
+        let steps = [(Use::Restart, boot + self.restart), (Use::Reload, reload), (Use::WarmUp, self.warm_up)];
+        steps.map(|(what, length)| Step { what, length })
     }
 }
 

@@ -206,6 +206,8 @@ pub struct Recovery {
     pub localise: Span,
     /// Rescheduling, initialising and reloading the checkpoint, unless its tier says how long that takes; unset, 454 s + 105 s x log2(GPUs / 2048).
     pub restart: Option<Span>,
+    /// From the reload until the job steps at full speed again: caches, compilation, data loading; counted as standing still. Unset, none.
+    pub warm_up: Span,
     /// What a cold spare takes to come up.
     pub attach_cold: Span,
     /// Mean time to repair a node and return it.
@@ -239,6 +241,7 @@ impl Default for Recovery {
             // ByteRobust section 2.2: 2 to 15 minutes.
             localise: Span::from_secs(300),
             restart: None,
+            warm_up: Span::ZERO,
             // Assumed: boot and health check.
             attach_cold: Span::from_secs(600),
             repair: repair.mean,

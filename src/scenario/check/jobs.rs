@@ -165,6 +165,12 @@ impl Check<'_> {
             model.active_parameters <= model.parameters || self.no(path, "uses more parameters a token than it has"),
             model.kv_bytes_per_token > Bytes::ZERO || self.no(path, "needs `kv_bytes_per_token` above zero"),
             model.layers > 0 || self.no(path, "needs `layers` above zero"),
+            model.experts.is_none_or(|experts| (1..experts.of).contains(&experts.chosen))
+                || self.no(path, "has `experts` of which a token chooses none, or all"),
+            model.experts.is_none_or(|experts| {
+                let chosen = f64::from(experts.chosen) / f64::from(experts.of);
+                chosen >= 1.0 || model.active_parameters >= chosen * model.parameters
+            }) || self.no(path, "has fewer active parameters than the `experts` that a token chooses"),
         ];
         (!fine.contains(&false)).then_some(model)
     }
