@@ -17,6 +17,7 @@ pub use cases::{CASES, Case};
 pub use entry::entry;
 pub use facts::{Fact, Standing, facts};
 pub use fit::{Fit, Point, fit, mean, median, worst};
+pub use least::Normal;
 pub use power_fit::{PowerFit, PowerForm, PowerPoint, fit_power};
 
 use crate::ledger::{Accounts, Figure, Replications, Spread};
