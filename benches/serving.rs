@@ -13,8 +13,8 @@ use tollway::fault::FailureLaw;
 use tollway::ledger::{Count, Grid};
 use tollway::power::{NodePower, Priority, ServingPower, Slowdown};
 use tollway::serving::{
-    ArrivalPlan, Cell, Chat, Fidelity, Lengths, Measured, Poisson, ReplicaOptions, Router, ScalePolicy, ScaleSection,
-    ServicePlan, Slo, StepModel,
+    ArrivalPlan, Cell, Chat, Clientele, Fidelity, Lengths, Measured, Poisson, ReplicaOptions, Router, ScalePolicy,
+    ScaleSection, ServicePlan, Slo, StepModel,
 };
 use tollway::units::{PerSecond, Ratio, SimTime, Span, Watts};
 use tollway::world::NodeSet;
@@ -71,8 +71,10 @@ fn plan(replicas: u32, router: Router, arrivals: ArrivalPlan) -> ServicePlan {
         router,
         arrivals,
         fidelity: Fidelity::Requests {},
+        prices: None,
         slo: Some(Slo { ttft: Span::from_secs(2), tpot: Span::from_nanos(30_000_000) }),
         queue: 512,
+        clientele: Clientele::default(),
         failures: FailureLaw::None,
         record: None,
         start_hour_of_week: 0,

@@ -3,7 +3,7 @@
 mod cli;
 
 use clap::{Parser, Subcommand};
-use cli::{CheckArguments, CompareArguments, RunArguments, SweepArguments, TraceCommand};
+use cli::{CalibrateArguments, CheckArguments, CompareArguments, RunArguments, SweepArguments, TraceCommand};
 use std::process::ExitCode;
 use tollway::scenario::LISTS;
 
@@ -29,6 +29,8 @@ enum Command {
         #[arg(value_name = "CASE")]
         cases: Vec<String>,
     },
+    /// Fit step-time and power coefficients to your own benchmark and print a section to paste.
+    Calibrate(CalibrateArguments),
     /// Look into people's traces.
     #[command(subcommand)]
     Trace(TraceCommand),
@@ -51,6 +53,7 @@ fn main() -> ExitCode {
         Command::Sweep(arguments) => cli::sweep(&arguments),
         Command::Compare(arguments) => cli::compare_results(&arguments),
         Command::Validate { cases } => cli::validate(&cases),
+        Command::Calibrate(arguments) => cli::calibrate(&arguments),
         Command::Trace(command) => cli::trace(&command),
         Command::Check(arguments) => cli::check(&arguments),
         Command::List { kind } => cli::list(kind.as_deref()),

@@ -3,9 +3,11 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod arrivals;
+mod calibration;
 mod capping;
 mod catalog;
 mod cli;
+mod clientele;
 mod compare;
 mod engine;
 mod evidence;
@@ -16,6 +18,9 @@ mod inspect;
 mod jobs;
 mod layers;
 mod ledger;
+mod localise;
+mod maintenance;
+mod mixed;
 mod power;
 mod records;
 mod recovery;

@@ -7,8 +7,8 @@ use tollway::fault::{FailureLaw, InitialAge};
 use tollway::ledger::{Book, Count, EventKind, Grid, ServiceFacts, Use};
 use tollway::power::{NodePower, Priority, ServingPower, Slowdown};
 use tollway::serving::{
-    ArrivalPlan, Autoscaler, Cell, Chat, Fidelity, Fluid, Lengths, Measured, ReplicaOptions, Router, ScalePolicy,
-    ScaleSection, ServicePlan, Slo, StepModel, Telemetry, cells,
+    ArrivalPlan, Autoscaler, Cell, Chat, Clientele, Fidelity, Fluid, Lengths, Measured, ReplicaOptions, Router,
+    ScalePolicy, ScaleSection, ServicePlan, Slo, StepModel, Telemetry, cells,
 };
 use tollway::units::{GpuTime, PerSecond, Ratio, SimTime, Span, Watts};
 use tollway::world::NodeSet;
@@ -51,8 +51,10 @@ fn plan(rate: f64, min: u32, max: u32, policy: ScalePolicy) -> ServicePlan {
             output: Lengths::Like(Measured::Conversation),
         }),
         fidelity: Fidelity::default(),
+        prices: None,
         slo: Some(Slo { ttft: Span::from_secs(2), tpot: Span::from_nanos(20_000_000) }),
         queue: 512,
+        clientele: Clientele::default(),
         failures: FailureLaw::None,
         record: None,
         start_hour_of_week: 24,

@@ -50,8 +50,10 @@ pub(super) fn plan(step: StepModel, max_batch: u32, requests: Vec<Request>) -> S
         router: Router::LeastLoaded {},
         arrivals: ArrivalPlan::Trace(requests.into()),
         fidelity: Fidelity::Requests {},
+        prices: None,
         slo: None,
         queue: 1_000_000,
+        clientele: Clientele::default(),
         failures: FailureLaw::None,
         record: None,
         start_hour_of_week: 0,
@@ -63,7 +65,7 @@ fn node(index: u32) -> NodeSet {
 }
 
 /// A cell of `replicas`, ready and open from the start.
-fn cell(plan: ServicePlan, replicas: u32, horizon: SimTime) -> Cell {
+pub(super) fn cell(plan: ServicePlan, replicas: u32, horizon: SimTime) -> Cell {
     let grid = Grid { horizon, bin: Span::from_secs(60) };
     let mut cell = Cell::new(Arc::new(plan), 0, SEED, grid);
     (0..replicas).for_each(|index| cell.add_replica(SimTime::ZERO, SimTime::ZERO, node(index)));
@@ -83,7 +85,7 @@ fn stream(purpose: &'static str) -> Stream {
 }
 
 /// `count` requests of one prompt token, with mean gap `gap` and outputs that `output` draws.
-fn poisson(count: usize, gap: Span, mut output: impl FnMut(&mut Stream) -> u32) -> Vec<Request> {
+pub(super) fn poisson(count: usize, gap: Span, mut output: impl FnMut(&mut Stream) -> u32) -> Vec<Request> {
     let (mut gaps, mut outputs) = (stream("gaps"), stream("outputs"));
     let mut at = SimTime::ZERO;
     let mut draw = || {
@@ -133,7 +135,7 @@ fn a_decode_step_takes_what_was_measured() {
 }
 
 /// A busy cell of 8 whose replicas fail every 20 minutes.
-fn failing() -> ServicePlan {
+pub(super) fn failing() -> ServicePlan {
     let requests = poisson(60_000, Span::from_nanos(60_000_000), |stream| 1 + (400.0 * stream.uniform()) as u32);
     let requests = requests.into_iter().map(|request| Request { prompt: 800, ..request }).collect();
     let law = FailureLaw::Weibull { rate: PerSecond::new(1.0 / 1_200.0), shape: 1.0, initial_age: InitialAge::New };

@@ -3,8 +3,8 @@
 use tollway::ledger::{Accounts, EventKind};
 use tollway::{scenario, simulate};
 
-/// A world of one cluster whose faults are `faults`, rows of a file, and whose jobs are `jobs`.
-fn accounts(nodes: u32, faults: &str, jobs: &str) -> Accounts {
+/// A world of one cluster whose faults are `faults`, rows of a file, and whose jobs are `jobs`, after more of the cluster.
+pub(crate) fn accounts(nodes: u32, faults: &str, jobs: &str) -> Accounts {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("faults.csv"), format!("node,start_s,end_s,class,domain,planned\n{faults}"))
         .unwrap();
@@ -21,7 +21,7 @@ fn accounts(nodes: u32, faults: &str, jobs: &str) -> Accounts {
 }
 
 /// A job of four nodes and a day of work that saves by the hour at no cost.
-fn job(name: &str, priority: i32, spares: &str) -> String {
+pub(crate) fn job(name: &str, priority: i32, spares: &str) -> String {
     format!(
         "[training.{name}]\ncluster = \"main\"\nmodel = \"llama-3.1-8b\"\nnodes = 4\ntokens = 1e6\nideal = \"1 d\"\n\
          priority = {priority}\nspares = {spares}\nrecovery = {{ detect = \"1 min\", localise = \"5 min\", restart = \"10 min\" }}\n\
@@ -34,20 +34,20 @@ const TAKES: &str = "{ short = { preempt = {} } }";
 /// Node 5, one of the vital job's, is away from 10:00 to 15:00.
 const FAULT: &str = "5,36000,54000,gpu,,false\n";
 
-fn hours(accounts: &Accounts, name: &str, metric: &str) -> f64 {
+pub(crate) fn hours(accounts: &Accounts, name: &str, metric: &str) -> f64 {
     accounts.figure(&format!("training.{name}"), metric, "").expect("a figure") / 3_600.0
 }
 
-fn gpu_hours(accounts: &Accounts, name: &str, metric: &str) -> f64 {
+pub(crate) fn gpu_hours(accounts: &Accounts, name: &str, metric: &str) -> f64 {
     accounts.figure(&format!("training.{name}"), metric, "").expect("a figure")
 }
 
-fn count(accounts: &Accounts, name: &str, metric: &str) -> f64 {
+pub(crate) fn count(accounts: &Accounts, name: &str, metric: &str) -> f64 {
     gpu_hours(accounts, name, metric)
 }
 
 #[track_caller]
-fn close(found: f64, expected: f64) {
+pub(crate) fn close(found: f64, expected: f64) {
     assert!((found - expected).abs() < 1e-6, "{found}, not {expected}");
 }
 

@@ -1,5 +1,6 @@
 //! The commands behind `main`: what is printed, the clock, threads, progress.
 
+mod calibrate;
 mod check;
 mod compare;
 mod interrupt;
@@ -11,6 +12,7 @@ mod trace;
 mod usage;
 mod validate;
 
+pub(crate) use calibrate::{CalibrateArguments, calibrate};
 pub(crate) use check::{CheckArguments, check, list, schema};
 pub(crate) use compare::{CompareArguments, compare_results};
 pub(crate) use run::{RunArguments, run};

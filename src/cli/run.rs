@@ -108,6 +108,9 @@ fn run_one(file: &Path, arguments: &RunArguments, stopping: &Stopping) -> u8 {
         eprintln!("error: {error}");
         return OUR_FAULT;
     }
+    if let Some(words) = report::too_long_for_a_spreadsheet(&accounts, scenario.step) {
+        eprintln!("note: {words}");
+    }
     if arguments.json {
         return print(&report::json(&accounts));
     }

@@ -5,8 +5,10 @@ use super::batch::{Batch, Member, gang, member};
 use super::capping::{Capping, CappingPlan, Holder};
 use super::floor::{Floor, Move};
 use super::service::{Service, processes_of};
+use super::upkeep::Upkeep;
 use crate::batch::WorkloadPlan;
 use crate::engine::{self, Seed};
+use crate::fault::Maintenance;
 use crate::ledger::{CapFacts, Facts, Grid, SitePlan, Tenant};
 use crate::power::{NodePower, State};
 use crate::scheduler::{Gang, Scheduler, Waiting};
@@ -30,6 +32,8 @@ pub struct Parts<'a> {
     pub workloads: &'a [Arc<WorkloadPlan>],
     /// Services.
     pub services: &'a [Arc<ServicePlan>],
+    /// Maintenance of each cluster.
+    pub maintenance: &'a [Vec<Maintenance>],
     /// Devices.
     pub devices: &'a [DevicePlan],
     /// The root of all chance.
@@ -62,6 +66,8 @@ pub struct Control<'a> {
     stages: Vec<Stage>,
     services: Vec<Service>,
     batch: Batch,
+    /// Of the clusters that have maintenance.
+    upkeep: Vec<Upkeep>,
     capping: Capping<'a>,
     now: SimTime,
 }
@@ -85,12 +91,19 @@ pub fn build(parts: Parts<'_>) -> (Control<'_>, Vec<Lp>) {
         parts,
         floors: parts.clusters.iter().zip(parts.schedulers).map(|(plan, policy)| Floor::new(plan, *policy)).collect(),
         stages: vec![Stage::Ahead; parts.jobs.len()],
+        upkeep: upkeep(parts),
         capping: Capping::new(parts.sites, parts.capping, parts.clusters, &holders(parts, &services), idle_node),
         services,
         batch: Batch::new(parts.workloads, parts.clusters, parts.seed, parts.grid),
         now: SimTime::ZERO,
     };
     (control, processes)
+}
+
+/// The maintenance of the clusters that have some.
+fn upkeep(parts: Parts<'_>) -> Vec<Upkeep> {
+    let clusters = parts.clusters.iter().zip(parts.maintenance).enumerate().filter(|(_, (_, kinds))| !kinds.is_empty());
+    clusters.map(|(index, (plan, kinds))| Upkeep::new(index, plan.domain_tree(), kinds.iter().copied())).collect()
 }
 
 /// Jobs and services as power control sees them.
@@ -139,7 +152,9 @@ impl engine::Control<Lp> for Control<'_> {
         });
         let services = self.services.iter().map(|service| service.next_edge(self.now));
         let repairs = self.floors.iter().map(Floor::next_repaired);
-        let edges = jobs.chain(services).chain(repairs).chain([self.batch.next_edge(), self.capping.next_edge()]);
+        let upkeep = self.upkeep.iter().map(Upkeep::next_edge);
+        let edges =
+            jobs.chain(services).chain(repairs).chain(upkeep).chain([self.batch.next_edge(), self.capping.next_edge()]);
         edges.min().unwrap_or(SimTime::NEVER)
     }
 
@@ -153,6 +168,9 @@ impl engine::Control<Lp> for Control<'_> {
             let plan = &self.parts.services[index];
             let job_done = plan.opens_after.is_none_or(|job| self.stages[job] == Stage::Done);
             self.services[index].at_edge(now, job_done, &mut self.floors[plan.cluster].hall, processes);
+        }
+        for upkeep in &mut self.upkeep {
+            upkeep.at_edge(now, &mut self.floors, &mut self.batch);
         }
         self.trade_nodes(processes);
         for cluster in 0..self.floors.len() {

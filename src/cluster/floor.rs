@@ -5,6 +5,7 @@ use crate::training::GivenBack;
 use crate::units::SimTime;
 use crate::world::{ClusterPlan, Hall, NodeSet};
 use std::collections::BTreeSet;
+use std::ops::Range;
 
 /// Hall, queue and running gangs of one cluster.
 #[derive(Debug)]
@@ -73,6 +74,16 @@ impl Floor {
         for (whole, node) in back.in_repair {
             self.hall.withdraw(node);
             self.repairs.insert((whole, node));
+        }
+    }
+
+    /// Those of `nodes` that nobody holds go out until `ends`.
+    pub(super) fn take_out(&mut self, nodes: Range<u32>, ends: SimTime) {
+        for node in nodes {
+            if self.hall.is_free(node) {
+                self.hall.withdraw(node);
+                self.repairs.insert((ends, node));
+            }
         }
     }
 

@@ -8,6 +8,7 @@ mod control;
 mod floor;
 mod lp;
 mod service;
+mod upkeep;
 
 pub use capping::{CappingPlan, Load};
 pub use control::{Control, Parts, build};

@@ -1,13 +1,24 @@
 //! Published figures against the simulator: `validate` replays each case through the ordinary engine.
 //!
 //! A case is a scenario under `scenarios/validate/` with `[published.<id>]` entries; it is compiled in, so that `validate`
-//! runs anywhere, and `tollway run` on the same file gives the same figures.
+//! runs anywhere, and `tollway run` on the same file gives the same figures. Measured figures become coefficients with
+//! `calibrate`, which says how far they are off.
 
+mod calibrate;
 mod cases;
+mod entry;
 mod facts;
+mod fit;
+mod least;
+mod power_fit;
 
+pub use calibrate::{Calibrated, Limits, calibrate};
 pub use cases::{CASES, Case};
+pub use entry::entry;
 pub use facts::{Fact, Standing, facts};
+pub use fit::{Fit, Point, fit, mean, median, worst};
+pub use least::Normal;
+pub use power_fit::{PowerFit, PowerForm, PowerPoint, fit_power};
 
 use crate::ledger::{Accounts, Figure, Replications, Spread};
 use crate::scenario::{Kind, Published, Scenario};

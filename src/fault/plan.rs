@@ -2,22 +2,28 @@
 
 use super::burst::Burst;
 use super::law::{FailureLaw, InitialAge};
+use super::maintenance::Maintenance;
 use super::modulation::Modulation;
 use super::replay::Replay;
 use super::straggler::Straggler;
 use super::symptom::Symptoms;
-use crate::units::PerSecond;
+use crate::units::{PerSecond, Span};
 use crate::world::{Domain, DomainTree, Domains};
+use std::sync::Arc;
 
 /// How the nodes of a cluster fail: each by itself, and together.
 #[derive(Debug, Clone, PartialEq)]
 pub struct FaultPlan {
     /// Each node by itself.
     pub law: FailureLaw,
+    /// How old each node is at the start, whatever the law says of all of them.
+    pub ages: Option<Arc<[Span]>>,
     /// Domains that take nodes with them.
     pub bursts: Vec<(Domain, Burst)>,
     /// Domains that become slow.
     pub stragglers: Vec<(Domain, Straggler)>,
+    /// Work that is announced, by name.
+    pub maintenance: Vec<(String, Maintenance)>,
     /// Faults of a file, instead of or beside the laws.
     pub replay: Option<Replay>,
     /// How the nodes' own failures show.
@@ -36,8 +42,10 @@ impl From<FailureLaw> for FaultPlan {
         let tree = DomainTree { nodes: u32::MAX, gpus_per_node: 1, sizes: Domains::default() };
         FaultPlan {
             law,
+            ages: None,
             bursts: Vec::new(),
             stragglers: Vec::new(),
+            maintenance: Vec::new(),
             replay: None,
             symptoms: Symptoms::default(),
             modulation: Modulation::default(),
@@ -81,7 +89,7 @@ impl FaultPlan {
 mod tests {
     use super::super::burst::Blast;
     use super::*;
-    use crate::units::{Share, Span};
+    use crate::units::Share;
 
     #[test]
     fn rates_count_nodes_and_domains() {

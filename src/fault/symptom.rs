@@ -45,6 +45,10 @@ pub enum Symptom {
     Silent(Span),
     /// Nothing failed: the node was slow, and was taken out.
     Slow,
+    /// Nothing failed: it goes out for maintenance.
+    Planned,
+    /// Nothing failed: localisation took it out beside, or in the place of, a broken one.
+    Suspected,
 }
 
 impl Symptom {
@@ -56,6 +60,8 @@ impl Symptom {
             Symptom::Hang => "hang",
             Symptom::Silent(_) => "silent",
             Symptom::Slow => "slow",
+            Symptom::Planned => "planned",
+            Symptom::Suspected => "suspected",
         }
     }
 }

@@ -2,10 +2,12 @@
 //! add up to. A bin is settled when it is read, so that a year of minutes needs no more memory than its books.
 
 use super::buckets::{Bucket, Weighing};
+use super::classes::Sharing;
+use super::comparison::Curve;
 use super::figures::{self, Figure};
 use super::settle::{Charge, Entry, Settled};
 use super::{Book, CapFacts, Comparison, Count, Draw, Facts, Grid, Shift, SitePlan, Tenant, Use};
-use crate::units::{Dollars, DollarsPerHour, GpuTime, GramsCo2e, Joules, Litres, Watts, Weights};
+use crate::units::{Dollars, DollarsPerHour, GpuTime, GramsCo2e, GramsPerHour, Joules, Litres, Watts, Weights};
 use std::collections::BTreeMap;
 use std::ops::Range;
 
@@ -31,6 +33,8 @@ pub struct ClusterBooks {
     pub idle_gpu: Draw,
     /// What holding a GPU costs.
     pub holding: Holding,
+    /// Carbon of making the hardware, for each GPU-hour of its life.
+    pub embodied: GramsPerHour,
 }
 
 /// Which GPUs and what around them a figure counts; each boundary contains the one before.
@@ -240,7 +244,7 @@ impl Sums {
     }
 
     /// Enters one line, whose accelerators were charged `accelerators`.
-    fn add(&mut self, part: Part, entry: &Entry, accelerators: Charge) {
+    pub(super) fn add(&mut self, part: Part, entry: &Entry, accelerators: Charge) {
         if part == Part::Active {
             self.0[0] += Sum::of(entry, accelerators);
             self.0[1] += Sum::of(entry, entry.own);
@@ -290,6 +294,8 @@ pub struct Accounts {
     /// Market-based carbon of each bin, by site; none of sites without contracts.
     pub(super) market_based: BTreeMap<usize, Vec<GramsCo2e>>,
     line_sums: Vec<Entry>,
+    /// What classes share of each line.
+    pub(super) sharings: Vec<Sharing>,
     pub(super) tenant_sums: Vec<Sums>,
     /// The time of each tenant by use.
     pub(super) buckets: Vec<Vec<Bucket>>,
@@ -317,6 +323,7 @@ pub fn close(
         sites: sites.to_vec(),
         clusters: clusters.to_vec(),
         line_sums: Vec::new(),
+        sharings: Vec::new(),
         tenant_sums: vec![Sums::default(); tenants.len()],
         buckets: vec![Vec::new(); tenants.len()],
         idle_sums: vec![Sum::default(); clusters.len()],
@@ -387,10 +394,11 @@ impl Accounts {
     pub fn marginal(&self, index: usize) -> Option<[GramsCo2e; 4]> {
         let market = &self.sites[self.tenants[index].site].market;
         market.marginal(0)?;
-        let mut carbon = [GramsCo2e::ZERO; 4];
+        let (mut carbon, mut settled) = ([GramsCo2e::ZERO; 4], Settled::default());
         for bin in 0..self.grid.bins() {
-            let (entries, mut sums) = (self.settle(bin), Sums::default());
-            let mine = self.lines.iter().zip(&entries).filter(|(line, _)| line.tenant == Some(index));
+            self.settle_into(bin, &mut settled);
+            let mut sums = Sums::default();
+            let mine = self.lines.iter().zip(&settled.entries).filter(|(line, _)| line.tenant == Some(index));
             mine.for_each(|(line, entry)| {
                 sums.add(line.part, entry, Charge { energy: entry.spent.accelerator, ..Charge::default() });
             });
@@ -512,18 +520,20 @@ impl Accounts {
         charged.then(|| self.demand.range((index, 0)..(index + 1, 0)).map(|(_, charge)| *charge).sum())
     }
 
-    /// Settles each bin into the sums, and returns what services drew in each bin; nothing where there are none.
-    fn add_up(&mut self) -> Vec<Sums> {
+    /// Settles each bin into the sums, and returns what services took; nothing where there are none.
+    fn add_up(&mut self) -> Curve {
         let serves = self.tenants.iter().any(|tenant| matches!(tenant.facts, Facts::Service(_)));
-        let mut curve = Vec::with_capacity(if serves { self.grid.bins() } else { 0 });
+        let mut curve = Curve::new(self.grid.bins());
         let mut totals = vec![(Entry::default(), Charge::default()); self.lines.len()];
         let mut weighings: Vec<Weighing> = self.lines.iter().map(Weighing::of).collect();
+        let classes = |line: &Line| line.tenant.map_or(&[][..], |tenant| self.tenants[tenant].book.classes());
+        let mut sharings: Vec<Sharing> = self.lines.iter().map(|line| Sharing::of(classes(line))).collect();
         let (mut settled, mut weights) = (Settled::default(), Weights::default());
         for bin in 0..self.grid.bins() {
             self.settle_into(bin, &mut settled);
             let mut serving = Sums::default();
-            let lines = self.lines.iter().zip(&mut totals).zip(&mut weighings);
-            for (((line, total), weighing), entry) in lines.zip(&settled.entries) {
+            let lines = self.lines.iter().zip(&mut totals).zip(&mut weighings).zip(&mut sharings);
+            for ((((line, total), weighing), sharing), entry) in lines.zip(&settled.entries) {
                 total.0 += *entry;
                 if let Some(tenant) = line.tenant {
                     weighing.enter(line, &self.tenants[tenant].book, bin, entry);
@@ -533,13 +543,16 @@ impl Accounts {
                     _ => Charge::default(),
                 };
                 total.1 += accelerators;
-                if line.tenant.is_some_and(|tenant| matches!(self.tenants[tenant].facts, Facts::Service(_))) {
+                if let Some(tenant) = line.tenant {
+                    sharing.enter(self.tenants[tenant].book.classes(), bin, entry, accelerators);
+                }
+                if self.is_of_service(line) {
                     serving.add(line.part, entry, accelerators);
                 }
             }
             self.read_peaks(bin, &settled);
             if serves {
-                curve.push(serving);
+                curve.push(bin, serving);
             }
         }
         self.enter_totals(&totals);
@@ -549,9 +562,33 @@ impl Accounts {
             }
         }
         self.line_sums = totals.into_iter().map(|(entry, _)| entry).collect();
+        self.sharings = sharings;
         self.assert_sums_add_up();
         self.assert_buckets_add_up();
+        self.assert_classes_add_up();
         curve
+    }
+
+    fn is_of_service(&self, line: &Line) -> bool {
+        line.tenant.is_some_and(|tenant| matches!(self.tenants[tenant].facts, Facts::Service(_)))
+    }
+
+    /// What all services together take in a bin.
+    pub(super) fn serving(&self) -> impl FnMut(usize) -> Sums {
+        let (mut settled, mut weights) = (Settled::default(), Weights::default());
+        move |bin| {
+            self.settle_into(bin, &mut settled);
+            let mut serving = Sums::default();
+            let mine = self.lines.iter().zip(&settled.entries).filter(|(line, _)| self.is_of_service(line));
+            for (line, entry) in mine {
+                let accelerators = match line.part {
+                    Part::Active => entry.own.accelerators(entry.spent, &mut weights),
+                    _ => Charge::default(),
+                };
+                serving.add(line.part, entry, accelerators);
+            }
+            serving
+        }
     }
 
     fn read_peaks(&mut self, bin: usize, settled: &Settled) {
@@ -687,5 +724,16 @@ fn assert_requests_are_conserved(tenant: &Tenant) {
         let known = counted(Count::Completed) + counted(Count::Rejected) + counted(Count::Failed) + facts.in_flight;
         let arrived = counted(Count::Arrived);
         assert!(arrived == known, "{}: {arrived} requests arrived, {known} are accounted for", tenant.subject);
+        let ends = [Count::Completed, Count::Rejected, Count::Failed];
+        for class in tenant.book.classes() {
+            let known = ends.map(|what| class.counted(what)).iter().sum::<u64>() + class.in_flight;
+            let arrived = class.counted(Count::Arrived);
+            assert!(arrived == known, "{}.{}: {arrived} arrived, {known} are known", tenant.subject, class.name);
+        }
+        if let Some(attempts) = facts.attempts {
+            let lost = [counted(Count::Rejected), counted(Count::Failed)];
+            let known = [attempts.gave_up_rejected, attempts.gave_up_timed_out + attempts.gave_up_broken];
+            assert!(lost == known, "{}: every request given up has a cause", tenant.subject);
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! What a process tells the ledger beside its book, and what the ledger knows of the places.
 
-use super::{Book, Event, WorkloadFacts};
+use super::{Book, Event, TokenPrices, WorkloadFacts};
 use crate::facility::Facility;
 use crate::market::Market;
 use crate::units::{FlopsPerSecond, GpuTime, Ratio, SimTime, Span, Tokens, Watts};
@@ -124,6 +124,8 @@ pub struct JobFacts {
     pub training: Watts,
     /// Time that power control added to running.
     pub slowed: Span,
+    /// Nodes that localisation took out and that had nothing, and failures whose node it missed; none where it takes the broken one.
+    pub suspects: Option<[u64; 2]>,
     /// What slow members did; none where nothing becomes slow.
     pub stragglers: Option<StragglerFacts>,
     /// Nodes that it took from its cluster for want of spares; none of a job that may not.
@@ -180,6 +182,16 @@ pub struct ServiceFacts {
     pub fidelity: &'static str,
     /// Replica failures.
     pub replica_failures: u64,
+    /// What its answers sell for, where the scenario says.
+    pub prices: Option<TokenPrices>,
+    /// Requests in batches that lost their caches to these, and were computed again elsewhere.
+    pub restarted: u64,
+    /// Tokens of prompts and answers that these had to compute again at most.
+    pub restarted_tokens: Tokens,
+    /// GPU time in which replicas loaded their models again.
+    pub reloading: GpuTime,
+    /// What became of attempts, where they are more than requests.
+    pub attempts: Option<Attempts>,
     /// Part of its replicas that only the limit on time per output token asks for; none without limit or autoscaler.
     pub slo_share: Option<f64>,
     /// What its prefix caches did, where it has them.
@@ -191,8 +203,76 @@ impl ServiceFacts {
     pub fn join(&mut self, more: ServiceFacts) {
         self.in_flight += more.in_flight;
         self.replica_failures += more.replica_failures;
+        self.restarted += more.restarted;
+        self.restarted_tokens += more.restarted_tokens;
+        self.reloading += more.reloading;
+        if let (Some(mine), Some(more)) = (&mut self.attempts, more.attempts) {
+            *mine += more;
+        }
         if let Some(more) = more.prefix {
             *self.prefix.get_or_insert_default() += more;
         }
+    }
+}
+
+/// Why an attempt ended without an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Miss {
+    /// The queue was full, or no replica could ever hold it.
+    Rejected,
+    /// Its client hung up.
+    TimedOut,
+    /// A failure broke it.
+    Broken,
+}
+
+/// How often clients asked, and why they got no answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Attempts {
+    /// First times and retries.
+    pub made: u64,
+    /// Attempts turned away.
+    pub rejected: u64,
+    /// Attempts whose clients hung up.
+    pub timed_out: u64,
+    /// Attempts that failures broke.
+    pub broken: u64,
+    /// Requests given up after the last attempt was turned away.
+    pub gave_up_rejected: u64,
+    /// Requests given up after the last attempt timed out.
+    pub gave_up_timed_out: u64,
+    /// Requests given up after a failure broke the last attempt.
+    pub gave_up_broken: u64,
+}
+
+impl Attempts {
+    /// Counts an attempt without an answer.
+    pub fn miss(&mut self, why: Miss) {
+        *match why {
+            Miss::Rejected => &mut self.rejected,
+            Miss::TimedOut => &mut self.timed_out,
+            Miss::Broken => &mut self.broken,
+        } += 1;
+    }
+
+    /// Counts a request whose client gives up after such an attempt.
+    pub fn gave_up(&mut self, why: Miss) {
+        *match why {
+            Miss::Rejected => &mut self.gave_up_rejected,
+            Miss::TimedOut => &mut self.gave_up_timed_out,
+            Miss::Broken => &mut self.gave_up_broken,
+        } += 1;
+    }
+}
+
+impl std::ops::AddAssign for Attempts {
+    fn add_assign(&mut self, other: Attempts) {
+        self.made += other.made;
+        self.rejected += other.rejected;
+        self.timed_out += other.timed_out;
+        self.broken += other.broken;
+        self.gave_up_rejected += other.gave_up_rejected;
+        self.gave_up_timed_out += other.gave_up_timed_out;
+        self.gave_up_broken += other.gave_up_broken;
     }
 }

@@ -4,14 +4,15 @@
 use super::accounts::{Accounts, Boundary, Sum, Sums};
 use super::comparison::{Axis, Row};
 use super::{
-    Book, Count, Equivalents, EventKind, Facts, Histogram, JobFacts, PrefixFacts, ServiceFacts, Spent, Tenant, Use,
+    Attempts, Book, ClassBook, Count, Equivalents, EventKind, Facts, Histogram, JobFacts, Latencies, PrefixFacts,
+    ServiceFacts, Tenant, Use,
 };
 use crate::units::{Dollars, DollarsPerHour, GpuTime, SimTime, Span};
 
 /// One row of `summary.csv`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Figure {
-    /// Of whom: `training.<name>`, `workload.<name>`, `workload.<name>.<class>`, `service.<name>`, `device.<name>`, `cluster.<name>`, `site.<name>` or `total`.
+    /// Of whom: `training.<name>`, `workload.<name>`, `workload.<name>.<class>`, `service.<name>`, `service.<name>.<class>`, `device.<name>`, `cluster.<name>`, `site.<name>` or `total`.
     pub subject: String,
     /// What.
     pub metric: &'static str,
@@ -46,10 +47,15 @@ pub(super) fn all(accounts: &Accounts) -> Vec<Figure> {
             Facts::Service(facts) => {
                 service(&mut rows, tenant, facts, sums);
                 replicas(&mut rows, &tenant.book, facts, accounts.grid().horizon);
+                for (class, book) in tenant.book.classes().iter().enumerate() {
+                    let mut rows = rows.of(format!("{}.{}", tenant.subject, book.name));
+                    of_class(&mut rows, book, &accounts.class_sums(index, class));
+                }
             }
             Facts::Device(facts) => service(&mut rows, tenant, facts, sums),
         }
         rows.scopes(sums, accounts.rents(index));
+        rows.energy_parts(sums);
         costs(&mut rows, accounts, index);
         if tenant.cluster.is_some() && accounts.keeps_market_ledger(tenant.site) {
             rows.bounded("carbon_market", "kgCO2e", sums, |sum| Some(sum.market.kg()));
@@ -126,6 +132,22 @@ impl Rows<'_> {
         });
     }
 
+    /// The four parts of its energy, of all of it: what each boundary adds to the one before.
+    fn energy_parts(&mut self, sums: &Sums) {
+        const NAMES: [&str; 4] = [
+            "accelerator_energy_fraction",
+            "host_energy_fraction",
+            "reserve_energy_fraction",
+            "facility_energy_fraction",
+        ];
+        let (mut before, all) = (0.0, sums.within(Boundary::B4).energy.kwh());
+        for (name, boundary) in NAMES.into_iter().zip(Boundary::ALL) {
+            let within = sums.within(boundary).energy.kwh();
+            self.put(name, over(within - before, all), "fraction");
+            before = within;
+        }
+    }
+
     /// What `metrics`, each with its unit, say for each of `number`.
     fn each(&mut self, metrics: [(&'static str, Axis); 4], sums: &Sums, number: f64) {
         for (metric, axis) in metrics {
@@ -197,6 +219,10 @@ fn job(rows: &mut Rows<'_>, tenant: &Tenant, facts: &JobFacts, horizon: SimTime,
         rows.count("slow_nodes_evicted", stragglers.evicted);
         rows.put("slowed_by_stragglers", stragglers.lost.as_secs_f64(), "s");
     }
+    if let Some([suspects, missed]) = facts.suspects {
+        rows.count("sound_nodes_evicted", suspects);
+        rows.count("missed_failures", missed);
+    }
     facts.taken.into_iter().for_each(|taken| rows.count("taken_nodes", taken));
     rows.count("checkpoints", facts.checkpoints);
     let every = Some(facts.checkpoint_every).filter(|&every| every > Span::ZERO);
@@ -205,6 +231,7 @@ fn job(rows: &mut Rows<'_>, tenant: &Tenant, facts: &JobFacts, horizon: SimTime,
     rows.gpu_hours("productive_gpu_hours", time_of(book, &[Use::Productive]));
     rows.gpu_hours("recomputed_gpu_hours", time_of(book, &[Use::Recomputed]));
     rows.gpu_hours("slow_gpu_hours", time_of(book, &[Use::Slow]));
+    rows.gpu_hours("interference_gpu_hours", time_of(book, &[Use::Interference]));
     rows.gpu_hours("checkpoint_gpu_hours", time_of(book, &[Use::Checkpoint]));
     rows.gpu_hours("recovery_gpu_hours", time_of(book, &RECOVERY));
     rows.gpu_hours("planned_gpu_hours", time_of(book, &[Use::Planned]));
@@ -260,7 +287,7 @@ fn mean_and_variance(values: &[f64]) -> Option<(f64, f64)> {
 }
 
 /// The steps of a recovery.
-const RECOVERY: [Use; 5] = [Use::Detect, Use::Localise, Use::SpareWait, Use::Restart, Use::Reload];
+const RECOVERY: [Use; 6] = [Use::Detect, Use::Localise, Use::SpareWait, Use::Restart, Use::Reload, Use::WarmUp];
 
 /// What the unplanned interruptions of a training job took: work done again, and the computing nodes until it ran again, with their
 /// share of losses and cooling.
@@ -288,10 +315,13 @@ fn service(rows: &mut Rows<'_>, tenant: &Tenant, facts: &ServiceFacts, sums: &Su
     rows.count("in_flight", facts.in_flight);
     rows.put("prompt_tokens", counted(Count::PromptTokens) as f64, "tokens");
     rows.put("output_tokens", tokens as f64, "tokens");
+    if let Some(attempts) = &facts.attempts {
+        missed(rows, attempts);
+    }
     if let Some(prefix) = &facts.prefix {
         prefixes(rows, prefix);
     }
-    latencies(rows, &tenant.book);
+    latencies(rows, tenant.book.latencies());
     rows.put("slo_attainment", over(counted(Count::WithinSlo) as f64, ended as f64), "fraction");
     rows.sums(sums);
     rows.bounded("energy_per_output_token", "kWh", sums, |sum| over(sum.energy.kwh(), tokens as f64));
@@ -315,6 +345,37 @@ fn service(rows: &mut Rows<'_>, tenant: &Tenant, facts: &ServiceFacts, sums: &Su
     rows.equivalents(sums);
 }
 
+/// A class of a service: its requests, and its share of all that the service took.
+fn of_class(rows: &mut Rows<'_>, class: &ClassBook, sums: &Sums) {
+    let counted = |what| class.counted(what);
+    let (completed, tokens) = (counted(Count::Completed), counted(Count::OutputTokens));
+    let ended = completed + counted(Count::Rejected) + counted(Count::Failed);
+    rows.count("requests", counted(Count::Arrived));
+    rows.count("completed", completed);
+    rows.count("rejected", counted(Count::Rejected));
+    rows.count("failed", counted(Count::Failed));
+    rows.count("in_flight", class.in_flight);
+    rows.put("prompt_tokens", counted(Count::PromptTokens) as f64, "tokens");
+    rows.put("output_tokens", tokens as f64, "tokens");
+    latencies(rows, class.latencies());
+    rows.put("slo_attainment", over(counted(Count::WithinSlo) as f64, ended as f64), "fraction");
+    rows.sums(sums);
+    rows.bounded("energy_per_output_token", "kWh", sums, |sum| over(sum.energy.kwh(), tokens as f64));
+    let per_request = ["energy_per_request", "cost_per_request", "carbon_per_request", "water_per_request"];
+    rows.each(on_axes(per_request), sums, completed as f64);
+}
+
+/// How often clients asked, why attempts got no answer, and why clients gave up.
+fn missed(rows: &mut Rows<'_>, attempts: &Attempts) {
+    rows.count("attempts", attempts.made);
+    rows.count("attempts_rejected", attempts.rejected);
+    rows.count("attempts_timed_out", attempts.timed_out);
+    rows.count("attempts_broken", attempts.broken);
+    rows.count("gave_up_rejected", attempts.gave_up_rejected);
+    rows.count("gave_up_timed_out", attempts.gave_up_timed_out);
+    rows.count("gave_up_broken", attempts.gave_up_broken);
+}
+
 /// What prefix caches were asked and found. `prefix_hit_share` is of the blocks that prompts filled: others cannot be found.
 fn prefixes(rows: &mut Rows<'_>, facts: &PrefixFacts) {
     rows.put("prefix_blocks", facts.blocks as f64, "count");
@@ -336,21 +397,22 @@ fn marginal(figures: &mut Vec<Figure>, accounts: &Accounts, index: usize) {
 
 /// What a tenant's money went to, inside B4. `cost_of_failures`: work done again, detecting, localising, waiting for nodes,
 /// restarting, and nodes in repair. `cost_of_idle`: spares, pauses, and replicas without a request. `cost_of_slo`: replicas that only the
-/// limit on time per output token asks for ([`ServiceFacts::slo_share`]). Of a use that is its GPU-hours at the cluster's price
-/// and its node energy at the tenant's own mean price of energy, losses and cooling included.
+/// limit on time per output token asks for ([`ServiceFacts::slo_share`]). A use costs what its bucket does: it pays for energy, losses
+/// and cooling at the price of the hours in which it was spent.
 fn costs(rows: &mut Rows<'_>, accounts: &Accounts, index: usize) {
     let (tenant, sums) = (&accounts.tenants()[index], accounts.tenant(index));
     let Some(price) = accounts.price(index).map(DollarsPerHour::as_f64) else { return };
     let everything = sums.within(Boundary::B4);
     let bill = everything.cost.as_f64() - price * everything.time.gpu_hours();
     let of = |uses: &[Use]| {
-        let spent: Spent = uses.iter().map(|&what| tenant.book.spent(what)).sum();
-        let energy = over(spent.node().kwh(), sums.within(Boundary::B3).energy.kwh()).unwrap_or(0.0);
-        price * spent.time.gpu_hours() + bill * energy
+        let mut cost = Dollars::default();
+        let buckets = accounts.buckets(index).iter().filter(|bucket| uses.contains(&bucket.what));
+        buckets.for_each(|bucket| cost += bucket.sum.cost);
+        cost.as_f64()
     };
     rows.metered("energy_cost", bill, "USD");
     rows.bounded("cost_per_gpu_hour", "USD", sums, |sum| over(sum.cost.as_f64(), sum.time.gpu_hours()));
-    let failed = [Use::Detect, Use::Localise, Use::SpareWait, Use::Restart, Use::Reload, Use::Recomputed, Use::Repair];
+    let failed: Vec<Use> = RECOVERY.into_iter().chain([Use::Recomputed, Use::Repair]).collect();
     match &tenant.facts {
         Facts::Workload(_) => rows.metered("cost_of_failures", of(&failed), "USD"),
         Facts::Job(facts) => {
@@ -363,16 +425,24 @@ fn costs(rows: &mut Rows<'_>, accounts: &Accounts, index: usize) {
             rows.metered("cost_of_idle", of(&[Use::WarmIdle]), "USD");
             let slo = facts.slo_share.map(|share| share * everything.cost.as_f64());
             rows.push("cost_of_slo", slo, "USD", Some(Boundary::B4));
+            if let Some(prices) = facts.prices {
+                let revenue = prices.revenue(&tenant.book, facts.prefix.as_ref());
+                rows.put("revenue", revenue, "USD");
+                rows.bounded("profit", "USD", sums, |sum| Some(revenue - sum.cost.as_f64()));
+                rows.bounded("cost_profit_margin", "ratio", sums, |sum| {
+                    over(revenue - sum.cost.as_f64(), sum.cost.as_f64())
+                });
+            }
         }
         Facts::Device(_) => {}
     }
 }
 
 /// Mean and quantiles, in milliseconds.
-fn latencies(rows: &mut Rows<'_>, book: &Book) {
+fn latencies(rows: &mut Rows<'_>, latencies: &Latencies) {
     let ms = |latency: Option<Span>| latency.map(|span| span.as_secs_f64() * 1e3);
     let quantile = |histogram: &Histogram, p: f64| ms(histogram.quantile(crate::units::Share::new(p)));
-    let (ttft, tpot, e2e) = (book.latencies().ttft(), book.latencies().tpot(), book.latencies().e2e());
+    let (ttft, tpot, e2e) = (latencies.ttft(), latencies.tpot(), latencies.e2e());
     rows.put("ttft_mean", ms(ttft.mean()), "ms");
     rows.put("ttft_p50", quantile(ttft, 0.50), "ms");
     rows.put("ttft_p90", quantile(ttft, 0.90), "ms");
@@ -398,6 +468,9 @@ fn replicas(rows: &mut Rows<'_>, book: &Book, facts: &ServiceFacts, horizon: Sim
     rows.gpu_hours("warm_idle_gpu_hours", time_of(book, &[Use::WarmIdle]));
     rows.gpu_hours("loading_gpu_hours", time_of(book, &[Use::Loading]));
     rows.count("replica_failures", facts.replica_failures);
+    rows.count("restarted_requests", facts.restarted);
+    rows.put("restarted_tokens", facts.restarted_tokens.count() as f64, "tokens");
+    rows.gpu_hours("reloading_gpu_hours", facts.reloading);
 }
 
 /// A cluster: its tenants and what nobody held.

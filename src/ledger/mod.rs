@@ -4,11 +4,14 @@
 mod accounts;
 mod book;
 mod buckets;
+mod classes;
+mod column;
 mod comparison;
 mod equivalents;
 mod facts;
 mod figures;
 mod latencies;
+mod prices;
 mod requests;
 mod sensitivity;
 mod settle;
@@ -21,11 +24,15 @@ pub use crate::facility::{Losses, Stage};
 pub use accounts::{Accounts, Boundary, ClusterBooks, Holding, Line, Part, SiteSum, Sum, Sums, close};
 pub use book::{Book, Count, Draw, Event, EventKind, Grid, Outage, Spent, Use};
 pub use buckets::Bucket;
+pub use classes::ClassBook;
 pub use comparison::{Axis, Comparison, Crossing, Row};
 pub use equivalents::{Equivalents, Side};
-pub use facts::{CapFacts, Facts, JobFacts, PrefixFacts, ServiceFacts, SitePlan, StragglerFacts, Tenant};
+pub use facts::{
+    Attempts, CapFacts, Facts, JobFacts, Miss, PrefixFacts, ServiceFacts, SitePlan, StragglerFacts, Tenant,
+};
 pub use figures::Figure;
 pub use latencies::{Histogram, Latencies};
+pub use prices::TokenPrices;
 pub use requests::{End, Request, RequestLog};
 pub use sensitivity::{Factor, Shift, rerun};
 pub use settle::{Charge, Entry};

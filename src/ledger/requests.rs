@@ -15,10 +15,14 @@ pub enum End {
     Late,
     /// At the door.
     Rejected,
+    /// Its client hung up, and did not ask again.
+    TimedOut,
+    /// A failure broke it, and its client did not ask again.
+    Broken,
 }
 
 impl End {
-    const ALL: [End; 3] = [End::WithinSlo, End::Late, End::Rejected];
+    const ALL: [End; 5] = [End::WithinSlo, End::Late, End::Rejected, End::TimedOut, End::Broken];
 
     /// Name in the outputs.
     #[must_use]
@@ -26,7 +30,15 @@ impl End {
         match self {
             End::WithinSlo | End::Late => "completed",
             End::Rejected => "rejected",
+            End::TimedOut => "timed_out",
+            End::Broken => "broken",
         }
+    }
+
+    /// True where it ended with its last token.
+    #[must_use]
+    pub const fn is_complete(self) -> bool {
+        matches!(self, End::WithinSlo | End::Late)
     }
 }
 
@@ -43,12 +55,14 @@ pub struct Request {
     pub prompt: u32,
     /// Output tokens.
     pub output: u32,
+    /// Its class, an index.
+    pub class: u8,
     /// How it ended.
     pub end: End,
 }
 
 /// Bytes of a request in the temporary file.
-const RECORD: usize = 33;
+const RECORD: usize = 34;
 
 impl Request {
     fn pack(&self) -> [u8; RECORD] {
@@ -58,6 +72,7 @@ impl Request {
         bytes[24..28].copy_from_slice(&self.prompt.to_le_bytes());
         bytes[28..32].copy_from_slice(&self.output.to_le_bytes());
         bytes[32] = self.end as u8;
+        bytes[33] = self.class;
         bytes
     }
 
@@ -71,6 +86,7 @@ impl Request {
             prompt: word(24),
             output: word(28),
             end: End::ALL[usize::from(bytes[32])],
+            class: bytes[33],
         }
     }
 }
@@ -171,7 +187,8 @@ mod tests {
             e2e: Span::from_nanos(index * 7),
             prompt: index as u32,
             output: u32::MAX - index as u32,
-            end: End::ALL[index as usize % 3],
+            end: End::ALL[index as usize % 5],
+            class: index as u8,
         }
     }
 

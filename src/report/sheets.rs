@@ -387,7 +387,8 @@ pub(super) const SENSITIVITY: Sheet = Sheet {
 pub(super) const ATTRIBUTION: Sheet = Sheet {
     file: "attribution.csv",
     about: "Every joule, dollar, gram and litre of the run to exactly one row: the rows of a site add up to its meter. Or leave its \
-            overhead row out and add the share_ columns, which say whose overhead it is.",
+            overhead row out and add the share_ columns, which say whose overhead it is. A service with classes has a row for each, \
+            such as service.chat.gold, in the place of its own.",
     columns: Cow::Borrowed(&[
         SITE,
         CLUSTER,
@@ -518,7 +519,7 @@ pub(super) const CARBON: Sheet = Sheet {
             "embodied_kgco2e",
             "number",
             "kgCO2e",
-            "making the hardware, 20.0 g a GPU-hour (scope 3); owned hardware only",
+            "making the hardware, by the cluster's `embodied` for each GPU-hour (scope 3)",
         ),
         column("water_l", "number", "L", "water that the site evaporates"),
         column("water_offsite_l", "number", "L", "water that power plants evaporate for the energy"),
@@ -550,7 +551,7 @@ pub(super) const BUCKETS: Sheet = Sheet {
         column("cost_usd", "number", "USD", "holding and energy"),
         column("carbon_kgco2e", "number", "kgCO2e", "stack CO2 of the energy, location-based, hourly (scope 2)"),
         column("upstream_kgco2e", "number", "kgCO2e", "fuel upstream of the power plants (scope 3)"),
-        column("embodied_kgco2e", "number", "kgCO2e", "making the hardware (scope 3); owned hardware only"),
+        column("embodied_kgco2e", "number", "kgCO2e", "making the hardware (scope 3)"),
         column("water_l", "number", "L", "water that the site evaporates"),
         column("water_offsite_l", "number", "L", "water that power plants evaporate for the energy"),
     ]),
@@ -608,15 +609,25 @@ pub(super) const REQUESTS: Sheet = Sheet {
     about: "Requests one by one, or a seeded sample of them, service by service and cell by cell, in the order in which they ended. \
             Requests still inside at the horizon are not here.",
     columns: Cow::Borrowed(&[
-        column("subject", "string", "", "whose request"),
+        column("subject", "string", "", "whose request: a service's, or of a class such as service.chat.gold"),
         column("cell", "integer", "", "which of the service's cells, from 0"),
         column("arrived_s", "number", "s", "when it arrived, since the start of the run"),
         column("prompt_tokens", "integer", "tokens", "prompt tokens"),
         column("output_tokens", "integer", "tokens", "output tokens"),
-        column("ttft_ms", "number", "ms", "time to first token; empty where it was turned away"),
+        column(
+            "ttft_ms",
+            "number",
+            "ms",
+            "time to first token, from when its client first asked; empty where there was no answer",
+        ),
         column("tpot_ms", "number", "ms", "time for each output token after the first; empty where there is none"),
-        column("e2e_ms", "number", "ms", "time to last token; empty where it was turned away"),
-        column("outcome", "string", "", "completed or rejected"),
+        column("e2e_ms", "number", "ms", "time to last token, likewise"),
+        column(
+            "outcome",
+            "string",
+            "",
+            "completed, or why its client gave up in the end: rejected, timed_out, or broken by a failure",
+        ),
         column("within_slo", "boolean", "", "whether it met every limit of the SLO"),
     ]),
 };

@@ -4,8 +4,8 @@ use super::number::{decimals, figure};
 use super::sheets::{self, Column, Sheet};
 use super::timelines::{names, utc};
 use crate::ledger::{
-    Accounts, Boundary, Bucket, End, Event, Facts, Figure, Outage, Replications, Row, Shift, Spent, Spread, Sum,
-    Tenant, Use, WorkloadFacts,
+    Accounts, Boundary, Bucket, End, Entry, Event, Facts, Figure, Line, Outage, Replications, Row, Shift, Spent,
+    Spread, Sum, Tenant, Use, WorkloadFacts,
 };
 use crate::units::{GpuTime, SimTime, Span};
 use std::borrow::Cow;
@@ -77,32 +77,57 @@ pub(super) fn sensitivity(accounts: &Accounts, to: impl Write) -> csv::Result<()
 pub(super) fn attribution(accounts: &Accounts, to: impl Write) -> csv::Result<()> {
     let mut csv = csv::Writer::from_writer(to);
     csv.write_record(sheets::ATTRIBUTION.header())?;
-    let lines = accounts.lines().iter().zip(accounts.line_sums()).filter(|(line, _)| line.is_shown());
-    for (line, sum) in lines {
-        let boundary = line.part.boundary().map_or("", |boundary| boundary.name());
-        let words = [accounts.category(line).to_owned(), boundary.to_owned()];
-        let numbers = [
-            sum.spent.time.gpu_hours(),
-            sum.spent.accelerator.kwh(),
-            sum.spent.host.kwh(),
-            sum.own.energy.kwh(),
-            sum.holding.as_f64(),
-            sum.own.bill.as_f64(),
-            sum.own.carbon.kg(),
-            sum.own.upstream.kg(),
-            sum.embodied.kg(),
-            sum.own.water.as_f64(),
-            sum.own.water_offsite.as_f64(),
-            sum.share.energy.kwh(),
-            sum.share.bill.as_f64(),
-            sum.share.carbon.kg(),
-            sum.share.upstream.kg(),
-            sum.share.water_offsite.as_f64(),
-        ];
-        let cells = numbers.map(|number| figure(Some(number)));
-        csv.write_record(names(accounts, line).into_iter().chain(words).chain(cells))?;
+    let lines = accounts.lines().iter().zip(accounts.line_sums()).enumerate().filter(|(_, (line, _))| line.is_shown());
+    for (index, (line, sum)) in lines {
+        let classes = line.tenant.into_iter().flat_map(|tenant| of_classes(&accounts.tenants()[tenant]));
+        let classes: Vec<(String, &Entry)> = classes.zip(accounts.class_entries(index)).collect();
+        if classes.is_empty() {
+            attribute(accounts, line, None, sum, &mut csv)?;
+        }
+        for (class, part) in classes {
+            attribute(accounts, line, Some(class), part, &mut csv)?;
+        }
     }
     Ok(csv.flush()?)
+}
+
+/// The classes of a service, as they stand in the place of their tenant.
+fn of_classes(tenant: &Tenant) -> impl Iterator<Item = String> {
+    tenant.book.classes().iter().map(|class| format!("{}.{}", tenant.subject, class.name))
+}
+
+/// Writes a row of `attribution.csv`: what a line took, or what a class did of it.
+fn attribute(
+    accounts: &Accounts,
+    line: &Line,
+    class: Option<String>,
+    sum: &Entry,
+    csv: &mut csv::Writer<impl Write>,
+) -> csv::Result<()> {
+    let boundary = line.part.boundary().map_or("", |boundary| boundary.name());
+    let words = [accounts.category(line).to_owned(), boundary.to_owned()];
+    let numbers = [
+        sum.spent.time.gpu_hours(),
+        sum.spent.accelerator.kwh(),
+        sum.spent.host.kwh(),
+        sum.own.energy.kwh(),
+        sum.holding.as_f64(),
+        sum.own.bill.as_f64(),
+        sum.own.carbon.kg(),
+        sum.own.upstream.kg(),
+        sum.embodied.kg(),
+        sum.own.water.as_f64(),
+        sum.own.water_offsite.as_f64(),
+        sum.share.energy.kwh(),
+        sum.share.bill.as_f64(),
+        sum.share.carbon.kg(),
+        sum.share.upstream.kg(),
+        sum.share.water_offsite.as_f64(),
+    ];
+    let cells = numbers.map(|number| figure(Some(number)));
+    let mut names = names(accounts, line);
+    class.into_iter().for_each(|class| names[2] = class);
+    csv.write_record(names.into_iter().chain(words).chain(cells))
 }
 
 /// Writes `requests.csv`.
@@ -111,11 +136,13 @@ pub(super) fn requests(accounts: &Accounts, to: impl Write) -> csv::Result<()> {
     csv.write_record(sheets::REQUESTS.header())?;
     let mut texts: [String; 4] = Default::default();
     for tenant in accounts.tenants() {
+        let subjects: Vec<String> = of_classes(tenant).collect();
         for (cell, log) in tenant.book.requests().iter().enumerate() {
             let cell = cell.to_string();
             log.for_each(|request| -> csv::Result<()> {
                 let (prompt, output) = (request.prompt.to_string(), request.output.to_string());
-                let is_complete = request.end != End::Rejected;
+                let is_complete = request.end.is_complete();
+                let subject = subjects.get(usize::from(request.class)).unwrap_or(&tenant.subject);
                 let tpot = (is_complete && request.output > 1).then(|| {
                     let decoding = request.e2e.saturating_sub(request.ttft).as_secs_f64();
                     decoding * 1e3 / f64::from(request.output - 1)
@@ -124,7 +151,7 @@ pub(super) fn requests(accounts: &Accounts, to: impl Write) -> csv::Result<()> {
                 let ms = |span: Span| is_complete.then(|| span.as_secs_f64() * 1e3);
                 let within_slo = if request.end == End::WithinSlo { "true" } else { "false" };
                 csv.write_record([
-                    tenant.subject.as_str(),
+                    subject.as_str(),
                     &cell,
                     decimals(arrived, request.arrived.as_secs_f64(), 9),
                     &prompt,
@@ -180,7 +207,8 @@ pub(super) fn faults(accounts: &Accounts, to: impl Write) -> csv::Result<()> {
     let exact = |at: SimTime| format!("{}.{:09}", at.nanos() / 1_000_000_000, at.nanos() % 1_000_000_000);
     for (cluster, outage) in all {
         let (start, end) = (exact(outage.start), outage.end.map_or(String::new(), exact));
-        csv.write_record([cluster, &outage.node.to_string(), &start, &end, outage.class, outage.domain, "false"])?;
+        let planned = if outage.is_planned() { "true" } else { "false" };
+        csv.write_record([cluster, &outage.node.to_string(), &start, &end, outage.class, outage.domain, planned])?;
     }
     Ok(csv.flush()?)
 }

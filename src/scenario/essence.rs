@@ -28,12 +28,13 @@ impl Scenario {
             capping,
             clusters,
             schedulers,
+            maintenance,
             jobs,
             workloads,
             services,
             devices,
         } = self;
-        let places = (sites, capping, clusters, schedulers);
+        let places = (sites, capping, clusters, schedulers, maintenance);
         let tenants = (jobs, workloads, services, devices);
         format!("{:?}", (seed, start, horizon, step, places, tenants))
     }

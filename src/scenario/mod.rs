@@ -27,6 +27,7 @@ pub use schema::schema;
 
 use crate::batch::WorkloadPlan;
 use crate::cluster::CappingPlan;
+use crate::fault::Maintenance;
 use crate::ledger::{Factor, SitePlan};
 use crate::scheduler::Scheduler;
 use crate::serving::{DevicePlan, ServicePlan};
@@ -60,6 +61,8 @@ pub struct Scenario {
     pub clusters: Vec<ClusterPlan>,
     /// Who gets nodes when, for each cluster.
     pub schedulers: Vec<Scheduler>,
+    /// Announced work on the nodes of each cluster.
+    pub maintenance: Vec<Vec<Maintenance>>,
     /// Training jobs.
     pub jobs: Vec<JobPlan>,
     /// Workloads of many jobs.
@@ -89,7 +92,7 @@ pub struct Scenario {
 pub struct Note {
     /// Whom it is about, as in `summary.csv`.
     pub subject: String,
-    /// What it is about: `model`, `fidelity`, `step_source`, `power_source`, `capping`, `trace_format` or `trace_rows`.
+    /// What it is about: `model`, `failure_clock`, `fidelity`, `step_source`, `power_source`, `capping`, `trace_format` or `trace_rows`.
     pub key: &'static str,
     /// What there is to know.
     pub value: String,

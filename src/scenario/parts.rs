@@ -18,6 +18,7 @@ impl Scenario {
         Parts {
             clusters: &self.clusters,
             schedulers: &self.schedulers,
+            maintenance: &self.maintenance,
             jobs: &self.jobs,
             workloads: &self.workloads,
             services: &self.services,
@@ -87,6 +88,7 @@ impl Scenario {
                     Cost::Rented(price) => Holding::Rented(price),
                     Cost::Owned(price) => Holding::Owned(price),
                 },
+                embodied: cluster.embodied,
             }
         };
         self.clusters.iter().map(books).collect()

@@ -1,8 +1,8 @@
 //! What a cell enters into its book: the energy of each stretch, and the latencies and tokens of each request.
 
 use super::replica::{Done, Job, Stretch};
-use super::{ServicePlan, Slo};
-use crate::ledger::{Book, Count, Draw, End, Grid, Request, RequestLog, Use};
+use super::{BatchLimits, ServicePlan, Slo, StepLoad, mean_lengths};
+use crate::ledger::{Book, Count, Draw, End, Grid, Miss, Request, RequestLog, Use};
 use crate::power::PerGpu;
 use crate::units::{SimTime, Span, Watts};
 
@@ -51,10 +51,16 @@ pub(crate) struct Account {
     resident: Draw,
     budget: u64,
     slo: Option<Slo>,
+    /// The limits of each class; none where all requests are alike.
+    classes: Vec<Option<Slo>>,
+    /// What a prompt token and an output token take, in units of some GPU time, by which classes share what the service spends.
+    work: [u64; 2],
     /// Added to each request's time to first token and end-to-end time.
     api: Span,
     pub(crate) arrived: Tally,
     pub(crate) rejected: Tally,
+    /// Timed out, or broken by a failure.
+    pub(crate) failed: Tally,
     pub(crate) completed: Tally,
     /// Each request, where somebody asked for them.
     pub(crate) log: Option<RequestLog>,
@@ -64,8 +70,10 @@ impl Account {
     /// An empty account. Each request spends `api` outside the replicas.
     pub(crate) fn new(plan: &ServicePlan, grid: Grid, api: Span) -> Account {
         let draw = |each: PerGpu| Draw::new(plan.gpus, each.accelerator, each.host);
+        let mut book = Book::new(grid);
+        book.open_classes(plan.clientele.classes.iter().map(|class| class.name.as_str()));
         Account {
-            book: Book::new(grid),
+            book,
             levels: (0..plan.levels())
                 .map(|level| {
                     let power = plan.at_level(level).1;
@@ -78,9 +86,12 @@ impl Account {
             resident: draw(plan.power.resident()),
             budget: u64::from(plan.token_budget),
             slo: plan.slo,
+            classes: plan.clientele.classes.iter().map(|class| class.slo.or(plan.slo)).collect(),
+            work: if plan.clientele.classes.is_empty() { [0; 2] } else { token_work(plan) },
             api,
             arrived: Tally::default(),
             rejected: Tally::default(),
+            failed: Tally::default(),
             completed: Tally::default(),
             log: None,
         }
@@ -132,13 +143,24 @@ impl Account {
     pub(crate) fn arrive(&mut self, job: &Job) {
         self.arrived.add(job);
         self.book.count(Count::Arrived, job.arrived, 1);
+        if !self.classes.is_empty() {
+            self.book.class_mut(job.class).count(Count::Arrived, 1);
+        }
     }
 
-    /// Counts a request turned away at the door.
-    pub(crate) fn reject(&mut self, job: &Job) {
-        self.rejected.add(job);
-        self.book.count(Count::Rejected, job.arrived, 1);
-        self.record(job, Span::ZERO, Span::ZERO, End::Rejected);
+    /// Counts a request whose client gave up at `at`, after its last attempt was missed for that reason.
+    pub(crate) fn lose(&mut self, job: &Job, at: SimTime, why: Miss) {
+        let (tally, count, end) = match why {
+            Miss::Rejected => (&mut self.rejected, Count::Rejected, End::Rejected),
+            Miss::TimedOut => (&mut self.failed, Count::Failed, End::TimedOut),
+            Miss::Broken => (&mut self.failed, Count::Failed, End::Broken),
+        };
+        tally.add(job);
+        self.book.count(count, at, 1);
+        if !self.classes.is_empty() {
+            self.book.class_mut(job.class).count(count, 1);
+        }
+        self.record(job, Span::ZERO, Span::ZERO, end);
     }
 
     /// Counts a completed request and records its latencies.
@@ -156,12 +178,24 @@ impl Account {
         if let Some(tpot) = tpot {
             latencies.record_tpot(tpot);
         }
-        let within = self.slo.is_none_or(|slo| ttft <= slo.ttft && tpot.unwrap_or_default() <= slo.tpot);
+        let slo = self.classes.get(usize::from(job.class)).copied().unwrap_or(self.slo);
+        let within = slo.is_none_or(|slo| ttft <= slo.ttft && tpot.unwrap_or_default() <= slo.tpot);
         self.completed.add(job);
         self.book.count(Count::Completed, *at, 1);
         self.book.count(Count::WithinSlo, *at, u64::from(within));
         self.book.count(Count::PromptTokens, *at, u64::from(job.prompt));
         self.book.count(Count::OutputTokens, *at, u64::from(job.output));
+        if !self.classes.is_empty() {
+            let [prompt, output] = self.work;
+            let work = prompt * u64::from(job.prompt) + output * u64::from(job.output);
+            self.book.work(job.class, *at, work);
+            let class = self.book.class_mut(job.class);
+            class.complete(
+                within,
+                [job.prompt, job.output],
+                [Some(ttft), tpot, Some(at.since(job.arrived) + self.api)],
+            );
+        }
         let end = if within { End::WithinSlo } else { End::Late };
         self.record(job, ttft, at.since(job.arrived) + self.api, end);
     }
@@ -169,8 +203,20 @@ impl Account {
     #[inline]
     fn record(&mut self, job: &Job, ttft: Span, e2e: Span, end: End) {
         if let Some(log) = &mut self.log {
-            let Job { arrived, prompt, output, .. } = *job;
-            log.enter(&Request { arrived, ttft, e2e, prompt, output, end });
+            let Job { arrived, prompt, output, class, .. } = *job;
+            log.enter(&Request { arrived, ttft, e2e, prompt, output, class, end });
         }
     }
+}
+
+/// Picoseconds of a replica that a prompt token and an output token take, by the step model at the batch at which the service meets its
+/// limit, or at the largest that memory and engine allow: `d`, and the time of a step over its batch.
+fn token_work(plan: &ServicePlan) -> [u64; 2] {
+    let lengths = mean_lengths(&plan.arrivals);
+    let limits = BatchLimits { max_batch: plan.max_batch, kv_tokens: plan.kv_tokens };
+    let tpot = plan.slo.map_or(Span::DAY, |slo| slo.tpot);
+    let batch = f64::from(plan.step.batch_within(tpot, lengths, limits, plan.slowdown).max(1));
+    let cached = batch * (lengths.prompt + lengths.output / 2.0);
+    let step = plan.step.time(StepLoad { batch, cached, prompt: 0.0, attended: 0.0 });
+    [plan.step.d_ms * 1e9, step.as_secs_f64() / batch * 1e12].map(|pico| pico.round() as u64)
 }

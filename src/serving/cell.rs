@@ -10,23 +10,24 @@
 //! one go: what it does depends on nothing else, what it enters adds up in any order, and its state stays in the nearest cache.
 
 use super::account::{Account, Tally};
+use super::desk::{Desk, Home};
 use super::hazard::Hazard;
 use super::prefix::{Names, Prefixes};
-use super::replica::{BLOCK, Done, Job, Replica, Rules};
+use super::replica::{BLOCK, Done, Job, Replica, Rules, give_way, line_up, line_up_in_front};
 use super::router::{CLOSED, Routing};
 use super::step::Pace;
-use super::{ArrivalPlan, ServicePlan, Source, Telemetry};
+use super::{ArrivalPlan, OnFailure, ServicePlan, Source, Telemetry};
 use crate::engine::{Entity, Process, Seed};
-use crate::ledger::{Book, Draw, Event, EventKind, Grid, RequestLog, ServiceFacts, Use};
+use crate::ledger::{Attempts, Book, Draw, Event, EventKind, Grid, Miss, RequestLog, ServiceFacts, Use};
 use crate::trace::Request;
-use crate::units::{SimTime, Span, Tokens};
+use crate::units::{GpuTime, SimTime, Span, Tokens};
 use crate::world::NodeSet;
 use std::collections::VecDeque;
 use std::ops::Range;
 use std::sync::Arc;
 
 /// Time of each request outside the replicas (models/inference.md section 2).
-const API_TIME: Span = Span::from_nanos(3_000_000);
+pub const API_TIME: Span = Span::from_nanos(3_000_000);
 
 /// From a node's failure to the moment the service knows: a health check that fails a few times.
 // Assumed: Kubernetes liveness defaults are 3 failures 10 s apart; a hung collective adds its own time-out.
@@ -60,6 +61,8 @@ struct Place {
     nodes: NodeSet,
     /// Its energy is entered up to here.
     spent_to: SimTime,
+    /// It loads its model because a failure took it.
+    reloads: bool,
 }
 
 /// A cell of a service.
@@ -87,6 +90,8 @@ pub struct Cell {
     /// When the next replica fails or becomes ready.
     rare: SimTime,
     hazard: Hazard,
+    /// Classes, deadlines and retries of requests.
+    desk: Desk,
     /// Requests that wait for a replica to be ready.
     door: VecDeque<Job>,
     /// Nodes given up since control last asked.
@@ -129,11 +134,16 @@ impl Cell {
             done: Vec::new(),
             rare: SimTime::NEVER,
             hazard: Hazard::new(plan.failures, plan.nodes, seed.stream(entity, "failure")),
+            desk: Desk::new(&plan.clientele, entity, seed),
             door: VecDeque::new(),
             released: Vec::new(),
             draining: 0,
             events: 0,
-            facts: ServiceFacts { fidelity: "requests", ..ServiceFacts::default() },
+            facts: ServiceFacts {
+                fidelity: "requests",
+                attempts: plan.clientele.tells_attempts().then(Attempts::default),
+                ..ServiceFacts::default()
+            },
             plan,
         }
     }
@@ -158,7 +168,7 @@ impl Cell {
 
     /// Adds a replica on `nodes`, granted at `at`, the edge being handled, that loads its model until `ready`.
     pub fn add_replica(&mut self, at: SimTime, ready: SimTime, nodes: NodeSet) {
-        let place = Place { standing: Standing::Loading(ready.max(at)), nodes, spent_to: at };
+        let place = Place { standing: Standing::Loading(ready.max(at)), nodes, spent_to: at, reloads: false };
         match self.places.iter().position(|place| place.standing == Standing::Vacant) {
             Some(vacant) => {
                 self.places[vacant] = place;
@@ -255,11 +265,22 @@ impl Cell {
             self.spend_to(index, horizon);
         }
         let mut inside = Tally::default();
-        self.replicas.iter().flat_map(Replica::held).chain(&self.door).for_each(|job| inside.add(job));
-        let accounted = self.account.completed + self.account.rejected + inside;
+        for job in self.replicas.iter().flat_map(Replica::held).chain(&self.door) {
+            inside.add(job);
+            self.account.book.stays(job.class);
+        }
+        if let Some(attempts) = &self.facts.attempts {
+            let ended = self.account.completed.requests + attempts.rejected + attempts.timed_out + attempts.broken;
+            assert!(attempts.made == ended + inside.requests, "each attempt is answered, fails once, or is under way");
+        }
+        for job in self.desk.pausing() {
+            inside.add(job);
+            self.account.book.stays(job.class);
+        }
+        let accounted = self.account.completed + self.account.rejected + self.account.failed + inside;
         assert!(
             self.account.arrived == accounted,
-            "arrived = completed + rejected + in flight, in requests and tokens"
+            "arrived = completed + rejected + failed + in flight, in requests and tokens"
         );
         self.facts.in_flight = inside.requests;
         for prefix in self.replicas.iter().filter_map(Replica::prefix_facts) {
@@ -284,6 +305,7 @@ impl Cell {
         }
         for done in self.done.drain(..) {
             self.account.complete(&done);
+            self.desk.ended(done.job.ticket);
             if self.listens {
                 self.source.answered(done.at, false);
             }
@@ -325,18 +347,74 @@ impl Cell {
     #[inline]
     fn receive(&mut self, request: Request) {
         if let Some((index, job)) = self.admit(request) {
-            if self.replicas[index].waiting() < self.plan.queue.max(1) as usize {
-                self.deliver(index, request.at, job);
-            } else {
-                self.reject(&job);
-            }
+            self.seat(index, request.at, job);
         }
     }
 
-    /// Turns `job` away; its client hears of it.
-    fn reject(&mut self, job: &Job) {
-        self.account.reject(job);
-        self.source.answered(job.arrived, true);
+    /// Queues `job` at the replica at `index`, where it has room.
+    #[inline]
+    fn seat(&mut self, index: usize, at: SimTime, job: Job) {
+        if self.replicas[index].waiting() < self.plan.queue.max(1) as usize {
+            self.deliver(index, at, job);
+        } else if let Some(other) = self.replicas[index].give_way(job.rank) {
+            self.loads[index] -= 1;
+            self.miss(at, &other, Miss::Rejected);
+            self.deliver(index, at, job);
+        } else {
+            self.miss(at, &job, Miss::Rejected);
+        }
+    }
+
+    /// An attempt has ended at `at` without an answer: its client asks again later, or gives up.
+    #[cold]
+    fn miss(&mut self, at: SimTime, job: &Job, why: Miss) {
+        if let Some(attempts) = &mut self.facts.attempts {
+            attempts.miss(why);
+        }
+        let retries = self.desk.ended(job.ticket);
+        if !self.desk.asks_again(at, job, retries) {
+            self.give_up(at, job, why);
+        }
+    }
+
+    /// The client of `job` gives up.
+    fn give_up(&mut self, at: SimTime, job: &Job, why: Miss) {
+        if let Some(attempts) = &mut self.facts.attempts {
+            attempts.gave_up(why);
+        }
+        self.account.lose(job, at, why);
+        self.source.answered(at, true);
+    }
+
+    /// Clients whose patience ends by `at` hang up, and those who are to ask again do.
+    fn attend(&mut self, at: SimTime) {
+        while let Some((ticket, home, unless_begun)) = self.desk.hangs_up(at) {
+            let job = match home {
+                Home::Nowhere => None,
+                Home::Door => {
+                    let place = self.door.iter().position(|job| job.ticket == ticket);
+                    place
+                        .filter(|&place| !unless_begun || self.door[place].first == SimTime::NEVER)
+                        .and_then(|place| self.door.remove(place))
+                }
+                Home::Replica(index) => {
+                    let job = self.replicas[index].hang_up(at, ticket, unless_begun, &self.rules);
+                    if job.is_some() && self.loads[index] != CLOSED {
+                        self.loads[index] -= 1;
+                    }
+                    self.note(index);
+                    job
+                }
+            };
+            if let Some(job) = job {
+                self.miss(at, &job, Miss::TimedOut);
+            }
+        }
+        while let Some((job, retries)) = self.desk.asking(at) {
+            if let Some((index, job)) = self.ask(at, job, retries) {
+                self.seat(index, at, job);
+            }
+        }
     }
 
     /// Lets in up to [`AHEAD`] requests that arrive by `last`, before which nothing else changes, and has replicas serve them.
@@ -365,7 +443,7 @@ impl Cell {
                 self.replicas[index].arrive(job.arrived, job, &self.rules);
                 self.loads[index] += 1;
             } else {
-                self.account.reject(&job);
+                self.seat(index, job.arrived, job);
             }
         }
         self.ahead[index] = jobs;
@@ -391,6 +469,7 @@ impl Cell {
     #[inline]
     fn admit(&mut self, request: Request) -> Option<(usize, Job)> {
         let mut job = Job::from(request);
+        self.desk.classify(&mut job);
         if self.rules.prefixes.is_some() {
             job.prefix = self.source.origin().prefix();
         }
@@ -398,19 +477,60 @@ impl Cell {
         self.events += 1;
         self.arriving = self.source.next();
         if !self.rules.can_hold(&request) {
-            self.reject(&job);
+            // Nor would it fit another time.
+            if let Some(attempts) = &mut self.facts.attempts {
+                attempts.made += 1;
+                attempts.miss(Miss::Rejected);
+            }
+            self.give_up(request.at, &job, Miss::Rejected);
+            return None;
+        }
+        self.ask(request.at, job, 0)
+    }
+
+    /// Chooses a replica for an attempt that comes after `retries` others; none where it is turned away or waits at the door.
+    #[inline]
+    fn ask(&mut self, at: SimTime, mut job: Job, retries: u8) -> Option<(usize, Job)> {
+        if let Some(attempts) = &mut self.facts.attempts {
+            attempts.made += 1;
+        }
+        if self.desk.is_patient() && !self.desk.register(at, &mut job, retries) {
+            self.turn_away(at, &job, retries);
             return None;
         }
         let chosen = self.routing.choose(&self.loads);
         if chosen.is_none() {
-            let limit = self.plan.queue.max(1) as usize * self.places.len().max(1);
-            if self.door.len() < limit { self.door.push_back(job) } else { self.reject(&job) }
+            self.wait_at_the_door(at, job);
         }
         chosen.map(|index| (index, job))
     }
 
+    /// Turns away an attempt that got no ticket.
+    #[cold]
+    fn turn_away(&mut self, at: SimTime, job: &Job, retries: u8) {
+        if let Some(attempts) = &mut self.facts.attempts {
+            attempts.miss(Miss::Rejected);
+        }
+        if !self.desk.asks_again(at, job, retries) {
+            self.give_up(at, job, Miss::Rejected);
+        }
+    }
+
+    /// Lets `job` wait for a replica to be ready, where the door has room.
+    fn wait_at_the_door(&mut self, at: SimTime, job: Job) {
+        let limit = self.plan.queue.max(1) as usize * self.places.len().max(1);
+        if self.door.len() >= limit {
+            match give_way(&mut self.door, job.rank) {
+                Some(other) => self.miss(at, &other, Miss::Rejected),
+                None => return self.miss(at, &job, Miss::Rejected),
+            }
+        }
+        line_up(&mut self.door, job);
+    }
+
     #[inline]
     fn deliver(&mut self, index: usize, at: SimTime, job: Job) {
+        self.desk.moved(job.ticket, Home::Replica(index));
         self.replicas[index].arrive(at, job, &self.rules);
         self.loads[index] += 1;
         self.note(index);
@@ -431,10 +551,12 @@ impl Cell {
                 Standing::Failed(known) if known <= at => {
                     self.spend_to(index, known);
                     self.places[index].standing = Standing::Loading(known + self.plan.start_up);
+                    self.places[index].reloads = true;
                 }
                 Standing::Loading(ready) if ready <= at => {
                     self.spend_to(index, ready);
                     self.places[index].standing = Standing::Ready;
+                    self.places[index].reloads = false;
                     self.loads[index] = 0;
                     self.events += 1;
                 }
@@ -458,13 +580,16 @@ impl Cell {
         }
     }
 
-    /// A node fails at `at`: its replica loses its cache, and its requests start over elsewhere, before all others.
+    /// A node fails at `at`: its replica loses its cache, and its requests start over elsewhere, before all others of their rank, or
+    /// break.
     fn fail(&mut self, at: SimTime) {
         let victim = self.hazard.strike(at) as usize;
         let mut up = (0..self.places.len()).filter(|&index| self.places[index].is_up());
         let index = up.nth(victim).expect("the victim is one of those that are up");
         self.spend_to(index, at);
+        let waiting = self.replicas[index].waiting();
         let jobs = self.replicas[index].lose(at, &self.rules);
+        let begun = jobs.len() - waiting;
         self.note(index);
         self.loads[index] = CLOSED;
         if self.places[index].standing == Standing::Ready {
@@ -473,15 +598,31 @@ impl Cell {
         self.facts.replica_failures += 1;
         self.events += 1;
         let nodes = self.places[index].nodes.to_string();
-        self.log(at, EventKind::ReplicaFailure, nodes, format!("{} requests start over", jobs.len()));
+        let breaks = self.plan.clientele.on_failure == OnFailure::Fail;
+        let what = if breaks { "break" } else { "start over" };
+        self.log(at, EventKind::ReplicaFailure, nodes, format!("{} requests {what}", jobs.len()));
+        if breaks {
+            return jobs.iter().for_each(|job| self.miss(at, job, Miss::Broken));
+        }
+        self.facts.restarted += begun as u64;
+        self.facts.restarted_tokens += jobs[..begun].iter().map(|job| Tokens::new(job.to_compute())).sum();
         for job in jobs.into_iter().rev() {
-            match self.routing.choose(&self.loads) {
-                Some(index) => {
-                    self.replicas[index].arrive_in_front(at, job);
-                    self.loads[index] += 1;
-                    self.note(index);
-                }
-                None => self.door.push_front(job),
+            self.start_over(at, job);
+        }
+    }
+
+    /// Sends `job`, which a failure has thrown out, to another replica.
+    fn start_over(&mut self, at: SimTime, job: Job) {
+        match self.routing.choose(&self.loads) {
+            Some(index) => {
+                self.desk.moved(job.ticket, Home::Replica(index));
+                self.replicas[index].arrive_in_front(at, job);
+                self.loads[index] += 1;
+                self.note(index);
+            }
+            None => {
+                self.desk.moved(job.ticket, Home::Door);
+                line_up_in_front(&mut self.door, job);
             }
         }
     }
@@ -508,7 +649,12 @@ impl Cell {
         let from = std::mem::replace(&mut place.spent_to, at);
         match place.standing {
             Standing::Vacant => {}
-            Standing::Loading(_) => self.account.stand(Use::Loading, from, at),
+            Standing::Loading(_) => {
+                if place.reloads {
+                    self.facts.reloading += GpuTime::new(self.plan.gpus, at.since(from));
+                }
+                self.account.stand(Use::Loading, from, at);
+            }
             Standing::Failed(_) => self.account.stand(Use::Detect, from, at),
             Standing::Ready | Standing::Draining => match self.replicas[index].under_way(from, at) {
                 Some(stretch) => self.account.serve(stretch),
@@ -526,27 +672,30 @@ impl Process for Cell {
     fn next_time(&self) -> SimTime {
         let stretch = self.earliest.iter().copied().fold(u64::MAX, u64::min);
         let arrival = self.arriving.map_or(SimTime::NEVER, |request| request.at);
-        arrival.min(self.rare).min(SimTime::from_nanos(stretch))
+        arrival.min(self.rare).min(self.desk.next()).min(SimTime::from_nanos(stretch))
     }
 
     fn run_until(&mut self, edge: SimTime) -> u64 {
         let before = self.events;
         loop {
             let arrival = self.arriving.map_or(SimTime::NEVER, |request| request.at);
-            let at = arrival.min(self.rare);
+            let calls = if self.desk.is_patient() { self.desk.next() } else { SimTime::NEVER };
+            let at = arrival.min(self.rare).min(calls);
             if self.listens && self.hear_before(at.min(edge)) {
                 continue;
             }
             if at > edge || at == SimTime::NEVER {
                 break;
             }
-            if arrival < self.rare && self.routing.ignores_loads() && !self.listens {
+            if arrival < self.rare && self.routing.ignores_loads() && !self.listens && !self.desk.is_patient() {
                 let before = SimTime::from_nanos(self.rare.nanos() - 1);
                 self.receive_ahead(edge.min(before));
                 continue;
             }
             self.bring_to(at.nanos());
             match self.arriving {
+                // At the same nanosecond arrivals and failures come first.
+                _ if calls < arrival.min(self.rare) => self.attend(at),
                 Some(request) if arrival < self.rare => self.receive(request),
                 _ => self.change(at),
             }
@@ -586,13 +735,28 @@ fn rules(plan: &ServicePlan) -> Rules {
         };
         Prefixes { names, unit }
     });
+    let checked = plan.options.speculation.map_or(1, |drafts| drafts.checked());
     Rules {
-        paces: (0..plan.levels()).map(|level| Pace::slowed(&plan.step, plan.at_level(level).0)).collect(),
+        paces: (0..plan.levels()).map(|level| pace(plan, level)).collect(),
         budget: u64::from(plan.token_budget),
-        max_batch: u64::from(plan.max_batch.min(plan.token_budget)),
+        max_batch: u64::from(plan.max_batch.min((plan.token_budget / checked).max(1))),
         blocks: plan.kv_tokens / BLOCK,
         prefill: plan.options.prefill,
+        speculation: plan.options.speculation,
         prefixes,
+    }
+}
+
+/// How long steps take at that level of power control.
+fn pace(plan: &ServicePlan, level: usize) -> Pace {
+    let slow = plan.at_level(level).0;
+    let pace = match &plan.options.speculation {
+        None => Pace::slowed(&plan.step, slow),
+        Some(drafts) => Pace::drafting(&plan.step, slow, drafts),
+    };
+    match &plan.options.experts {
+        None => pace,
+        Some(touched) => pace.touching(touched),
     }
 }
 

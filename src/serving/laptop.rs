@@ -5,8 +5,8 @@
 //! class, Llama-3.1-8B at 4.5 bit: 17 tokens/s.
 
 use super::{
-    ArrivalPlan, Cell, Chat, DevicePlan, Fidelity, Lengths, Poisson, ReplicaOptions, Router, ScalePolicy, ScaleSection,
-    ServicePlan, Source, StepModel,
+    ArrivalPlan, Cell, Chat, Clientele, DevicePlan, Fidelity, Lengths, Poisson, ReplicaOptions, Router, ScalePolicy,
+    ScaleSection, ServicePlan, Source, StepModel,
 };
 use crate::catalog::{GpuSheet, Named, NodeSheet};
 use crate::engine::{Entity, Process, Seed};
@@ -83,7 +83,9 @@ impl DevicePlan {
             arrivals: self.prompts(&service.arrivals, seed.stream(Entity::named(&name), "prompt"), horizon),
             fidelity: Fidelity::default(),
             slo: None,
+            prices: None,
             queue: u32::MAX,
+            clientele: Clientele::default(),
             record: None,
             failures: FailureLaw::None,
             start_hour_of_week: service.start_hour_of_week,

@@ -6,9 +6,12 @@ mod autoscaler;
 mod bursts;
 mod cell;
 mod chat;
+mod clientele;
 mod clients;
 mod closed;
 mod curve;
+mod desk;
+mod experts;
 mod fluid;
 mod hazard;
 mod inspect;
@@ -23,27 +26,31 @@ mod renewal;
 mod replay;
 mod replica;
 mod response;
+mod rig;
 mod router;
 mod section;
 mod servegen;
 mod sessions;
+mod speculation;
 mod step;
 
 pub use arrivals::{CELL_REPLICAS, Source, cells};
 pub(crate) use autoscaler::mean_lengths;
 pub use autoscaler::{Autoscaler, slo_share};
-pub use cell::Cell;
+pub use cell::{API_TIME, Cell};
 pub use chat::weekly;
 pub use curve::RateCurve;
+pub use experts::Touched;
 pub use fluid::Fluid;
 pub use inspect::{Arrivals, BurstFigures, Inspection, LengthFigures, Reuse, inspect};
 pub use laptop::Laptop;
 pub use plan::{ArrivalPlan, DevicePlan, HeldServing, ReplicaOptions, ServicePlan, Telemetry};
 pub use replay::Replay;
+pub use rig::{Exposure, Observed, Rig, Served};
 pub use section::*;
 pub use servegen::MeasuredClients;
 pub use sessions::Origin;
-pub use step::{BatchLimits, Deployment, MeanLengths, StepLoad, StepModel};
+pub use step::{BatchLimits, Deployment, Efficiency, MeanLengths, StepLoad, StepModel};
 
 #[cfg(test)]
 mod tests {
@@ -91,8 +98,10 @@ mod tests {
             router: Router::default(),
             arrivals,
             fidelity: Fidelity::default(),
+            prices: None,
             slo: Some(Slo { ttft: Span::from_secs(2), tpot: Span::from_nanos(30_000_000) }),
             queue: 512,
+            clientele: Clientele::default(),
             failures: FailureLaw::None,
             record: None,
             start_hour_of_week: 0,

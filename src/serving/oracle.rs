@@ -2,13 +2,15 @@
 
 use super::prefix::{Names, Prefixes};
 use super::replica::{BLOCK, Done, Job, Prefill, Replica, Rules, Stretch};
+use super::speculation::Gain;
 use super::step::{FINE_BITS, Pace};
 use super::tests::plan;
-use super::{ArrivalPlan, StepModel};
+use super::{ArrivalPlan, Speculation, StepModel, Touched};
+use crate::catalog::{MODELS, find};
 use crate::ledger::PrefixFacts;
 use crate::power::Slowdown;
 use crate::trace::Request;
-use crate::units::SimTime;
+use crate::units::{Ratio, Share, SimTime, Span};
 use proptest::prelude::*;
 use std::collections::{BTreeSet, VecDeque};
 
@@ -91,12 +93,40 @@ impl Running {
     }
 }
 
-/// Serves `requests` to the end; completions and the work of each step, in order of time.
-fn step_through(rules: &Rules, jobs: &[Job], orders: &[Order]) -> (Vec<Done>, Vec<Stretch>, PrefixFacts) {
+/// What a replica meets beside jobs.
+#[derive(Clone, Copy)]
+struct Outside<'a> {
+    orders: &'a [Order],
+    /// How long each client waits for its last token.
+    patience: Span,
+}
+
+impl Outside<'_> {
+    /// Nothing.
+    const NONE: Outside<'static> = Outside { orders: &[], patience: FOREVER };
+
+    fn hangs_up(&self, job: &Job) -> SimTime {
+        job.arrived + self.patience
+    }
+}
+
+/// Longer than any test.
+const FOREVER: Span = Span::from_secs(1 << 30);
+
+/// Puts `job` into the line behind all that go `before` it.
+fn enter(line: &mut VecDeque<Job>, job: Job, before: fn(&Job, &Job) -> bool) {
+    let place = line.iter().take_while(|other| before(other, &job)).count();
+    line.insert(place, job);
+}
+
+/// Serves `jobs` to the end; completions and the work of each step, in order of time.
+fn step_through(rules: &Rules, jobs: &[Job], outside: Outside<'_>) -> (Vec<Done>, Vec<Stretch>, PrefixFacts) {
     let mut coming: VecDeque<Job> = jobs.iter().copied().collect();
     let (mut waiting, mut running, mut memory) = (VecDeque::new(), Vec::<Running>::new(), Memory::default());
     let (mut done, mut steps) = (Vec::new(), Vec::new());
     let mut now: u128 = 0;
+    // Parts of a token, of 2^16, that are left over.
+    let mut rest = 0;
     loop {
         if waiting.is_empty() && running.is_empty() {
             let Some(job) = coming.front() else {
@@ -106,25 +136,38 @@ fn step_through(rules: &Rules, jobs: &[Job], orders: &[Order]) -> (Vec<Done>, Ve
             now = now.max(u128::from(job.arrived.nanos()) << FINE_BITS);
         }
         while coming.front().is_some_and(|job| job.arrived <= up(now)) {
-            waiting.extend(coming.pop_front());
+            enter(&mut waiting, coming.pop_front().expect("a job is due"), |other, job| other.rank >= job.rank);
         }
+        waiting.retain(|job| outside.hangs_up(job) > up(now));
+        if waiting.is_empty() && running.is_empty() {
+            continue;
+        }
+        let gained = match &rules.speculation {
+            None => 1,
+            Some(drafts) => (rest + (drafts.tokens_per_step() * 65_536.0).round() as u64) / 65_536,
+        };
         let prompts = rules.prefill == (Prefill::First {}) && {
             let before = running.len();
-            admit(rules, &mut running, &mut waiting, &mut memory);
+            admit(rules, gained, &mut running, &mut waiting, &mut memory);
             running.len() > before
         };
         if !prompts {
-            evict(rules, &mut running, &mut waiting, &mut memory);
+            evict(rules, gained, &mut running, &mut waiting, &mut memory);
             if rules.prefill == (Prefill::Chunked {}) {
-                admit(rules, &mut running, &mut waiting, &mut memory);
+                admit(rules, gained, &mut running, &mut waiting, &mut memory);
+            }
+        }
+        if running.iter().any(|sequence| sequence.decodes) && !prompts {
+            if let Some(drafts) = &rules.speculation {
+                rest = (rest + (drafts.tokens_per_step() * 65_536.0).round() as u64) % 65_536;
             }
         }
         if prompts {
             running.iter_mut().for_each(|sequence| sequence.pauses = sequence.decodes);
         }
         // A lever acts on steps that begin after its order.
-        let level = orders.iter().take_while(|order| order.0 < up(now)).last().map_or(0, |order| order.1);
-        step(rules, level, &mut running, &mut now, (&mut done, &mut steps, &mut memory));
+        let level = outside.orders.iter().take_while(|order| order.0 < up(now)).last().map_or(0, |order| order.1);
+        step((rules, outside), (level, gained), &mut running, &mut now, (&mut done, &mut steps, &mut memory));
     }
 }
 
@@ -139,25 +182,31 @@ fn free(rules: &Rules, running: &[Running]) -> u64 {
     rules.blocks - own - shared.len() as u64 * each
 }
 
-/// Gives each decoding sequence the block it needs, the newest giving way.
-fn evict(rules: &Rules, running: &mut Vec<Running>, waiting: &mut VecDeque<Job>, memory: &mut Memory) {
-    let needs = |sequence: &Running| sequence.decodes && sequence.cached == sequence.blocks * BLOCK;
+/// Gives each decoding sequence the block it needs, the newest of the lowest rank giving way.
+fn evict(rules: &Rules, gained: u64, running: &mut Vec<Running>, waiting: &mut VecDeque<Job>, memory: &mut Memory) {
+    let needs = |sequence: &Running| sequence.decodes && sequence.cached + gained > sequence.blocks * BLOCK;
     while running.iter().filter(|sequence| needs(sequence)).count() as u64 > free(rules, running) {
-        let newest = running.pop().expect("somebody needs a block");
+        let lowest = running.iter().map(|sequence| sequence.job.rank).min();
+        let newest = running.iter().rposition(|sequence| Some(sequence.job.rank) == lowest);
+        let newest = running.remove(newest.expect("somebody needs a block"));
         memory.keep(rules, running, &newest);
         memory.abandoned += if newest.decodes { 0 } else { newest.behind() };
-        waiting.push_front(newest.job);
+        enter(waiting, newest.job, |other, job| other.rank > job.rank);
     }
     running.iter_mut().filter(|sequence| needs(sequence)).for_each(|sequence| sequence.blocks += 1);
     memory.trim(rules, running);
 }
 
-fn admit(rules: &Rules, running: &mut Vec<Running>, waiting: &mut VecDeque<Job>, memory: &mut Memory) {
+fn admit(rules: &Rules, gained: u64, running: &mut Vec<Running>, waiting: &mut VecDeque<Job>, memory: &mut Memory) {
     let first = rules.prefill == (Prefill::First {});
-    let behind: u64 = running.iter().filter(|_| !first).map(Running::behind).sum();
+    let behind: u64 = running
+        .iter()
+        .filter(|_| !first)
+        .map(|sequence| if sequence.decodes { rules.checked() } else { sequence.behind() })
+        .sum();
     let mut budget = rules.budget.saturating_sub(behind);
     // What decoding will need, where it has not been given yet.
-    let needs = |sequence: &&Running| first && sequence.decodes && sequence.cached == sequence.blocks * BLOCK;
+    let needs = |sequence: &&Running| first && sequence.decodes && sequence.cached + gained > sequence.blocks * BLOCK;
     let reserved = running.iter().filter(needs).count() as u64;
     let mut taken = 0;
     if behind <= rules.budget {
@@ -205,14 +254,14 @@ fn admit(rules: &Rules, running: &mut Vec<Running>, waiting: &mut VecDeque<Job>,
 
 /// One step of all that run: decoding first, then prompts in order of admission.
 fn step(
-    rules: &Rules,
-    level: u8,
+    (rules, outside): (&Rules, Outside<'_>),
+    (level, gained): (u8, u64),
     running: &mut Vec<Running>,
     now: &mut u128,
     (done, steps, memory): (&mut Vec<Done>, &mut Vec<Stretch>, &mut Memory),
 ) {
     let batch = running.iter().filter(|sequence| sequence.decodes && !sequence.pauses).count() as u64;
-    let (mut budget, mut cached, mut chunk, mut attended) = (rules.budget - batch, 0, 0, 0);
+    let (mut budget, mut cached, mut chunk, mut attended) = (rules.budget - batch * rules.checked(), 0, 0, 0);
     let mut producing = Vec::new();
     for (index, sequence) in running.iter_mut().enumerate() {
         if std::mem::take(&mut sequence.pauses) {
@@ -220,7 +269,7 @@ fn step(
         }
         let take = if sequence.decodes {
             cached += sequence.cached;
-            1
+            gained
         } else {
             let most = if rules.prefill == (Prefill::First {}) { u64::MAX } else { budget };
             let take = sequence.behind().min(most);
@@ -230,48 +279,59 @@ fn step(
             take
         };
         sequence.cached += take;
-        if sequence.behind() == 0 {
+        if sequence.decodes || sequence.behind() == 0 {
             producing.push(index);
         }
     }
     let from = up(*now);
-    *now += rules.paces[usize::from(level)].series(batch, cached, chunk, attended, 0).total(1);
+    *now += rules.paces[usize::from(level)].series_of([batch, cached], [chunk, attended, 0], Gain::ONE).total(1);
     let at = up(*now);
     steps.push(Stretch { from, to: at, batch: batch as u32, chunk: chunk as u32, level });
     memory.computed += chunk;
     for index in producing {
+        let tokens = if running[index].decodes { gained } else { 1 };
         running[index].decodes = true;
         let job = &mut running[index].job;
-        job.produced += 1;
+        job.produced = (job.produced + tokens as u32).min(job.output);
         job.first = job.first.min(at);
     }
-    while let Some(index) = running.iter().position(|sequence| sequence.job.produced == sequence.job.output) {
-        let sequence = running.remove(index);
+    let has_gone = |sequence: &Running| outside.hangs_up(&sequence.job) <= at;
+    let leaves = |sequence: &Running| sequence.job.produced == sequence.job.output || has_gone(sequence);
+    while let Some(index) = running.iter().position(leaves) {
+        let mut sequence = running.remove(index);
+        sequence.cached = sequence.cached.min(u64::from(sequence.job.prompt) + u64::from(sequence.job.output) - 1);
         memory.keep(rules, running, &sequence);
-        done.push(Done { job: sequence.job, at });
+        if has_gone(&sequence) {
+            memory.abandoned += if sequence.decodes { 0 } else { sequence.behind() };
+        } else {
+            done.push(Done { job: sequence.job, at });
+        }
     }
 }
 
-/// Serves `requests` to the end by jumping.
-fn jump(rules: &Rules, jobs: &[Job], orders: &[Order]) -> (Vec<Done>, Vec<Stretch>, PrefixFacts) {
+/// Serves `jobs` to the end by jumping.
+fn jump(rules: &Rules, jobs: &[Job], outside: Outside<'_>) -> (Vec<Done>, Vec<Stretch>, PrefixFacts) {
     let mut replica = Replica::new(rules);
     let (mut done, mut stretches) = (Vec::new(), Vec::new());
-    let (mut jobs, mut orders) = (jobs.iter().peekable(), orders.iter().peekable());
+    let (mut leaving, mut orders) = (jobs.iter().peekable(), outside.orders.iter().peekable());
+    let mut jobs = jobs.iter().peekable();
     loop {
         // An edge comes after all that happens at its instant.
         let arrival = jobs.peek().map_or(SimTime::NEVER, |job| job.arrived);
         let order = orders.peek().map_or(SimTime::NEVER, |order| order.0);
-        let at = arrival.min(order);
+        let call = leaving.peek().map_or(SimTime::NEVER, |job| outside.hangs_up(job));
+        let at = arrival.min(order).min(call);
         if at == SimTime::NEVER {
             break;
         }
-        let before = if arrival <= order { at } else { SimTime::from_nanos(at.nanos() + 1) };
+        let before = if arrival.min(call) <= order { at } else { SimTime::from_nanos(at.nanos() + 1) };
         while replica.next() < before {
             stretches.push(replica.turn(rules, &mut done));
         }
-        if arrival <= order {
-            let job = *jobs.next().expect("an arrival is due");
-            replica.arrive(job.arrived, job, rules);
+        if arrival == at {
+            replica.arrive(at, *jobs.next().expect("an arrival is due"), rules);
+        } else if call == at {
+            replica.hang_up(at, leaving.next().expect("a call is due").ticket, false, rules);
         } else {
             replica.hold(at, orders.next().expect("an order is due").1);
         }
@@ -299,13 +359,13 @@ fn joined(stretches: Vec<Stretch>) -> Vec<Stretch> {
     all
 }
 
-fn assert_jumping_equals_stepping(rules: &Rules, jobs: &[Job], orders: &[Order]) {
-    let (mut jumped, stretches, found) = jump(rules, jobs, orders);
-    let (mut stepped, steps, facts) = step_through(rules, jobs, orders);
+fn assert_jumping_equals_stepping(rules: &Rules, jobs: &[Job], outside: Outside<'_>) {
+    let (mut jumped, stretches, found) = jump(rules, jobs, outside);
+    let (mut stepped, steps, facts) = step_through(rules, jobs, outside);
     let order = |done: &Done| (done.at, done.job.arrived, done.job.prompt, done.job.output, done.job.first);
     jumped.sort_by_key(order);
     stepped.sort_by_key(order);
-    assert_eq!(jumped.len(), jobs.len());
+    assert!(jumped.len() == jobs.len() || outside.patience < FOREVER, "who waits is answered");
     let differing = jumped.iter().zip(&stepped).find(|(jumped, stepped)| jumped != stepped);
     assert_eq!(differing, None, "jumped and stepped");
     assert!(joined(stretches) == joined(steps), "the same work at the same times");
@@ -319,8 +379,12 @@ type Order = (SimTime, u8);
 
 /// Without a lever, with clocks locked, and braking.
 fn paces() -> Vec<Pace> {
+    paces_of(|slow| Pace::slowed(&model(), slow))
+}
+
+fn paces_of(pace: impl Fn(Slowdown) -> Pace) -> Vec<Pace> {
     let slow = [(1.0, 1.0), (1.112, 1.0), (4.9, 4.9)].map(|(prefill, decode)| Slowdown { prefill, decode });
-    slow.map(|slow| Pace::slowed(&model(), slow)).to_vec()
+    slow.map(pace).to_vec()
 }
 
 fn model() -> StepModel {
@@ -329,17 +393,17 @@ fn model() -> StepModel {
 
 /// Rules without options.
 fn rules(budget: u64, max_batch: u64, blocks: u64) -> Rules {
-    Rules { paces: paces(), budget, max_batch, blocks, prefill: Prefill::default(), prefixes: None }
+    Rules::chunked(paces(), budget, max_batch, blocks)
 }
 
-/// Requests by gap in nanoseconds, prompt and output.
+/// Requests by gap in nanoseconds, prompt and output; the rank of each is its prompt's length modulo 3.
 fn listed(rows: &[(u64, u32, u32)]) -> Vec<Job> {
     let mut at = SimTime::ZERO;
-    let mut request = |&(gap, prompt, output): &(u64, u32, u32)| {
+    let mut request = |(index, &(gap, prompt, output)): (usize, &(u64, u32, u32))| {
         at = SimTime::from_nanos(at.nanos() + gap);
-        Job::from(Request { at, prompt, output })
+        Job { ticket: index as u16, rank: (prompt % 3) as u8, ..Job::from(Request { at, prompt, output }) }
     };
-    rows.iter().map(&mut request).collect()
+    rows.iter().enumerate().map(&mut request).collect()
 }
 
 proptest! {
@@ -352,6 +416,9 @@ proptest! {
         max_batch in prop_oneof![Just(256_u64), 1_u64..30],
         spare in prop_oneof![Just(100_000_u64), 0_u64..60],
         orders in prop::collection::vec((1_u64..500_000_000, 0_u8..3), 0..12),
+        drafts in prop::option::weighted(0.3, (1_u32..6, 0.0..1.0)),
+        patience in prop_oneof![Just(FOREVER), (1_u64..3_000_000_000).prop_map(Span::from_nanos)],
+        experts in prop::bool::weighted(0.2),
         first in prop::bool::weighted(0.3),
         unit in prop_oneof![Just(0_u32), 1_u32..4],
         system in 0_u64..100,
@@ -361,7 +428,23 @@ proptest! {
         let names = Names::Sessions { system };
         let prefixes = (unit > 0).then_some(Prefixes { names, unit: u64::from(unit) * BLOCK });
         let prefill = if first { Prefill::First {} } else { Prefill::Chunked {} };
-        let rules = Rules { prefill, prefixes, ..rules(budget, max_batch.min(budget), 75 + spare) };
+        let speculation = drafts.map(|(draft, acceptance)| Speculation {
+            acceptance: Share::new(acceptance),
+            draft,
+            cost: Ratio::new(0.05),
+        });
+        let paces = match &speculation {
+            None => paces(),
+            Some(drafts) => paces_of(|slow| Pace::drafting(&model(), slow, drafts)),
+        };
+        let experts = find(MODELS, "deepseek-v3").and_then(Touched::of).filter(|_| experts);
+        let paces = match &experts {
+            None => paces,
+            Some(touched) => paces.into_iter().map(|pace| pace.touching(touched)).collect(),
+        };
+        let plain = rules(budget, 0, 75 + spare + u64::from(speculation.is_some()));
+        let rules = Rules { paces, prefill, speculation, prefixes, ..plain };
+        let rules = Rules { max_batch: max_batch.min(budget / rules.checked()), ..rules };
         let mut jobs = listed(&rows);
         jobs.iter_mut().zip(sessions).for_each(|(job, session)| job.prefix = session.unwrap_or(Job::UNNAMED));
         let mut at = 0;
@@ -372,7 +455,7 @@ proptest! {
                 (SimTime::from_nanos(at), level)
             })
             .collect();
-        assert_jumping_equals_stepping(&rules, &jobs, &orders);
+        assert_jumping_equals_stepping(&rules, &jobs, Outside { orders: &orders, patience });
     }
 }
 
@@ -381,19 +464,19 @@ fn preemption_happens_and_is_exact() {
     let rules = rules(2_048, 256, 30);
     // Two sequences of 160 + 149 tokens want 39 blocks of 30: the newer is sent back once and computed again.
     let requests = listed(&[(0, 160, 150), (0, 150, 150)]);
-    let (done, stretches, _) = jump(&rules, &requests, &[]);
+    let (done, stretches, _) = jump(&rules, &requests, Outside::NONE);
     assert!(
         stretches.iter().any(|stretch| stretch.chunk > 160 && stretch.chunk < 310),
         "tokens so far are prompt again"
     );
     assert_eq!(done.iter().map(|done| done.job.produced).collect::<Vec<_>>(), [150, 150]);
-    assert_jumping_equals_stepping(&rules, &requests, &[]);
+    assert_jumping_equals_stepping(&rules, &requests, Outside::NONE);
 }
 
 #[test]
 fn long_outputs_and_long_prompts_are_few_stretches() {
     let rules = rules(512, 256, 100_000);
     let requests = listed(&[(0, 100, 20_000), (1, 60_000, 5)]);
-    assert!(jump(&rules, &requests, &[]).1.len() < 12);
-    assert_jumping_equals_stepping(&rules, &requests, &[]);
+    assert!(jump(&rules, &requests, Outside::NONE).1.len() < 12);
+    assert_jumping_equals_stepping(&rules, &requests, Outside::NONE);
 }

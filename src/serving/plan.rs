@@ -2,11 +2,13 @@
 
 use super::ramp::RampPoint;
 use super::{
-    Bursts, Chat, Clients, ClosedLoop, Fidelity, FlashCrowd, MeasuredClients, Poisson, Prefill, PrefixCacheSection,
-    Ramp, Reasoning, Router, ScalePolicy, ScaleSection, Sessions, Slo, StepModel, TargetLoad,
+    Bursts, Chat, Clientele, Clients, ClosedLoop, Fidelity, FlashCrowd, MeasuredClients, Poisson, Prefill,
+    PrefixCacheSection, Ramp, Reasoning, Router, ScalePolicy, ScaleSection, Sessions, Slo, Speculation, StepModel,
+    TargetLoad, Touched,
 };
 use crate::catalog::{DeviceSheet, ModelSheet};
 use crate::fault::FailureLaw;
+use crate::ledger::TokenPrices;
 use crate::power::{Priority, ServingPower, Slowdown};
 use crate::trace::RequestTrace;
 use crate::units::{PerSecond, Ratio, Share, Span, Tokens};
@@ -60,8 +62,12 @@ pub struct ServicePlan {
     pub fidelity: Fidelity,
     /// Limits that a request must meet.
     pub slo: Option<Slo>,
+    /// What its answers sell for.
+    pub prices: Option<TokenPrices>,
     /// Requests that may wait in a cell for each ready replica.
     pub queue: u32,
+    /// Classes, patience, and what failures do to requests.
+    pub clientele: Clientele,
     /// Part of its requests that is recorded one by one, if any.
     pub record: Option<Share>,
     /// How the nodes under its replicas fail.
@@ -77,6 +83,10 @@ pub struct ReplicaOptions {
     pub prefix_cache: Option<PrefixCacheSection>,
     /// What steps do with prompts that wait.
     pub prefill: Prefill,
+    /// Tokens are drafted.
+    pub speculation: Option<Speculation>,
+    /// Steps read the weights of the experts that their tokens touch.
+    pub experts: Option<Touched>,
 }
 
 /// A service held by one lever.

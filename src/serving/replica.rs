@@ -12,7 +12,9 @@
 //!
 //! A step takes in what was queued when it began; an arrival at the very nanosecond of a boundary is queued before it.
 
+use super::Speculation;
 use super::prefix::{Cache, Found, Leaving, Prefixes};
+use super::speculation::Gain;
 use super::step::{FINE_BITS, Pace, Series};
 use crate::ledger::PrefixFacts;
 use crate::trace::Request;
@@ -43,6 +45,8 @@ pub(crate) struct Rules {
     pub(crate) blocks: u64,
     /// What a step does with prompts.
     pub(crate) prefill: Prefill,
+    /// Tokens are drafted; none, and each step gives one.
+    pub(crate) speculation: Option<Speculation>,
     /// How prompts are found again; none without a prefix cache.
     pub(crate) prefixes: Option<Prefixes>,
 }
@@ -64,20 +68,41 @@ impl Default for Prefill {
 }
 
 impl Rules {
+    /// Without any option.
+    pub(crate) fn chunked(paces: Vec<Pace>, budget: u64, max_batch: u64, blocks: u64) -> Rules {
+        Rules {
+            paces,
+            budget,
+            max_batch: max_batch.min(budget),
+            blocks,
+            prefill: Prefill::default(),
+            speculation: None,
+            prefixes: None,
+        }
+    }
+
     /// True where replicas do nothing beyond continuous batching with chunked prompts.
     #[inline]
     pub(crate) fn plain(&self) -> bool {
-        self.prefixes.is_none() && self.prefill == (Prefill::Chunked {})
+        let usual = self.prefixes.is_none() && self.speculation.is_none() && self.prefill == (Prefill::Chunked {});
+        usual && !self.paces[0].is_of_experts()
     }
 
     /// True where a request of that many tokens fits an empty replica.
     pub(crate) fn can_hold(&self, request: &Request) -> bool {
-        blocks_of(u64::from(request.prompt) + u64::from(request.output) - 1) <= self.blocks
+        // With drafts, the last step may compute more than what is left.
+        let more = self.speculation.map_or(0, |drafts| u64::from(drafts.draft));
+        blocks_of(u64::from(request.prompt) + u64::from(request.output) - 1 + more) <= self.blocks
+    }
+
+    /// Tokens that a sequence has computed in each step.
+    pub(super) fn checked(&self) -> u64 {
+        self.speculation.map_or(1, |drafts| u64::from(drafts.checked()))
     }
 }
 
 /// A request inside the service.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Job {
     /// When it arrived at the service's door.
     pub(crate) arrived: SimTime,
@@ -89,6 +114,12 @@ pub(crate) struct Job {
     pub(crate) output: u32,
     /// Output tokens so far. They survive the loss of its cache, and are computed again as if they were prompt.
     pub(crate) produced: u32,
+    /// Its class, an index.
+    pub(crate) class: u8,
+    /// Higher ranks are admitted first and preempted last.
+    pub(crate) rank: u8,
+    /// What the cell knows its present attempt by, where clients may hang up.
+    pub(crate) ticket: u16,
     /// What names the blocks of its prompt: a row of the trace or a session; [`Job::UNNAMED`] where nothing does.
     pub(crate) prefix: u32,
 }
@@ -96,7 +127,18 @@ pub(crate) struct Job {
 impl From<Request> for Job {
     fn from(request: Request) -> Job {
         let Request { at, prompt, output } = request;
-        Job { arrived: at, first: SimTime::NEVER, prompt, output, produced: 0, prefix: Job::UNNAMED }
+        let (class, rank, ticket) = (0, 0, 0);
+        Job {
+            arrived: at,
+            first: SimTime::NEVER,
+            prompt,
+            output,
+            produced: 0,
+            class,
+            rank,
+            ticket,
+            prefix: Job::UNNAMED,
+        }
     }
 }
 
@@ -105,7 +147,7 @@ impl Job {
     pub(crate) const UNNAMED: u32 = u32::MAX;
 
     /// Tokens to compute before its next output token.
-    pub(super) fn to_compute(self) -> u64 {
+    pub(crate) fn to_compute(self) -> u64 {
         u64::from(self.prompt) + u64::from(self.produced)
     }
 
@@ -113,6 +155,32 @@ impl Job {
     fn to_go(self) -> u64 {
         u64::from(self.output - self.produced)
     }
+}
+
+/// Puts `job` behind all of its rank in `line`, which stands by rank, the highest first; its place there.
+#[inline]
+pub(crate) fn line_up(line: &mut VecDeque<Job>, job: Job) -> usize {
+    let place = match line.back() {
+        Some(last) if last.rank < job.rank => line.partition_point(|other| other.rank >= job.rank),
+        _ => line.len(),
+    };
+    if place == line.len() {
+        line.push_back(job)
+    } else {
+        line.insert(place, job)
+    }
+    place
+}
+
+/// Puts `job` before all of its rank in `line`.
+pub(crate) fn line_up_in_front(line: &mut VecDeque<Job>, job: Job) {
+    let place = line.partition_point(|other| other.rank > job.rank);
+    line.insert(place, job);
+}
+
+/// Takes the last of `line` out if its rank is below `rank` and it never was in a batch.
+pub(crate) fn give_way(line: &mut VecDeque<Job>, rank: u8) -> Option<Job> {
+    line.pop_back_if(|last| last.rank < rank && last.produced == 0)
 }
 
 /// A job and when its last token came.
@@ -191,6 +259,8 @@ pub(crate) struct Replica {
     admissions: u64,
     partial: Option<Partial>,
     waiting: VecDeque<Job>,
+    /// Tickets of sequences whose clients have hung up; they leave at the next boundary.
+    gone: Vec<u16>,
     /// Finish count and slot of each decoding sequence, the next to finish on top.
     finishes: BinaryHeap<Reverse<u64>>,
     /// Slots of sequences whose prompt ends with the planned step.
@@ -199,6 +269,10 @@ pub(crate) struct Replica {
     vacant: Vec<u16>,
     /// Decoding sequences by offset, modulo a block: those that need a block in the same step.
     phases: [u32; BLOCK as usize],
+    /// It works without options.
+    plain: bool,
+    /// How tokens follow from steps, where they are drafted.
+    gain: Gain,
     /// Blocks of prompts that may come again: held by those who run, else free until wanted.
     cache: Option<Box<Cache>>,
 }
@@ -226,11 +300,14 @@ impl Replica {
             admissions: 0,
             partial: None,
             waiting: VecDeque::new(),
+            gone: Vec::new(),
             finishes: BinaryHeap::new(),
             joining: Vec::new(),
             slots: Vec::new(),
             vacant: Vec::new(),
             phases: [0; BLOCK as usize],
+            plain: rules.plain(),
+            gain: rules.speculation.map_or(Gain::ONE, |drafts| drafts.gain()),
             cache: rules.prefixes.as_ref().map(|_| Box::new(Cache::new(PrefixFacts::default()))),
         }
     }
@@ -252,6 +329,11 @@ impl Replica {
         self.next
     }
 
+    /// Steps of the planned stretch, tokens in the caches before the first, and how long they take.
+    pub(crate) fn planned(&self) -> (u64, u64, Series) {
+        (self.steps, self.cached, self.series)
+    }
+
     /// Jobs that wait for admission.
     #[inline]
     pub(crate) fn waiting(&self) -> usize {
@@ -264,27 +346,64 @@ impl Replica {
         self.batch + self.joining.len() as u64 + u64::from(self.partial.is_some())
     }
 
-    /// Prompt and output tokens of every job inside.
+    /// Every job inside whose client still waits.
     pub(crate) fn held(&self) -> impl Iterator<Item = &Job> {
         let slots = self.finishes.iter().map(|key| slot_of(key.0)).chain(self.joining.iter().copied());
         let running = slots.map(|slot| &self.slots[usize::from(slot)].job);
-        running.chain(self.partial.iter().map(|partial| &partial.job)).chain(&self.waiting)
+        let running = running.chain(self.partial.iter().map(|partial| &partial.job));
+        running.filter(|job| !self.has_gone(job)).chain(&self.waiting)
+    }
+
+    fn has_gone(&self, job: &Job) -> bool {
+        !self.gone.is_empty() && self.gone.contains(&job.ticket)
+    }
+
+    /// The client of the job with that ticket hangs up at `at`, after every stretch that ends before `at` was turned; with
+    /// `unless_begun`, only where its first token has not come. A job that waits is gone at once; one in the batch keeps its place
+    /// up to the next step boundary, and what it produces by then is nobody's.
+    pub(crate) fn hang_up(&mut self, at: SimTime, ticket: u16, unless_begun: bool, rules: &Rules) -> Option<Job> {
+        let meant = |job: &Job| job.ticket == ticket && !(unless_begun && job.first < SimTime::NEVER);
+        if let Some(place) = self.waiting.iter().position(meant) {
+            let job = self.waiting.remove(place);
+            // Somebody behind it may join now.
+            if place == 0 && !self.waiting.is_empty() && self.running() < rules.max_batch {
+                self.cut(at);
+            }
+            return job;
+        }
+        let half_done = self.partial.iter().map(|partial| &partial.job);
+        let joining = self.joining.iter().map(|&slot| &self.slots[usize::from(slot)].job);
+        let mut found = half_done.chain(joining).find(|job| meant(job)).copied();
+        if found.is_none() && !unless_begun {
+            let mut decoding = self.finishes.iter().map(|key| &self.slots[usize::from(slot_of(key.0))].job);
+            found = decoding.find(|job| meant(job)).copied();
+        }
+        if found.is_some() {
+            self.gone.push(ticket);
+            self.cut(at);
+        }
+        found
     }
 
     /// Queues `job` at `at`, after every stretch that ends before `at` was turned.
     #[inline]
     pub(crate) fn arrive(&mut self, at: SimTime, job: Job, rules: &Rules) {
-        self.waiting.push_back(job);
+        let place = line_up(&mut self.waiting, job);
         // Behind others, whom nothing inside a stretch lets in, or before a full batch, it cannot join before the stretch ends.
-        if self.waiting.len() == 1 && self.running() < rules.max_batch {
+        if place == 0 && self.running() < rules.max_batch {
             self.cut(at);
         }
     }
 
-    /// Queues `job` before all others: it was in a batch already, and lost it.
+    /// Queues `job` before all others of its rank: it was in a batch already, and lost it.
     pub(crate) fn arrive_in_front(&mut self, at: SimTime, job: Job) {
-        self.waiting.push_front(job);
+        line_up_in_front(&mut self.waiting, job);
         self.cut(at);
+    }
+
+    /// Turns away whoever waits last, if its rank is below `rank` and it never was in a batch.
+    pub(crate) fn give_way(&mut self, rank: u8) -> Option<Job> {
+        give_way(&mut self.waiting, rank)
     }
 
     /// Works at `level` of power control from the first step that begins after `at` on; every stretch that ends by then was turned.
@@ -321,7 +440,7 @@ impl Replica {
     /// Ends the planned stretch: what is finished goes to `done`, and the next stretch is planned.
     #[inline]
     pub(crate) fn turn(&mut self, rules: &Rules, done: &mut Vec<Done>) -> Stretch {
-        if rules.plain() { self.turn_as::<true>(rules, done) } else { self.turn_with_options(rules, done) }
+        if self.plain { self.turn_as::<true>(rules, done) } else { self.turn_with_options(rules, done) }
     }
 
     #[inline(never)]
@@ -332,10 +451,13 @@ impl Replica {
     /// As [`turn`](Replica::turn); `PLAIN` where no rule has an option, so that options cost nothing where nobody asks for them.
     #[inline]
     fn turn_as<const PLAIN: bool>(&mut self, rules: &Rules, done: &mut Vec<Done>) -> Stretch {
-        let stretch = self.advance(self.steps);
+        let stretch = self.advance::<PLAIN>(self.steps);
         if self.steps > 0 {
             if !PLAIN {
                 self.trim(rules);
+            }
+            if !self.gone.is_empty() {
+                self.drop_gone();
             }
             self.finish::<PLAIN>(done);
             self.join::<PLAIN>(done);
@@ -357,13 +479,14 @@ impl Replica {
     /// first, with the tokens that whole steps produced.
     pub(crate) fn lose(&mut self, at: SimTime, rules: &Rules) -> Vec<Job> {
         if self.steps > 0 {
-            self.advance(self.steps_to(at).saturating_sub(1));
+            self.advance::<false>(self.steps_to(at).saturating_sub(1));
         }
         let mut running: Vec<Sequence> = self.finishes.iter().map(|key| self.cut_short(key.0)).collect();
         running.extend(self.joining.iter().map(|&slot| self.slots[usize::from(slot)]));
         running.sort_by_key(|sequence| sequence.admission);
         let mut jobs: Vec<Job> = running.iter().map(|sequence| sequence.job).collect();
         jobs.extend(self.partial.iter().map(|partial| partial.job));
+        jobs.retain(|job| !self.has_gone(job));
         jobs.extend(self.waiting.drain(..));
         *self = self.emptied(rules);
         jobs
@@ -371,19 +494,48 @@ impl Replica {
 
     /// Moves the clocks over the first `steps` steps of the planned stretch.
     #[inline]
-    fn advance(&mut self, steps: u64) -> Stretch {
+    fn advance<const PLAIN: bool>(&mut self, steps: u64) -> Stretch {
         let from = coarse(self.start);
         self.start += self.series.total(steps);
         if self.decoding > 0 {
-            self.free -= self.blocks_over(steps);
-            self.clock += steps;
-            self.cached += self.batch * steps;
+            let tokens = if PLAIN { steps } else { self.gain.pass(steps) };
+            self.free -= self.blocks_over(tokens);
+            self.clock += tokens;
+            self.cached += self.batch * tokens;
         }
         if let Some(partial) = &mut self.partial {
             partial.done += partial.chunk * steps;
         }
         let (batch, chunk, level) = (self.decoding as u32, self.chunk as u32, self.level);
         Stretch { from, to: coarse(self.start), batch, chunk, level }
+    }
+
+    /// Takes out the sequences whose clients have hung up.
+    #[cold]
+    fn drop_gone(&mut self) {
+        let gone = std::mem::take(&mut self.gone);
+        if let Some(partial) = self.partial.take_if(|partial| gone.contains(&partial.job.ticket)) {
+            self.drop_partial(partial);
+        }
+        for place in (0..self.joining.len()).rev() {
+            let Sequence { job, admission, shared, .. } = self.slots[usize::from(self.joining[place])];
+            if gone.contains(&job.ticket) {
+                let tokens = job.to_compute();
+                self.free += blocks_of(tokens);
+                self.vacant.push(self.joining.remove(place));
+                if let Some(cache) = &mut self.cache {
+                    cache.leaving.push(Leaving { admission, job, tokens, shared });
+                }
+            }
+        }
+        let has_gone = |key: &u64| gone.contains(&self.slots[usize::from(slot_of(*key))].job.ticket);
+        let mut leaving: Vec<u64> = self.finishes.iter().map(|key| key.0).filter(has_gone).collect();
+        // The heap's own order is nobody's business.
+        leaving.sort_unstable();
+        self.finishes.retain(|key| !leaving.contains(&key.0));
+        leaving.into_iter().for_each(|key| {
+            self.leave::<false>(key);
+        });
     }
 
     /// Takes out the sequences whose last token this is.
@@ -413,7 +565,9 @@ impl Replica {
         self.vacant.push(slot);
         if let Some(cache) = self.cache.as_mut().filter(|_| !PLAIN) {
             let Sequence { job, admission, shared, .. } = sequence;
-            cache.leaving.push(Leaving { admission, job, tokens: held, shared });
+            // The last step may have computed more than was asked.
+            let tokens = held.min(u64::from(job.prompt) + u64::from(job.output) - 1);
+            cache.leaving.push(Leaving { admission, job, tokens, shared });
         }
         sequence.job
     }
@@ -460,8 +614,13 @@ impl Replica {
         self.level = self.ordered;
         let pace = &rules.paces[usize::from(self.level)];
         let read = if PLAIN || self.decoding > 0 { self.cached } else { 0 };
-        self.series = pace.series(self.decoding, read, step.prompt, step.attended, step.deepening);
-        self.steps = if PLAIN || self.decoding > 0 { self.steps_before_change(step.limit) } else { step.limit };
+        self.series = if PLAIN {
+            pace.series(self.decoding, read, step.prompt, step.attended, step.deepening)
+        } else {
+            pace.series_of([self.decoding, read], [step.prompt, step.attended, step.deepening], self.gain)
+        };
+        self.steps =
+            if PLAIN || self.decoding > 0 { self.steps_before_change::<PLAIN>(step.limit) } else { step.limit };
         self.next = coarse(self.start + self.series.total(self.steps));
     }
 
@@ -469,7 +628,7 @@ impl Replica {
     #[inline]
     fn mix<const PLAIN: bool>(&mut self, rules: &Rules) -> Step {
         self.make_room::<PLAIN>(rules);
-        let mut step = Step::of(rules.budget - self.batch);
+        let mut step = Step::of(rules.budget - if PLAIN { self.batch } else { self.batch * rules.checked() });
         self.continue_partial::<PLAIN>(rules, &mut step);
         self.admit::<PLAIN>(rules, &mut step);
         self.decoding = self.batch;
@@ -493,25 +652,33 @@ impl Replica {
         step
     }
 
-    /// Sends the newest sequences back to the queue until the others have the blocks of their next step.
+    /// Sends the newest sequences of the lowest rank back to the queue until the others have the blocks of their next step.
     #[inline]
     fn make_room<const PLAIN: bool>(&mut self, rules: &Rules) {
-        while self.blocks_over(1) > self.free {
-            let job = match self.partial.take() {
-                Some(Partial { job, done, shared, .. }) => {
-                    self.free += blocks_of(job.to_compute());
-                    if let Some(cache) = &mut self.cache {
-                        cache.leaving.push(Leaving { admission: 0, job, tokens: done, shared });
-                    }
-                    job
-                }
-                None => self.evict_newest::<PLAIN>(),
+        let tokens = if PLAIN { 1 } else { self.gain.tokens(1) };
+        while self.blocks_over(tokens) > self.free {
+            let lowest = self.lowest_rank();
+            // A half-done prompt is the newest of all.
+            let job = match self.partial.take_if(|partial| partial.job.rank <= lowest) {
+                Some(partial) => self.drop_partial(partial),
+                None => self.evict_newest::<PLAIN>(lowest),
             };
-            self.waiting.push_front(job);
+            line_up_in_front(&mut self.waiting, job);
             if !PLAIN {
                 self.settle(rules);
             }
         }
+    }
+
+    /// Gives back the blocks of a half-done prompt that is none any more.
+    fn drop_partial(&mut self, partial: Partial) -> Job {
+        let Partial { job, done, shared, .. } = partial;
+        self.free += blocks_of(job.to_compute());
+        if let Some(cache) = &mut self.cache {
+            // It is the newest of all.
+            cache.leaving.push(Leaving { admission: u64::MAX, job, tokens: done, shared });
+        }
+        job
     }
 
     /// Gives up blocks whose room decoding took.
@@ -528,11 +695,19 @@ impl Replica {
         self.free -= cache.settle(prefixes) * prefixes.blocks_each();
     }
 
+    /// The lowest rank of the sequences that decode.
     #[cold]
-    fn evict_newest<const PLAIN: bool>(&mut self) -> Job {
-        let age = |key: u64| self.slots[usize::from(slot_of(key))].admission;
-        let newest = self.finishes.iter().map(|key| key.0).max_by_key(|&key| age(key));
-        let newest = newest.expect("only a decoding sequence needs blocks");
+    fn lowest_rank(&self) -> u8 {
+        let ranks = self.finishes.iter().map(|key| self.slots[usize::from(slot_of(key.0))].job.rank);
+        ranks.min().expect("only a decoding sequence needs blocks")
+    }
+
+    #[cold]
+    fn evict_newest<const PLAIN: bool>(&mut self, rank: u8) -> Job {
+        let sequence = |key: u64| &self.slots[usize::from(slot_of(key))];
+        let of_rank = self.finishes.iter().map(|key| key.0).filter(|&key| sequence(key).job.rank == rank);
+        let newest = of_rank.max_by_key(|&key| sequence(key).admission);
+        let newest = newest.expect("somebody has the lowest rank");
         self.finishes.retain(|key| key.0 != newest);
         let job = self.cut_short(newest).job;
         self.leave::<PLAIN>(newest);
@@ -567,7 +742,7 @@ impl Replica {
     /// Admits waiting jobs while batch, blocks and budget allow.
     #[inline]
     fn admit<const PLAIN: bool>(&mut self, rules: &Rules, step: &mut Step) {
-        let reserved = self.blocks_over(1);
+        let reserved = self.blocks_over(if PLAIN { 1 } else { self.gain.tokens(1) });
         while let Some(job) = self.waiting.front().copied() {
             if step.budget == 0 || self.running() >= rules.max_batch {
                 return;
@@ -631,9 +806,20 @@ impl Replica {
 
     /// Steps until a sequence finishes or lacks a block, at most `limit`.
     #[inline]
-    fn steps_before_change(&self, limit: u64) -> u64 {
+    fn steps_before_change<const PLAIN: bool>(&self, limit: u64) -> u64 {
         let Some(&Reverse(key)) = self.finishes.peek() else { return limit };
-        let limit = limit.min((key >> SLOT_BITS) - self.clock);
+        let to_go = (key >> SLOT_BITS) - self.clock;
+        if !PLAIN {
+            let limit = limit.min(self.gain.steps_for(to_go));
+            let tokens = self.tokens_before_change(self.gain.tokens(limit));
+            return limit.min(self.gain.steps_within(tokens));
+        }
+        self.tokens_before_change(limit.min(to_go))
+    }
+
+    /// Tokens for each sequence until one lacks a block, at most `limit`.
+    #[inline]
+    fn tokens_before_change(&self, limit: u64) -> u64 {
         // No sequence needs more than one block in 16 steps.
         if limit.div_ceil(BLOCK) * self.batch <= self.free {
             return limit;

@@ -2,6 +2,7 @@
 
 pub use super::bursts::Bursts;
 pub use super::chat::Chat;
+pub use super::clientele::{ClassPlan, ClassSection, Clientele, OnFailure, Patience};
 pub use super::clients::{Clients, Reasoning};
 pub use super::closed::ClosedLoop;
 pub use super::lengths::{Component, Lengths, Lognormal, Measured, Quantiles};
@@ -11,12 +12,15 @@ pub use super::replay::{ColumnsSection, TraceFile, TraceSection};
 pub use super::replica::Prefill;
 pub use super::servegen::Servegen;
 pub use super::sessions::Sessions;
+pub use super::speculation::Speculation;
 pub use crate::catalog::Precision;
 use crate::catalog::{DeviceSheet, ModelSheet, Named};
+use crate::ledger::TokenPrices;
 use crate::power::{PowerSection, Priority};
 use crate::units::{BytesPerSecond, PerSecond, Ratio, Share, Span};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// A service.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
@@ -48,9 +52,19 @@ pub struct ServiceSection {
     pub fidelity: Fidelity,
     /// Limits that a request must meet.
     pub slo: Option<Slo>,
+    /// What its answers sell for, for its revenue and margin.
+    pub price: Option<TokenPrices>,
     /// Requests that may wait in a cell for each ready replica before others are turned away.
     #[serde(default = "default_queue")]
     pub queue: u32,
+    /// Classes of its requests, each with limits and a priority of its own; none, all requests are alike.
+    #[serde(default)]
+    pub class: BTreeMap<String, ClassSection>,
+    /// When clients hang up and ask again; unset, they wait for ever and never ask again.
+    pub patience: Option<Patience>,
+    /// What becomes of requests whose replica fails.
+    #[serde(default)]
+    pub on_failure: OnFailure,
     /// Part of its requests to write to `requests.csv` one by one: 1 for all, less for a seeded sample; unset, none.
     pub record: Option<Share>,
 }
@@ -98,6 +112,8 @@ pub struct ReplicaSection {
     /// What a step does with prompts that wait.
     #[serde(default)]
     pub prefill: Prefill,
+    /// Draft tokens that one step checks together; unset, no.
+    pub speculation: Option<Speculation>,
     /// Keep the blocks of prompts and answers while there is room, so that prompts that begin alike are computed once; unset, no.
     pub prefix_cache: Option<PrefixCacheSection>,
     /// Bandwidth at which the weights are loaded at start-up.

@@ -2,6 +2,8 @@
 //! one pass; what is wrong names file, line, column, what was found and what would do.
 
 mod align;
+mod bench;
+mod bench_run;
 mod error;
 mod faults;
 mod jobs;
@@ -15,8 +17,9 @@ mod servegen;
 mod store;
 
 pub use align::Uncovered;
+pub use bench::{BENCH_LAYOUTS, Bench, BenchRequest, BenchRig, BenchRow, Benchmark, Measured};
 pub use error::TraceError;
-pub use faults::{FaultRow, FaultTrace};
+pub use faults::{FaultRow, FaultTrace, NodeAges, node_ages};
 pub use jobs::{DroppedJobs, JobEnd, LoadedJobs, TraceJob};
 pub use jobs_acme::acme;
 pub use jobs_philly::philly;

@@ -1,8 +1,11 @@
 //! A training job as one logical process: it runs, a node fails, it recovers, it runs on. Start reading at [`Job`].
 
 mod booking;
+mod corruption;
 mod speed;
+mod suspects;
 mod trade;
+mod upkeep;
 
 use super::copies::{Copies, Depth};
 use super::pace::Pace;
@@ -15,8 +18,11 @@ use crate::fault::{Fault, FaultQueue, Symptom};
 use crate::ledger::{Book, EventKind, Grid, JobFacts, Outage, Use};
 use crate::units::{PerSecond, Share, SimTime, Span};
 use crate::world::{Domain, NodeSet};
+use corruption::Corruption;
 use speed::Stragglers;
 use std::collections::{BTreeMap, VecDeque};
+use suspects::Verdict;
+use upkeep::Upkeep;
 
 /// A training job.
 ///
@@ -58,6 +64,9 @@ pub struct Job {
     warp: Warp,
     level: u8,
     stragglers: Option<Stragglers>,
+    upkeep: Upkeep,
+    /// Chance of localisation.
+    suspicion: Stream,
     corruptions: Vec<Corruption>,
     /// By node in repair: its outage in the book.
     outages: BTreeMap<u32, usize>,
@@ -73,6 +82,7 @@ struct Clocks {
     detect_hang: Span,
     localise: Span,
     restart: Span,
+    warm_up: Span,
     planned: Span,
 }
 
@@ -106,17 +116,6 @@ struct Step {
     length: Span,
 }
 
-/// Silent corruption of the job's state that nobody has seen yet.
-#[derive(Debug, Clone, Copy)]
-struct Corruption {
-    /// The node that computes nonsense; `None` once it has left.
-    node: Option<u32>,
-    /// Since when; [`SimTime::NEVER`] where the state was restored to before it, and the node waits to spoil it again.
-    onset: SimTime,
-    /// When somebody will see it.
-    due: SimTime,
-}
-
 /// What a failure takes from the copies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Loss {
@@ -136,6 +135,9 @@ struct Tally {
     holding: (u32, SimTime),
     /// Node-nanoseconds that it held before that.
     held: u128,
+    /// Nodes taken out that had nothing, and broken ones that stayed.
+    suspects: u64,
+    missed: u64,
     /// Nodes that it took from the cluster for want of spares.
     taken: u64,
     /// When it was last preempted.
@@ -192,6 +194,8 @@ enum Happening {
     Failure,
     /// Something becomes slow, or is slow no more, or a slow node is found.
     Straggling,
+    /// Maintenance is announced, or the job drains for it.
+    Upkeep,
 }
 
 /// What becomes of a stretch.
@@ -209,6 +213,7 @@ impl Job {
     pub fn new(plan: JobPlan, seed: Seed, grid: Grid) -> Job {
         let schedule = Schedule::new(&plan).expect("checkpoints were checked with the scenario");
         let stream = seed.stream(Entity::named(&format!("training.{}", plan.name)), "planned");
+        let suspicion = seed.stream(Entity::named(&format!("training.{}", plan.name)), "localise");
         let silent = plan.failures.symptoms.silent > Share::new(0.0);
         let depth = if silent { Depth::Retained } else { Depth::Newest };
         Job {
@@ -231,6 +236,8 @@ impl Job {
             warp: Warp::new(SimTime::ZERO, Gait::FREE),
             level: 0,
             stragglers: Stragglers::new(&plan, seed, grid.horizon),
+            upkeep: Upkeep::default(),
+            suspicion,
             corruptions: Vec::new(),
             outages: BTreeMap::new(),
             now: SimTime::ZERO,
@@ -270,13 +277,12 @@ impl Job {
         }
         roster.first().for_each(|node| self.faults.join(node, clock));
         self.roster = Some(roster);
+        self.begin_upkeep(at);
         self.maintenance.plan_next(at);
         if self.tally.preempted.is_none() {
             self.run_or_pause(at);
         } else {
-            let restart = Step { what: Use::Restart, length: self.clocks.restart };
-            let reload = Step { what: Use::Reload, length: self.reload };
-            self.stop(at, VecDeque::from([restart, reload]));
+            self.stop(at, VecDeque::from(self.clocks.restarting(Span::ZERO, self.reload)));
         }
     }
 
@@ -298,6 +304,7 @@ impl Job {
         self.log(at, EventKind::Preempted, String::new(), String::new());
         self.faults.clear();
         self.stragglers.iter_mut().for_each(Stragglers::clear);
+        self.upkeep.clear();
         self.outages.clear();
         self.corruptions.retain_mut(|corruption| {
             corruption.node = None;
@@ -314,7 +321,8 @@ impl Job {
     /// How long it will run from its start if nothing breaks: what it tells the scheduler.
     #[must_use]
     pub fn estimate(&self) -> Span {
-        let restart = if self.tally.preempted.is_some() { self.clocks.restart + self.reload } else { Span::ZERO };
+        let restart = self.clocks.restarting(Span::ZERO, self.reload).map(|step| step.length).into_iter().sum();
+        let restart: Span = if self.tally.preempted.is_some() { restart } else { Span::ZERO };
         restart + self.work_left()
     }
 
@@ -389,6 +397,7 @@ impl Process for Job {
                 Happening::Uncovered => self.uncovered(at),
                 Happening::Failure => self.failure(at),
                 Happening::Straggling => self.straggling(at),
+                Happening::Upkeep => self.upkeep(at),
             }
             handled += 1;
         }
@@ -409,7 +418,12 @@ impl Job {
         let due =
             self.corruptions.iter().map(|corruption| corruption.due.max(self.now)).min().unwrap_or(SimTime::NEVER);
         let found = (due, Happening::Uncovered).min((self.next_failure(), Happening::Failure));
-        (done, Happening::Done).min(repaired).min(planned).min(found).min(self.next_straggling())
+        (done, Happening::Done)
+            .min(repaired)
+            .min(planned)
+            .min(found)
+            .min(self.next_straggling())
+            .min(self.next_upkeep())
     }
 
     fn done(&mut self, at: SimTime) {
@@ -527,15 +541,9 @@ impl Job {
         self.pauses.taken += length;
         self.log(at, EventKind::Paused, String::new(), format!("{} h", length.as_secs_f64() / 3_600.0));
         let save = save.min(length);
-        self.stop(
-            at,
-            VecDeque::from([
-                Step { what: Use::Checkpoint, length: save },
-                Step { what: Use::Paused, length: length.saturating_sub(save) },
-                Step { what: Use::Restart, length: boot + self.clocks.restart },
-                Step { what: Use::Reload, length: self.reload },
-            ]),
-        );
+        let pause = [(Use::Checkpoint, save), (Use::Paused, length.saturating_sub(save))];
+        let pause = pause.map(|(what, length)| Step { what, length });
+        self.stop(at, pause.into_iter().chain(self.clocks.restarting(boot, self.reload)).collect());
     }
 
     fn failure(&mut self, at: SimTime) {
@@ -549,7 +557,7 @@ impl Job {
         match (computing.first(), fault.symptom) {
             (None, _) => return,
             (Some(&node), Symptom::Silent(latency)) => return self.corrupt(node, at, latency),
-            (Some(_), Symptom::Explicit | Symptom::Hang | Symptom::Slow) => {}
+            (Some(_), Symptom::Explicit | Symptom::Hang | Symptom::Slow | Symptom::Planned | Symptom::Suspected) => {}
         }
         self.tally.interruptions += 1;
         let lost = match self.phase {
@@ -561,59 +569,22 @@ impl Job {
             Phase::Queued | Phase::Finished(_) => unreachable!("only a running job fails"),
         };
         self.log_failure(at, &fault, &computing, lost);
-        self.lose(&fault, &computing, at);
+        let own = fault.repair.is_none() && computing.len() == 1 && self.faults.is_broken(computing[0]);
+        match if own { self.verdict(computing[0]) } else { Verdict::Found(Vec::new()) } {
+            Verdict::Found(others) => {
+                self.lose(&fault, &computing, at);
+                self.take_for_test(&others, at);
+            }
+            Verdict::Missed(others) => {
+                self.overlook(computing[0], at);
+                self.take_for_test(&others, at);
+            }
+        }
         self.heal();
         self.begin_recovery(
             at,
             if fault.symptom == Symptom::Hang { self.clocks.detect_hang } else { self.clocks.detect },
         );
-    }
-
-    /// `node` begins to compute nonsense at `at`, and somebody sees it after `latency`.
-    fn corrupt(&mut self, node: u32, at: SimTime, latency: Span) {
-        self.log(at, EventKind::Corrupted, node.to_string(), String::new());
-        let onset = if matches!(self.phase, Phase::Running(_)) { at } else { SimTime::NEVER };
-        self.corruptions.push(Corruption { node: Some(node), onset, due: at + latency });
-    }
-
-    /// Somebody sees the corruption that is due at `at`: back to before it began, without the node.
-    fn uncovered(&mut self, at: SimTime) {
-        let first = self.corruptions.iter().enumerate().min_by_key(|(_, corruption)| corruption.due);
-        let (index, &Corruption { node, onset, .. }) = first.expect("a corruption was due");
-        self.corruptions.remove(index);
-        self.tally.interruptions += 1;
-        let lost = match self.phase {
-            Phase::Running(since) => self.end_stretch(since, at, Fate::RolledBack(Loss::Since(onset))),
-            Phase::Stalled(_) => {
-                self.book_stall(at);
-                self.lose_copies(Loss::Since(onset))
-            }
-            Phase::Queued | Phase::Finished(_) => unreachable!("only a running job is looked at"),
-        };
-        let detail = format!("silent corruption: lost {} s of work", lost.as_secs_f64().round());
-        self.log(at, EventKind::Failure, node.map_or(String::new(), |node| node.to_string()), detail);
-        if let Some(node) = node {
-            let (nodes, symptom) = (vec![node], Symptom::Silent(Span::ZERO));
-            let fault = Fault { at, domain: Domain::Node, nodes, repair: None, symptom };
-            self.lose(&fault, &[node], at);
-        }
-        self.heal();
-        self.begin_recovery(at, Span::ZERO);
-    }
-
-    /// After a roll-back: corruption that began later than the copy is gone with the work, unless its node is still here and will
-    /// begin again.
-    fn heal(&mut self) {
-        if self.corruptions.is_empty() {
-            return;
-        }
-        let taken = self.copies.newest(&self.schedule).map_or(self.tally.floor.1, |copy| copy.taken);
-        self.corruptions.retain_mut(|corruption| {
-            if taken <= corruption.onset {
-                corruption.onset = SimTime::NEVER;
-            }
-            corruption.onset < SimTime::NEVER || corruption.node.is_some()
-        });
     }
 
     /// The nodes at `place` that `fault` takes.
@@ -803,6 +774,7 @@ impl Job {
             swing: self.plan.swing,
             training: self.plan.at_level(0).draw.accelerator,
             slowed: self.tally.slowed,
+            suspects: self.plan.recovery.evict.map(|_| [self.tally.suspects, self.tally.missed]),
             stragglers: self.stragglers.as_ref().map(Stragglers::facts),
             taken: matches!(self.plan.spares.short, Short::Preempt { .. }).then_some(self.tally.taken),
             failure_clock: self.plan.recovery.failure_clock.name(),
@@ -821,19 +793,23 @@ impl Clocks {
             planned: plan
                 .planned
                 .length
-                .unwrap_or_else(|| plan.restart() + schedule.quickest_reload())
+                .unwrap_or_else(|| plan.restart() + schedule.quickest_reload() + plan.recovery.warm_up)
                 .max(schedule.blocking()),
+            warm_up: plan.recovery.warm_up,
         }
     }
 
-    fn recovery(&self, detect: Span, reload: Span) -> [Step; 5] {
-        [
-            Step { what: Use::Detect, length: detect },
-            Step { what: Use::Localise, length: self.localise },
-            Step { what: Use::SpareWait, length: Span::ZERO },
-            Step { what: Use::Restart, length: self.restart },
-            Step { what: Use::Reload, length: reload },
-        ]
+    fn recovery(&self, detect: Span, reload: Span) -> [Step; 6] {
+        let [restart, reload, warm_up] = self.restarting(Span::ZERO, reload);
+        let before = [(Use::Detect, detect), (Use::Localise, self.localise), (Use::SpareWait, Span::ZERO)];
+        let [detect, localise, spares] = before.map(|(what, length)| Step { what, length });
+        [detect, localise, spares, restart, reload, warm_up]
+    }
+
+    /// The steps of a start that is not the first, after `boot`.
+    fn restarting(&self, boot: Span, reload: Span) -> [Step; 3] {
+        let steps = [(Use::Restart, boot + self.restart), (Use::Reload, reload), (Use::WarmUp, self.warm_up)];
+        steps.map(|(what, length)| Step { what, length })
     }
 }
 

@@ -77,6 +77,13 @@ impl FreeNodes {
         }
     }
 
+    /// True where `node` is free.
+    #[must_use]
+    pub fn contains(&self, node: u32) -> bool {
+        let intervals = &self.pods[(node / self.pod) as usize];
+        intervals.range(..=node).next_back().is_some_and(|(_, &end)| node < end)
+    }
+
     /// Takes `node`, which must be free, out.
     pub fn remove(&mut self, node: u32) {
         let pod = node / self.pod;

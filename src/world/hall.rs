@@ -130,6 +130,12 @@ impl Hall {
         self.changed();
     }
 
+    /// True where nobody holds `node`, and it is whole.
+    #[must_use]
+    pub fn is_free(&self, node: u32) -> bool {
+        self.free.contains(node)
+    }
+
     /// A node that a gang has just given back, or that its last small gang has just left, goes to repair.
     pub fn withdraw(&mut self, node: u32) {
         self.free.remove(node);

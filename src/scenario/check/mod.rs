@@ -3,6 +3,7 @@
 
 mod arrivals;
 mod capping;
+mod clientele;
 mod comparison;
 mod devices;
 mod faults;
@@ -63,6 +64,12 @@ pub(super) fn check(typed: &Typed, inputs: Vec<Input>, complaints: &mut Complain
         sites: all(sites)?,
         capping: all(capping)?,
         clusters: all(clusters)?,
+        maintenance: typed
+            .file
+            .cluster
+            .values()
+            .map(|cluster| cluster.maintenance.values().copied().collect())
+            .collect(),
         schedulers: typed.file.cluster.values().map(|cluster| cluster.scheduler).collect(),
         jobs: all(jobs)?,
         workloads: all(workloads)?.into_iter().map(Arc::new).collect(),

@@ -62,6 +62,9 @@ impl Job {
         roster.take_in(nodes, at, attach);
         let held = roster.held();
         self.tally.hold(held, at);
+        for kind in 0..self.plan.failures.maintenance.len() {
+            self.hear_next(kind, at);
+        }
     }
 
     /// Nodes that it gives back at `at`: those that stand by and that it did not ask for.
@@ -90,7 +93,13 @@ impl Job {
         let at_once = matches!(&self.phase, Phase::Stalled(stall) if stall.waits_for_spares())
             && self.plan.recovery.failure_clock == FailureClock::Serial;
         // On that clock what breaks while spares come up is replaced with them.
-        if at_once { self.next_failure().min(uncovered) } else { seen.min(uncovered) + self.clocks.localise }
+        let failed =
+            if at_once { self.next_failure().min(uncovered) } else { seen.min(uncovered) + self.clocks.localise };
+        let drained = match &self.phase {
+            Phase::Stalled(stall) => self.next_drain().max(self.step_end(stall)),
+            _ => self.next_drain(),
+        };
+        failed.min(drained)
     }
 
     /// When the next step begins that calls spares.
