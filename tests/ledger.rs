@@ -77,6 +77,7 @@ fn job_facts(research_multiplier: f64) -> JobFacts {
         training: Watts::new(100),
         slowed: Span::ZERO,
         taken: None,
+        suspects: None,
         stragglers: None,
         failure_clock: "serial",
     }

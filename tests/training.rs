@@ -37,6 +37,7 @@ pub(crate) fn plan(nodes: u32, ideal: Span) -> JobPlan {
             active_parameters: 70e9,
             layers: 80,
             kv_bytes_per_token: Bytes::new(327_680),
+            experts: None,
         },
         nodes,
         gpus_per_node: 8,
@@ -625,6 +626,17 @@ fn the_reload_of_a_tier_lengthens_the_restart() {
     };
     let (mean, error) = mean_ettr(&plan, 20, days(60.0));
     assert!((mean - 0.9290).abs() < 3.0 * error, "{mean} +- {error}");
+}
+
+#[test]
+fn a_job_warms_up_after_each_failure() {
+    let recovery = Recovery { warm_up: minutes(5.0), ..stalling(minutes(10.0), FailureClock::Serial) };
+    let outcome =
+        run(JobPlan { failures: failing_every(days(1.0), 2), recovery, ..plan(2, days(300.0)) }, 1, days(200.0));
+    let gpu_minutes = |what| outcome.gpu_nanos(what) as f64 / 16.0 / minutes(1.0).nanos() as f64;
+    assert!(outcome.facts.interruptions > 100);
+    assert!((gpu_minutes(Use::WarmUp) - 5.0 * outcome.facts.interruptions as f64).abs() <= 5.0);
+    assert!((gpu_minutes(Use::Restart) - 10.0 * outcome.facts.interruptions as f64).abs() <= 10.0);
 }
 
 #[test]

@@ -27,7 +27,7 @@ fn total<'a>(entries: impl Iterator<Item = &'a Entry>, with_shares: impl Fn(&Ent
 }
 
 /// Everything belongs to one row; closing the books asserted the same in each bin.
-fn assert_whole(scenario: &Scenario, accounts: &Accounts) {
+pub(crate) fn assert_whole(scenario: &Scenario, accounts: &Accounts) {
     let lines = || accounts.lines().iter().zip(accounts.line_sums());
     for site in 0..accounts.sites().len() {
         let here = || lines().filter(|(line, _)| line.site == Some(site));

@@ -166,7 +166,7 @@ pub(super) fn record(elapsed: Duration, stats: RunStats, requests: u64) -> RunRe
 /// Requests that arrived at any service or device in any replication.
 pub(super) fn requests_of_all(replications: &Replications) -> u64 {
     let counts = replications.samples().iter().filter(|sample| sample.figure.metric == "requests");
-    counts.flat_map(|sample| sample.values.iter().flatten()).map(|&count| count as u64).sum()
+    counts.flat_map(|sample| sample.values.iter().flatten()).map(|count| count as u64).sum()
 }
 
 /// Requests that arrived at any service or device.

@@ -85,7 +85,7 @@ fn spread(published: &Published, replications: &Replications) -> Option<Spread> 
     };
     let sample = replications.samples().iter().find(|sample| meant(&sample.figure))?;
     let values = sample.values.iter().take(published.replications.get() as usize);
-    Spread::of(&values.copied().flatten().collect::<Vec<f64>>())
+    Spread::of(&values.flatten().collect::<Vec<f64>>())
 }
 
 /// What `scenario` publishes beside what `accounts` say.

@@ -3,7 +3,7 @@
 use super::burst::{Blast, Burst};
 use super::lemons::Difference;
 use super::modulation::Episodes;
-use super::replay::FaultFile;
+use super::replay::{FaultFile, FaultPath};
 use crate::units::{PerSecond, Share, Span};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::de::{self, IntoDeserializer, VariantAccess};
@@ -46,7 +46,7 @@ pub enum LawSection {
         shape: f64,
         /// Age of the nodes at the start.
         #[serde(default)]
-        initial_age: InitialAge,
+        initial_age: AgeSection,
         /// How the nodes' rates differ; unset, they do not.
         mixture: Option<Mixture>,
     },
@@ -208,7 +208,42 @@ pub struct TwoClass {
     pub cured: bool,
 }
 
-/// How old the nodes are when the run starts.
+/// `initial_age` as written: how old the nodes are when the run starts.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum AgeSection {
+    /// All new.
+    New,
+    /// As in a fleet that has run for ever.
+    #[default]
+    Stationary,
+    /// Each as old as a file says: `{ trace = { ages = { path = "ages.csv" } } }`.
+    Trace(AgeFile),
+}
+
+impl AgeSection {
+    /// What the law says of all nodes; those of a file have ages of their own.
+    #[must_use]
+    pub fn of_all(&self) -> InitialAge {
+        match self {
+            AgeSection::New => InitialAge::New,
+            AgeSection::Stationary | AgeSection::Trace(_) => InitialAge::Stationary,
+        }
+    }
+}
+
+/// Where the ages of the nodes come from.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum AgeFile {
+    /// A row for each node of the cluster: `node,age_s`, seconds since it was new or last repaired.
+    Ages(FaultPath),
+    /// The past that a fault trace tells, whose end is the start of the run: the time since each node's last repair. A node without a
+    /// fault is as old as the trace is long, at least.
+    Past(FaultFile),
+}
+
+/// How old the nodes are when the run starts, files apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum InitialAge {

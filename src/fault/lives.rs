@@ -6,6 +6,7 @@ use super::lemons::Lemons;
 use super::lifetime::Lifetime;
 use crate::engine::{Entity, Seed};
 use crate::units::{SimTime, Span};
+use std::sync::Arc;
 
 /// Next failures of all components of one kind, by index; those of a node, a rack or another domain.
 #[derive(Debug, Clone)]
@@ -14,6 +15,8 @@ pub(super) struct Lives {
     lifetime: Option<Lifetime>,
     /// Where components differ.
     lemons: Option<Lemons>,
+    /// By component: how old it is at time zero; none where the law says it of all.
+    ages: Option<Arc<[Span]>>,
     horizon: SimTime,
     /// Draws above it are first lives that outlast the horizon: four nodes in five of a two-month run need no inverse.
     failed_by_horizon: f64,
@@ -29,11 +32,17 @@ impl Lives {
         Lives {
             lifetime,
             lemons: law.difference().map(|difference| Lemons::new(difference, seed, owner)),
+            ages: None,
             horizon,
             failed_by_horizon: lifetime.map_or(0.0, |lifetime| lifetime.failed_by(horizon)),
             draws: NodeDraws::new(seed, owner, "failure"),
             next: Vec::new(),
         }
+    }
+
+    /// The same components, each of its own age at time zero.
+    pub(super) fn aged(self, ages: Option<Arc<[Span]>>) -> Lives {
+        Lives { ages, ..self }
     }
 
     /// The first failure of `index` in its own life after `at`, each before that taken as repaired at once; `None` where none
@@ -90,6 +99,9 @@ impl Lives {
 
     fn first(&mut self, lifetime: Lifetime, index: u32) -> SimTime {
         let uniform = self.draws.first(index);
+        if let Some(age) = self.ages.as_ref().and_then(|ages| ages.get(index as usize)) {
+            return SimTime::ZERO + lifetime.left_at(*age, uniform);
+        }
         let failed_by_horizon = match self.lemons {
             Some(_) => lifetime.failed_by(self.horizon),
             None => self.failed_by_horizon,

@@ -84,7 +84,7 @@ impl FaultQueue {
         });
         FaultQueue {
             tree: plan.tree,
-            nodes: Lives::new(plan.law, seed, owner, horizon),
+            nodes: Lives::new(plan.law, seed, owner, horizon).aged(plan.ages.clone()),
             counts: Vec::new(),
             broken: Vec::new(),
             relapses: BTreeMap::new(),

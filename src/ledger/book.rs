@@ -29,6 +29,8 @@ pub enum Use {
     Restart,
     /// Reading the checkpoint back.
     Reload,
+    /// After a restart, until the job steps at full speed.
+    WarmUp,
     /// A planned interruption.
     Planned,
     /// A spare that stands by, powered.
@@ -49,7 +51,7 @@ pub enum Use {
 
 impl Use {
     /// Every use, in the order of its discriminant.
-    pub const ALL: [Use; 18] = [
+    pub const ALL: [Use; 19] = [
         Use::Productive,
         Use::Recomputed,
         Use::Checkpoint,
@@ -60,6 +62,7 @@ impl Use {
         Use::SpareWait,
         Use::Restart,
         Use::Reload,
+        Use::WarmUp,
         Use::Planned,
         Use::Spare,
         Use::Repair,
@@ -84,6 +87,7 @@ impl Use {
             Use::SpareWait => "spare_wait",
             Use::Restart => "restart",
             Use::Reload => "reload",
+            Use::WarmUp => "warm_up",
             Use::Planned => "planned",
             Use::Spare => "spare",
             Use::Repair => "repair",
@@ -98,7 +102,10 @@ impl Use {
     /// True of what an unplanned interruption takes of the nodes that compute.
     #[must_use]
     pub const fn is_lost(self) -> bool {
-        matches!(self, Use::Recomputed | Use::Detect | Use::Localise | Use::SpareWait | Use::Restart | Use::Reload)
+        matches!(
+            self,
+            Use::Recomputed | Use::Detect | Use::Localise | Use::SpareWait | Use::Restart | Use::Reload | Use::WarmUp
+        )
     }
 
     /// Google's name for a training job's time of this use, so that simulated and logged badput can be compared
@@ -113,6 +120,7 @@ impl Use {
             Use::Detect | Use::Localise | Use::SpareWait => "INFRASTRUCTURE_RECOVERY_FROM_DISRUPTION",
             Use::Restart => "PROGRAM_STARTUP",
             Use::Reload => "UNPRODUCTIVE_CHECKPOINT_RESTORE_TIME",
+            Use::WarmUp => "TRAINING_PREP",
             Use::Slow | Use::Interference | Use::Planned => "OTHER",
             _ => return None,
         })
@@ -374,7 +382,7 @@ pub struct Outage {
     pub start: SimTime,
     /// Until when; `None` where it still is.
     pub end: Option<SimTime>,
-    /// How it showed: `explicit`, `hang`, `silent`; `slow` or `planned` where it had not failed.
+    /// How it showed: `explicit`, `hang`, `silent`; `slow`, `planned` or `suspected` where it had not failed.
     pub class: &'static str,
     /// What broke: `node`, `rack` and so on.
     pub domain: &'static str,
@@ -384,7 +392,7 @@ impl Outage {
     /// True where somebody took the node out that had not failed.
     #[must_use]
     pub fn is_planned(&self) -> bool {
-        matches!(self.class, "slow" | "planned")
+        matches!(self.class, "slow" | "planned" | "suspected")
     }
 }
 

@@ -124,6 +124,8 @@ pub struct JobFacts {
     pub training: Watts,
     /// Time that power control added to running.
     pub slowed: Span,
+    /// Nodes that localisation took out and that had nothing, and failures whose node it missed; none where it takes the broken one.
+    pub suspects: Option<[u64; 2]>,
     /// What slow members did; none where nothing becomes slow.
     pub stragglers: Option<StragglerFacts>,
     /// Nodes that it took from its cluster for want of spares; none of a job that may not.

@@ -219,6 +219,10 @@ fn job(rows: &mut Rows<'_>, tenant: &Tenant, facts: &JobFacts, horizon: SimTime,
         rows.count("slow_nodes_evicted", stragglers.evicted);
         rows.put("slowed_by_stragglers", stragglers.lost.as_secs_f64(), "s");
     }
+    if let Some([suspects, missed]) = facts.suspects {
+        rows.count("sound_nodes_evicted", suspects);
+        rows.count("missed_failures", missed);
+    }
     facts.taken.into_iter().for_each(|taken| rows.count("taken_nodes", taken));
     rows.count("checkpoints", facts.checkpoints);
     let every = Some(facts.checkpoint_every).filter(|&every| every > Span::ZERO);
@@ -283,7 +287,7 @@ fn mean_and_variance(values: &[f64]) -> Option<(f64, f64)> {
 }
 
 /// The steps of a recovery.
-const RECOVERY: [Use; 5] = [Use::Detect, Use::Localise, Use::SpareWait, Use::Restart, Use::Reload];
+const RECOVERY: [Use; 6] = [Use::Detect, Use::Localise, Use::SpareWait, Use::Restart, Use::Reload, Use::WarmUp];
 
 /// What the unplanned interruptions of a training job took: work done again, and the computing nodes until it ran again, with their
 /// share of losses and cooling.
@@ -408,7 +412,7 @@ fn costs(rows: &mut Rows<'_>, accounts: &Accounts, index: usize) {
     };
     rows.metered("energy_cost", bill, "USD");
     rows.bounded("cost_per_gpu_hour", "USD", sums, |sum| over(sum.cost.as_f64(), sum.time.gpu_hours()));
-    let failed = [Use::Detect, Use::Localise, Use::SpareWait, Use::Restart, Use::Reload, Use::Recomputed, Use::Repair];
+    let failed: Vec<Use> = RECOVERY.into_iter().chain([Use::Recomputed, Use::Repair]).collect();
     match &tenant.facts {
         Facts::Workload(_) => rows.metered("cost_of_failures", of(&failed), "USD"),
         Facts::Job(facts) => {

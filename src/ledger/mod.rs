@@ -36,6 +36,8 @@ pub use prices::TokenPrices;
 pub use requests::{End, Request, RequestLog};
 pub use sensitivity::{Factor, Shift, rerun};
 pub use settle::{Charge, Entry};
-pub use spread::{FigureName, Goal, HalfWidth, Paired, Replications, Sample, Spread, Welch, quantile, student_95};
+pub use spread::{
+    FigureName, Goal, HalfWidth, Paired, Replications, Sample, Spread, Values, Welch, quantile, student_95,
+};
 pub use timeline::Step;
 pub use workload::{JobRecord, JobStatus, WorkloadFacts};

@@ -42,39 +42,15 @@ impl Charge {
     /// The accelerators' part, where `spent` is what the whole is charged for; `weights` lend their memory.
     pub(super) fn accelerators(self, spent: Spent, weights: &mut Weights) -> Charge {
         weights.fill([spent.accelerator.pico(), spent.host.pico()].into_iter());
-        let mut part = Charge { energy: spent.accelerator, ..Charge::default() };
-        let first = |index| index == 0;
-        self.bill.cut(weights, |index, bill| {
-            if first(index) {
-                part.bill = bill
-            }
-        });
-        self.carbon.cut(weights, |index, carbon| {
-            if first(index) {
-                part.carbon = carbon
-            }
-        });
-        self.market.cut(weights, |index, market| {
-            if first(index) {
-                part.market = market
-            }
-        });
-        self.upstream.cut(weights, |index, upstream| {
-            if first(index) {
-                part.upstream = upstream
-            }
-        });
-        self.water.cut(weights, |index, water| {
-            if first(index) {
-                part.water = water
-            }
-        });
-        self.water_offsite.cut(weights, |index, water| {
-            if first(index) {
-                part.water_offsite = water
-            }
-        });
-        part
+        Charge {
+            energy: spent.accelerator,
+            bill: self.bill.first_part(weights),
+            carbon: self.carbon.first_part(weights),
+            market: self.market.first_part(weights),
+            upstream: self.upstream.first_part(weights),
+            water: self.water.first_part(weights),
+            water_offsite: self.water_offsite.first_part(weights),
+        }
     }
 }
 

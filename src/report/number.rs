@@ -1,6 +1,7 @@
 //! Numbers as text, the same on every machine: plain decimals, no exponent, no trailing zeros, missing = empty.
 
-use std::fmt::Write;
+use std::fmt::Write as _;
+use std::io::Write as _;
 
 /// A number to 12 significant digits, as the files write it.
 #[must_use]
@@ -11,8 +12,52 @@ pub fn number(value: f64) -> String {
 /// A figure to 12 significant digits, as the shortest decimal.
 pub(super) fn figure(value: Option<f64>) -> String {
     let Some(value) = value.filter(|value| value.is_finite()) else { return String::new() };
-    let rounded: f64 = format!("{value:.11e}").parse().expect("what we print we can read");
-    if rounded == 0.0 { "0".to_owned() } else { rounded.to_string() }
+    if value == 0.0 {
+        return "0".to_owned();
+    }
+    decimal(value)
+}
+
+/// The decimal digits of what `{:.11e}` prints, with the point in its place. A decimal of 15 digits or fewer is the shortest of its
+/// number, so that nothing has to be read back; below the normal numbers that does not hold.
+fn decimal(value: f64) -> String {
+    const DIGITS: usize = 12;
+    if !value.is_normal() {
+        let rounded: f64 = format!("{value:.11e}").parse().expect("what we print we can read");
+        return if rounded == 0.0 { "0".to_owned() } else { rounded.to_string() };
+    }
+    let mut text = [0_u8; 24];
+    let mut rest = &mut text[..];
+    write!(rest, "{:.11e}", value.abs()).expect("twelve digits and an exponent fit");
+    let length = 24 - rest.len();
+    let printed = std::str::from_utf8(&text[..length]).expect("numbers are ASCII");
+    let (mantissa, exponent) = printed.split_once('e').expect("it has an exponent");
+    let exponent: i32 = exponent.parse().expect("an exponent is a number");
+    let mut digits = [0_u8; DIGITS];
+    digits.iter_mut().zip(mantissa.bytes().filter(|byte| *byte != b'.')).for_each(|(digit, byte)| *digit = byte);
+    let digits = std::str::from_utf8(&digits).expect("digits are ASCII").trim_end_matches('0');
+    let mut decimal = String::with_capacity(24);
+    if value < 0.0 {
+        decimal.push('-');
+    }
+    let zeros = |decimal: &mut String, count: usize| (0..count).for_each(|_| decimal.push('0'));
+    match usize::try_from(exponent) {
+        Err(_) => {
+            decimal.push_str("0.");
+            zeros(&mut decimal, exponent.unsigned_abs() as usize - 1);
+            decimal.push_str(digits);
+        }
+        Ok(exponent) if exponent + 1 >= digits.len() => {
+            decimal.push_str(digits);
+            zeros(&mut decimal, exponent + 1 - digits.len());
+        }
+        Ok(exponent) => {
+            decimal.push_str(&digits[..=exponent]);
+            decimal.push('.');
+            decimal.push_str(&digits[exponent + 1..]);
+        }
+    }
+    decimal
 }
 
 /// A figure to so many decimals, into a buffer that is used again.
@@ -131,6 +176,34 @@ mod tests {
         ];
         for (value, text) in cases {
             assert_eq!(figure(value), text);
+        }
+    }
+
+    /// The decimal that is shortest is the one with no digit too many.
+    #[test]
+    fn figures_are_their_rounded_numbers_shortest_decimals() {
+        let shortest = |value: f64| {
+            let rounded: f64 = format!("{value:.11e}").parse().unwrap();
+            if rounded == 0.0 { "0".to_owned() } else { rounded.to_string() }
+        };
+        // Every power of ten, its neighbours, and digits that round up into the next.
+        for exponent in -320..=308 {
+            for digits in ["1", "9.99999999999", "9.999999999999", "1.00000000001", "1.23456789012345", "5", "2.5"] {
+                let value: f64 = format!("{digits}e{exponent}").parse().unwrap();
+                if value.is_finite() {
+                    assert_eq!(figure(Some(value)), shortest(value), "{digits}e{exponent}");
+                    assert_eq!(figure(Some(-value)), shortest(-value), "-{digits}e{exponent}");
+                }
+            }
+        }
+        let mut bits: u64 = 1;
+        for _ in 0..20_000 {
+            // Knuth's multiplier: numbers from all over.
+            bits = bits.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            let value = f64::from_bits(bits);
+            if value.is_finite() {
+                assert_eq!(figure(Some(value)), shortest(value), "{value:e}");
+            }
         }
     }
 

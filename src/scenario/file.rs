@@ -3,7 +3,9 @@
 use crate::batch::WorkloadSection;
 use crate::catalog::{Named, NodeSheet};
 use crate::facility::FacilitySection;
-use crate::fault::{BurstsSection, FailureSection, Maintenance, Modulation, StragglersSection, Symptoms};
+use crate::fault::{
+    BurstsSection, FailureSection, Maintenance, Modulation, RepairSection, StragglersSection, Symptoms,
+};
 use crate::market::{ContractsSection, GridSection, MarginalSeries, TariffSection};
 use crate::power::{CappingSection, DemandResponse};
 use crate::scheduler::Scheduler;
@@ -143,6 +145,8 @@ pub(super) struct ClusterSection {
     /// When everything here fails more often, and when less.
     #[serde(default)]
     pub modulation: Modulation,
+    /// How its nodes are repaired; unset, as each job and workload says.
+    pub repair: Option<RepairSection>,
     /// Limits, network, and nodes that nobody holds.
     #[serde(default)]
     pub power: ClusterPower,

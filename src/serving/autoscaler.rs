@@ -108,6 +108,8 @@ fn target_outstanding(plan: &ServicePlan, policy: TargetLoad) -> f64 {
         None => (plan.step, tpot),
         Some(drafts) => (plan.step.drafting(drafts), tpot.scale(drafts.tokens_per_step())),
     };
+    // On the safe side: as if every batch touched the experts of the largest.
+    let step = plan.options.experts.map_or(step, |touched| touched.at(&step, plan.max_batch));
     let batch = step.batch_within(tpot, mean_lengths(&plan.arrivals), limits, plan.slowdown);
     (policy.load.as_f64() * f64::from(batch)).max(1.0)
 }

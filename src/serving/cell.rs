@@ -750,9 +750,13 @@ fn rules(plan: &ServicePlan) -> Rules {
 /// How long steps take at that level of power control.
 fn pace(plan: &ServicePlan, level: usize) -> Pace {
     let slow = plan.at_level(level).0;
-    match &plan.options.speculation {
+    let pace = match &plan.options.speculation {
         None => Pace::slowed(&plan.step, slow),
         Some(drafts) => Pace::drafting(&plan.step, slow, drafts),
+    };
+    match &plan.options.experts {
+        None => pace,
+        Some(touched) => pace.touching(touched),
     }
 }
 

@@ -5,7 +5,8 @@ use super::replica::{BLOCK, Done, Job, Prefill, Replica, Rules, Stretch};
 use super::speculation::Gain;
 use super::step::{FINE_BITS, Pace};
 use super::tests::plan;
-use super::{ArrivalPlan, Speculation, StepModel};
+use super::{ArrivalPlan, Speculation, StepModel, Touched};
+use crate::catalog::{MODELS, find};
 use crate::ledger::PrefixFacts;
 use crate::power::Slowdown;
 use crate::trace::Request;
@@ -417,6 +418,7 @@ proptest! {
         orders in prop::collection::vec((1_u64..500_000_000, 0_u8..3), 0..12),
         drafts in prop::option::weighted(0.3, (1_u32..6, 0.0..1.0)),
         patience in prop_oneof![Just(FOREVER), (1_u64..3_000_000_000).prop_map(Span::from_nanos)],
+        experts in prop::bool::weighted(0.2),
         first in prop::bool::weighted(0.3),
         unit in prop_oneof![Just(0_u32), 1_u32..4],
         system in 0_u64..100,
@@ -434,6 +436,11 @@ proptest! {
         let paces = match &speculation {
             None => paces(),
             Some(drafts) => paces_of(|slow| Pace::drafting(&model(), slow, drafts)),
+        };
+        let experts = find(MODELS, "deepseek-v3").and_then(Touched::of).filter(|_| experts);
+        let paces = match &experts {
+            None => paces,
+            Some(touched) => paces.into_iter().map(|pace| pace.touching(touched)).collect(),
         };
         let plain = rules(budget, 0, 75 + spare + u64::from(speculation.is_some()));
         let rules = Rules { paces, prefill, speculation, prefixes, ..plain };

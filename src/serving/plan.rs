@@ -4,7 +4,7 @@ use super::ramp::RampPoint;
 use super::{
     Bursts, Chat, Clientele, Clients, ClosedLoop, Fidelity, FlashCrowd, MeasuredClients, Poisson, Prefill,
     PrefixCacheSection, Ramp, Reasoning, Router, ScalePolicy, ScaleSection, Sessions, Slo, Speculation, StepModel,
-    TargetLoad,
+    TargetLoad, Touched,
 };
 use crate::catalog::{DeviceSheet, ModelSheet};
 use crate::fault::FailureLaw;
@@ -85,6 +85,8 @@ pub struct ReplicaOptions {
     pub prefill: Prefill,
     /// Tokens are drafted.
     pub speculation: Option<Speculation>,
+    /// Steps read the weights of the experts that their tokens touch.
+    pub experts: Option<Touched>,
 }
 
 /// A service held by one lever.

@@ -84,7 +84,8 @@ impl Rules {
     /// True where replicas do nothing beyond continuous batching with chunked prompts.
     #[inline]
     pub(crate) fn plain(&self) -> bool {
-        self.prefixes.is_none() && self.speculation.is_none() && self.prefill == (Prefill::Chunked {})
+        let usual = self.prefixes.is_none() && self.speculation.is_none() && self.prefill == (Prefill::Chunked {});
+        usual && !self.paces[0].is_of_experts()
     }
 
     /// True where a request of that many tokens fits an empty replica.
@@ -268,6 +269,8 @@ pub(crate) struct Replica {
     vacant: Vec<u16>,
     /// Decoding sequences by offset, modulo a block: those that need a block in the same step.
     phases: [u32; BLOCK as usize],
+    /// It works without options.
+    plain: bool,
     /// How tokens follow from steps, where they are drafted.
     gain: Gain,
     /// Blocks of prompts that may come again: held by those who run, else free until wanted.
@@ -303,6 +306,7 @@ impl Replica {
             slots: Vec::new(),
             vacant: Vec::new(),
             phases: [0; BLOCK as usize],
+            plain: rules.plain(),
             gain: rules.speculation.map_or(Gain::ONE, |drafts| drafts.gain()),
             cache: rules.prefixes.as_ref().map(|_| Box::new(Cache::new(PrefixFacts::default()))),
         }
@@ -436,7 +440,7 @@ impl Replica {
     /// Ends the planned stretch: what is finished goes to `done`, and the next stretch is planned.
     #[inline]
     pub(crate) fn turn(&mut self, rules: &Rules, done: &mut Vec<Done>) -> Stretch {
-        if rules.plain() { self.turn_as::<true>(rules, done) } else { self.turn_with_options(rules, done) }
+        if self.plain { self.turn_as::<true>(rules, done) } else { self.turn_with_options(rules, done) }
     }
 
     #[inline(never)]
@@ -610,7 +614,7 @@ impl Replica {
         self.level = self.ordered;
         let pace = &rules.paces[usize::from(self.level)];
         let read = if PLAIN || self.decoding > 0 { self.cached } else { 0 };
-        self.series = if PLAIN || rules.speculation.is_none() {
+        self.series = if PLAIN {
             pace.series(self.decoding, read, step.prompt, step.attended, step.deepening)
         } else {
             pace.series_of([self.decoding, read], [step.prompt, step.attended, step.deepening], self.gain)

@@ -8,10 +8,11 @@
 //! 64 sequences of 1,024 tokens: 10.1 ms.
 
 use super::speculation::Gain;
-use super::{Precision, Speculation, StepSection};
+use super::{Precision, Speculation, StepSection, Touched};
 use crate::catalog::{EngineRow, GpuSheet, ModelSheet, step_row};
 use crate::power::Slowdown;
 use crate::units::{Bytes, BytesPerSecond, Share, Span};
+use std::sync::Arc;
 
 /// Step time `p0 + d max(T + B, T0) + b B + c K + e sum(T ctx)`, coefficients in milliseconds.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -206,6 +207,12 @@ impl Deployment<'_> {
         load.time_for(self.weights()) + warm_up
     }
 
+    /// True where step times are the scenario's own or a row of the catalog's.
+    #[must_use]
+    pub fn is_measured(&self, own: Option<&StepSection>) -> bool {
+        own.is_some() || step_row(self.gpu_name, self.engine, self.precision, self.model_name, self.gpus).is_some()
+    }
+
     /// Coefficients from data sheets and the efficiencies of the GPU and engine, and which these are.
     #[must_use]
     pub fn first_principles(&self) -> (StepModel, String) {
@@ -331,7 +338,7 @@ impl Efficiency {
 pub(crate) const FINE_BITS: u32 = 20;
 
 /// A step model compiled to integers of 2^-20 ns.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Pace {
     p0: u64,
     d: u64,
@@ -346,6 +353,9 @@ pub(crate) struct Pace {
     /// What drafting adds to a step that decodes, and to it for each token of the step before drafts, as `p0` and `d`.
     draft_p0: u64,
     draft_d: u64,
+    /// Of a mixture of experts: time to read the weights that so many tokens touch, by tokens, while a step decodes and while it
+    /// takes prompts. More tokens touch no more.
+    floors: Option<Arc<[[u64; 2]]>>,
 }
 
 /// The steps of a stretch in which no sequence joins or leaves: the `i`-th, from 0, takes `first + i growth`.
@@ -377,7 +387,21 @@ impl Pace {
             width: 1,
             draft_p0: 0,
             draft_d: 0,
+            floors: None,
         }
+    }
+
+    /// The same, of a mixture of experts: a lone token's weights take `d t0`, those that more tokens touch as much longer.
+    pub(crate) fn touching(self, touched: &Touched) -> Pace {
+        let floor = |each: u64, tokens: u64| (each as f64 * self.t0 as f64 * touched.weights(tokens)).round() as u64;
+        let floors = (0..=touched.enough()).map(|tokens| [floor(self.d, tokens), floor(self.prefill, tokens)]);
+        Pace { floors: Some(floors.collect()), ..self }
+    }
+
+    /// Time of the weights and the arithmetic of `tokens` tokens, while a step decodes and while it takes prompts.
+    fn work(&self, floors: &[[u64; 2]], tokens: u64) -> [u64; 2] {
+        let [decode, prefill] = floors[(tokens as usize).min(floors.len() - 1)];
+        [decode.max(self.d * tokens), prefill.max(self.prefill * tokens)]
     }
 
     /// As [`slowed`](Pace::slowed), with drafts: they take their part of a decode step, each.
@@ -408,6 +432,11 @@ impl Pace {
         }
     }
 
+    /// True where steps read weights by the tokens that touch them.
+    pub(super) fn is_of_experts(&self) -> bool {
+        self.floors.is_some()
+    }
+
     /// As [`series`](Pace::series), where sequences gain tokens as `gain` says.
     pub(super) fn series_of(
         &self,
@@ -415,7 +444,15 @@ impl Pace {
         [chunk, attended, deepening]: [u64; 3],
         gain: Gain,
     ) -> Series {
-        let plain = self.series(batch, cached, chunk, attended, deepening);
+        let mut plain = self.series(batch, cached, chunk, attended, deepening);
+        if let Some(floors) = &self.floors {
+            let tokens = batch * self.width;
+            let [decode, before] = self.work(floors, tokens);
+            plain.first = self.p0 + decode + self.work(floors, chunk + tokens)[1] - before
+                + self.b * batch
+                + self.c * cached
+                + self.e * attended;
+        }
         let drafts = if batch > 0 { self.draft_p0 + self.draft_d * batch.max(self.t0) } else { 0 };
         Series { first: plain.first + drafts, growth: self.e * deepening, lump: self.c * batch, gain }
     }
@@ -524,6 +561,23 @@ mod tests {
         }
         let prompt = StepLoad { prompt: 2_048.0, attended: 2_048.0 * 1_024.0, ..StepLoad::default() };
         assert!((guess.milliseconds(prompt) / row.milliseconds(prompt) - 1.0).abs() < 0.12);
+    }
+
+    #[test]
+    fn a_step_of_a_mixture_reads_the_experts_that_it_touches() {
+        let on = deployment("deepseek-v3", Precision::Fp8, 16);
+        let (model, _) = on.first_principles();
+        let touched = Touched::of(on.model).unwrap();
+        let pace = Pace::slowed(&model, Slowdown::NONE).touching(&touched);
+        let ms = |batch: u64| {
+            pace.series_of([batch, 0], [0; 3], Gain::ONE).total(1) as f64 / f64::from(1 << FINE_BITS) / 1e6
+        };
+        // A lone token reads 37e9 weights, 64 read 585.2e9.
+        let lone = model.d_ms * f64::from(model.t0);
+        for (batch, weights) in [(1, lone), (64, lone * 585.212 / 37.0)] {
+            let expected = model.p0_ms + weights + model.b_ms * batch as f64;
+            assert!((ms(batch) / expected - 1.0).abs() < 1e-4, "{batch}: {} ms, expected {expected}", ms(batch));
+        }
     }
 
     #[test]

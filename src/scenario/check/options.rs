@@ -13,6 +13,7 @@ impl Check<'_> {
             prefix_cache: section.replica.prefix_cache,
             prefill: section.replica.prefill,
             speculation: section.replica.speculation,
+            experts: None,
         };
         let fine = [
             self.speculation_is_sound(name, section),

@@ -10,8 +10,9 @@ use crate::engine::Seed;
 use crate::fault::FaultPlan;
 use crate::power::{NodePower, Slowdown};
 use crate::serving::{
-    ArrivalPlan, ArrivalsSection, Deployment, Fidelity, HeldServing, MeasuredClients, Opens, Precision, ReplicaSection,
-    ScalePolicy, Servegen, ServicePlan, ServiceSection, StepModel, StepSection, TraceSection, mean_lengths,
+    ArrivalPlan, ArrivalsSection, Deployment, Fidelity, HeldServing, MeasuredClients, Opens, Precision, ReplicaOptions,
+    ReplicaSection, ScalePolicy, Servegen, ServicePlan, ServiceSection, StepModel, StepSection, Touched, TraceSection,
+    mean_lengths,
 };
 use crate::trace::{ColumnMap, RequestTrace, ServeGen};
 use crate::units::{Bytes, Dollars, SimTime, Span};
@@ -61,14 +62,19 @@ impl Check<'_> {
         }
         let (index, cluster, nodes, model, header, arrivals) = (index?, cluster?, nodes?, model?, header?, arrivals?);
         let clientele = clientele?;
-        let options = options?;
         let on = deployment(section, cluster, &model);
         let kv_tokens = self.cache(name, section, &on)?;
         if !self.requests_fit(name, &section.arrivals, kv_tokens) {
             return None;
         }
         let node = NodePower::new(&cluster.node, &cluster.gpu);
-        let (step, step_source) = step_model(section.replica.step.as_ref(), &on);
+        let (step, mut step_source) = step_model(section.replica.step.as_ref(), &on);
+        // Coefficients that were measured hold their experts.
+        let experts = if on.is_measured(section.replica.step.as_ref()) { None } else { Touched::of(&model) };
+        if experts.is_some() {
+            step_source.push_str(", experts as they are touched");
+        }
+        let options = ReplicaOptions { experts, ..options? };
         let steady =
             Steady { on: &on, step: &step, lengths: mean_lengths(&arrivals), max_batch: section.replica.max_batch };
         let (power, power_source) = self.serving_power(name, &section.power, &node, &steady)?;
