@@ -157,10 +157,9 @@ fn step_through(rules: &Rules, jobs: &[Job], outside: Outside<'_>) -> (Vec<Done>
                 admit(rules, gained, &mut running, &mut waiting, &mut memory);
             }
         }
-        if running.iter().any(|sequence| sequence.decodes) && !prompts {
-            if let Some(drafts) = &rules.speculation {
-                rest = (rest + (drafts.tokens_per_step() * 65_536.0).round() as u64) % 65_536;
-            }
+        let decodes = running.iter().any(|sequence| sequence.decodes) && !prompts;
+        if let Some(drafts) = rules.speculation.as_ref().filter(|_| decodes) {
+            rest = (rest + (drafts.tokens_per_step() * 65_536.0).round() as u64) % 65_536;
         }
         if prompts {
             running.iter_mut().for_each(|sequence| sequence.pauses = sequence.decodes);

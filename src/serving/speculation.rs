@@ -72,7 +72,7 @@ impl Gain {
 
     /// Tokens of the next `steps` steps.
     pub(super) fn tokens(self, steps: u64) -> u64 {
-        (u128::from(self.carry) + u128::from(self.rate) * u128::from(steps) >> PARTS) as u64
+        ((u128::from(self.carry) + u128::from(self.rate) * u128::from(steps)) >> PARTS) as u64
     }
 
     /// `steps` steps are over; their tokens.
