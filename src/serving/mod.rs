@@ -93,6 +93,7 @@ mod tests {
             scale: ScaleSection { min: 1, max, policy: ScalePolicy::default() },
             tick: Span::from_secs(15),
             router: Router::default(),
+            front: Front::default(),
             arrivals,
             fidelity: Fidelity::default(),
             slo: Some(Slo { ttft: Span::from_secs(2), tpot: Span::from_nanos(30_000_000) }),

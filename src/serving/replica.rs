@@ -392,6 +392,14 @@ impl Replica {
         self.ordered
     }
 
+    /// Key-value blocks that running sequences hold at `at`, inside the planned stretch, and that those who wait will need.
+    pub(crate) fn weight(&self, at: SimTime, rules: &Rules) -> u64 {
+        let steps =
+            if self.steps > 0 && self.decoding > 0 { self.steps_to(at).saturating_sub(1).min(self.steps) } else { 0 };
+        let waiting: u64 = self.waiting.iter().map(|job| blocks_of(job.to_compute())).sum();
+        rules.blocks - self.free + self.blocks_over(steps) + waiting
+    }
+
     /// Ends the planned stretch at the first step boundary at or after `at`.
     #[inline]
     fn cut(&mut self, at: SimTime) {
