@@ -12,14 +12,20 @@ fn main() {
     println!("cargo::rerun-if-changed=src");
     println!("cargo::rerun-if-changed=Cargo.lock");
     println!("cargo::rustc-env=TOLLWAY_MODEL={}", model_version(&root));
+    println!("cargo::rustc-env=TOLLWAY_PROGRAM={}", version(&root, &[]));
 }
 
 /// The version of the model whose package lies in `root`: everything under `src` but the rooms outside, and `Cargo.lock`, by
 /// name and content, line ends apart. 128-bit FNV-1a: it has to tell accidents apart, not attacks, and needs no dependency.
 pub(crate) fn model_version(root: &Path) -> String {
+    version(root, &OUTSIDE)
+}
+
+/// The same of everything but what is `outside`.
+fn version(root: &Path, outside: &[&str]) -> String {
     let mut files = Vec::new();
     for entry in entries(&root.join("src")) {
-        if !OUTSIDE.iter().any(|outside| entry.ends_with(outside)) {
+        if !outside.iter().any(|outside| entry.ends_with(outside)) {
             collect(entry, &mut files);
         }
     }

@@ -72,6 +72,7 @@ fn plan(replicas: u32, router: Router, arrivals: ArrivalPlan) -> ServicePlan {
         front: Front::default(),
         arrivals,
         fidelity: Fidelity::Requests {},
+        prices: None,
         slo: Some(Slo { ttft: Span::from_secs(2), tpot: Span::from_nanos(30_000_000) }),
         queue: 512,
         clientele: Clientele::default(),

@@ -3,13 +3,15 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
+use tollway::catalog::{GPUS, MODELS, RooflineRow, find, roofline_row};
 use tollway::engine::{Process, Seed};
-use tollway::evidence::{Calibrated, Limits, calibrate, mean, median, worst};
+use tollway::evidence::{Calibrated, Limits, Normal, Point, calibrate, mean, median, worst};
 use tollway::ledger::{Book, Count, Grid};
+use tollway::power::Roofline;
 use tollway::scenario;
 use tollway::serving::*;
-use tollway::trace::{Benchmark, Measured, Request};
-use tollway::units::{SimTime, Span};
+use tollway::trace::{Bench, BenchRow, Benchmark, Measured, Request};
+use tollway::units::{PerSecond, SimTime, Span};
 use tollway::world::NodeSet;
 
 fn shared(name: &str) -> Option<PathBuf> {
@@ -68,6 +70,64 @@ fn errors(rows: &[tollway::trace::BenchRow], step: StepModel) -> Vec<[f64; 2]> {
         Some([simulated_ttft / ttft - 1.0, simulated_tpot / tpot_ms - 1.0])
     };
     rows.iter().filter_map(row).collect()
+}
+
+/// Efficiencies and by how much they usually vary: weights, layer, all-reduce, all-reduce per doubling, cache, prefill, host.
+type Usual = [(f64, f64); 7];
+
+/// What first-principles fits of serving engines have seen: the default, and half of the range.
+const USUAL: Usual = [(1.33, 0.25), (26.0, 2.0), (8.0, 7.5), (5.0, 2.3), (1.1, 0.35), (1.6, 0.45), (0.04, 0.01)];
+
+/// On B200 no fit tells the layers from their all-reduces: 63 to 69 us together.
+const USUAL_B200: Usual = [(1.33, 0.25), (66.0, 3.0), (0.0, 1.0), (0.0, 1.0), (1.1, 0.35), (1.6, 0.45), (0.04, 0.01)];
+
+/// How far rows scatter around one set for all deployments of an engine.
+const SCATTER: f64 = 0.07;
+
+/// The set of efficiencies for rows of deployments by least squares, each efficiency kept near what is usual.
+fn one_set(rows: &[(&Deployment<'_>, &Point)], usual: &Usual) -> Efficiency {
+    let ideal = Efficiency {
+        weights: 1.0,
+        layer_us: 1.0,
+        reduce_us: 0.0,
+        reduce_us_per_log2: 0.0,
+        cache: 1.0,
+        prefill: 1.0,
+        host_ms: 1.0,
+    };
+    let mut best = (f64::INFINITY, ideal);
+    // Weights over prefill: where a step leaves the bound of its memory.
+    for power in -40..=40 {
+        let ratio = 0.83 * libm::pow(1.04, f64::from(power));
+        let mut normal = Normal::<6>::EMPTY;
+        for (on, point) in rows {
+            let step = on.at(&ideal);
+            let floor = (f64::from(step.t0) * ratio).round() as u32;
+            let [steps, tokens, batch, cached, attended] = point.exposure.multiplied(floor);
+            let reduces = if on.gpus > 1 { 2.0 * step.p0_ms * steps } else { 0.0 };
+            let doublings = libm::log2(f64::from(on.gpus));
+            let prefill = step.d_ms * tokens + step.e_ms * attended;
+            let row = [step.p0_ms * steps, reduces, reduces * doublings, step.c_ms * cached, prefill, batch];
+            normal.enter(&row.map(|held| held / point.ms), 1.0 / (SCATTER * SCATTER));
+        }
+        let [weights, layer, reduce, doubling, cache, prefill, host] = *usual;
+        let priors = [layer, reduce, doubling, cache, prefill, host, (weights.0 / ratio, weights.1 / ratio)];
+        for (place, (value, spread)) in priors.into_iter().enumerate() {
+            // The last is the weights', which are the ratio times the prefill.
+            let place = if place == 6 { 4 } else { place };
+            let mut row = [0.0; 6];
+            // A prior of zero is one of a tiny number.
+            let value = value.max(0.01);
+            row[place] = 1.0 / value;
+            normal.enter(&row, (value / spread) * (value / spread));
+        }
+        let ([layer_us, reduce_us, reduce_us_per_log2, cache, prefill, host_ms], square) = normal.solve();
+        if square < best.0 {
+            let weights = ratio * prefill;
+            best = (square, Efficiency { weights, layer_us, reduce_us, reduce_us_per_log2, cache, prefill, host_ms });
+        }
+    }
+    best.1
 }
 
 const DENSE: &str = "calibration/serving_ttft_tpot_dense.csv";
@@ -143,6 +203,79 @@ fn saturated_engines_are_as_measured_once_calibrated() {
 }
 
 #[test]
+fn closed_loops_of_dense_models_are_near_with_one_set_for_an_engine() {
+    let Some(path) = shared(DENSE) else { return };
+    let benchmark = Benchmark::read(&path).unwrap();
+    let unknown = benchmark.benches.iter().filter(|bench| bench.rig.precision == "fp4").map(|bench| bench.rows.len());
+    println!("left out: {} rows in fp4, which no scenario can name", unknown.sum::<usize>());
+    let mut names: Vec<(String, String)> = Vec::new();
+    for bench in &benchmark.benches {
+        let name = (bench.rig.gpu.clone(), bench.rig.engine.clone());
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    let (mut shipped, mut fitted, mut left_out) = (Vec::new(), Vec::new(), Vec::new());
+    for (gpu, engine) in names.iter().filter(|(_, engine)| engine != "sglang") {
+        let gpu_name = gpu.replace('_', "-");
+        let usual = if gpu == "b200_sxm" { &USUAL_B200 } else { &USUAL };
+        let of = |bench: &&Bench| bench.rig.gpu == *gpu && bench.rig.engine == *engine && bench.rig.precision != "fp4";
+        let benches: Vec<(Deployment<'_>, Vec<Vec<Point>>)> = benchmark
+            .benches
+            .iter()
+            .filter(of)
+            .map(|bench| {
+                let precision = if bench.rig.precision == "fp8" { Precision::Fp8 } else { Precision::Bf16 };
+                let model_name = if bench.rig.model.contains("70B") { "llama-3.1-70b" } else { "llama-3.1-8b" };
+                let (sheet, model) = (find(GPUS, &gpu_name).unwrap(), find(MODELS, model_name).unwrap());
+                let (gpus, engine, gpu) = (bench.rig.gpus, engine.as_str(), sheet);
+                let on = Deployment { gpu_name: &gpu_name, gpu, gpus, engine, precision, model_name, model };
+                (on, calibrate(bench, &Limits::default()).unwrap().points)
+            })
+            .collect();
+        let rows = |skip: usize| -> Vec<(&Deployment<'_>, &Point)> {
+            let others = benches.iter().enumerate().filter(|(index, _)| *index != skip);
+            others.flat_map(|(_, (on, points))| points.iter().map(move |row| (on, &row[0]))).collect()
+        };
+        let errors = |(_, points): &(Deployment<'_>, Vec<Vec<Point>>), step: StepModel| -> Vec<f64> {
+            points.iter().map(|row| row[0].error(&step)).collect()
+        };
+        let set = one_set(&rows(usize::MAX), usual);
+        let own: Vec<f64> = benches.iter().flat_map(|bench| errors(bench, bench.0.at(&set))).collect();
+        let without: Vec<Vec<f64>> = (0..benches.len())
+            .map(|skip| errors(&benches[skip], benches[skip].0.at(&one_set(&rows(skip), usual))))
+            .collect();
+        let of_shipped: Vec<f64> =
+            benches.iter().flat_map(|bench| errors(bench, bench.0.first_principles().0)).collect();
+        let worst_left_out = without.iter().map(|errors| mean(errors)).fold(0.0, f64::max);
+        let flat: Vec<f64> = without.concat();
+        println!(
+            "{gpu} {engine}: {} rows, shipped {:.1} %, fitted {:.1} %, a configuration left out {:.1} %, the worst {:.0} %\n  {set:?}",
+            own.len(),
+            100.0 * mean(&of_shipped),
+            100.0 * mean(&own),
+            100.0 * mean(&flat),
+            100.0 * worst_left_out
+        );
+        // The H100's with vLLM are still those of a formula: 10.4 %.
+        let behind = mean(&of_shipped) - mean(&own);
+        assert!(behind < 0.002 || gpu == "h100_sxm" && engine == "vllm" && behind < 0.075, "{gpu} {engine}: {behind}");
+        shipped.extend(of_shipped);
+        fitted.extend(own);
+        left_out.extend(flat);
+    }
+    println!(
+        "all {} rows: shipped {:.2} %, fitted {:.2} %, left out {:.2} %",
+        shipped.len(),
+        100.0 * mean(&shipped),
+        100.0 * mean(&fitted),
+        100.0 * mean(&left_out)
+    );
+    assert!(mean(&fitted) <= 0.07, "{}", mean(&fitted));
+    assert!(mean(&shipped) <= 0.075, "{}", mean(&shipped));
+}
+
+#[test]
 fn a_measured_run_of_vllm_comes_out_as_it_was() {
     let Some(path) = shared("traces/vllm_bench_rtxpro6000_llama3.1-8b_requests.jsonl") else { return };
     let benchmark = Benchmark::read(&path).unwrap();
@@ -171,6 +304,79 @@ fn a_measured_run_of_vllm_comes_out_as_it_was() {
     }
 }
 
+/// A dense model on H100 as one engine serves it: fitted on one model, the step time and power of another follow from its data
+/// sheet alone.
+#[test]
+fn one_model_predicts_the_other() {
+    let Some(path) = shared("calibration/mlenergy_itl_power.csv") else { return };
+    let benchmark = Benchmark::read(&path).unwrap();
+    let gpu = find(GPUS, "h100-sxm").unwrap();
+    let of = |words: &str, gpus| {
+        let same = |bench: &&Bench| bench.rig.gpu == "H100" && bench.rig.model.contains(words);
+        let bench = benchmark.benches.iter().find(same).unwrap();
+        let model_name = if words == "8B" { "llama-3.1-8b" } else { "llama-3.1-70b" };
+        let model = find(MODELS, model_name).unwrap();
+        let (gpu_name, precision) = ("h100-sxm", Precision::Bf16);
+        let on = Deployment { gpu_name, gpu, gpus, engine: "vllm", precision, model_name, model };
+        (on, bench, calibrate(bench, &Limits::default()).unwrap().points)
+    };
+    let (eight, seventy) = (of("8B", 1), of("70B", 4));
+    for (known, asked) in [(&eight, &seventy), (&seventy, &eight)] {
+        let rows: Vec<(&Deployment<'_>, &Point)> =
+            known.2.iter().flat_map(|row| row.iter().map(|point| (&known.0, point))).collect();
+        let step = asked.0.at(&one_set(&rows, &USUAL));
+        let roof = roof(&known.0, known.1);
+        let (mut power, mut energy, mut itl) = (Vec::new(), Vec::new(), Vec::new());
+        for (row, points) in asked.1.rows.iter().zip(&asked.2) {
+            let Measured::Full { batch, output, speed, .. } = row.measured else { unreachable!("all are full") };
+            let predicted = batch / points[0].predicted(&step) * 1e3;
+            let watts = watts(&asked.0, &roof, batch, output, predicted);
+            power.push(watts / row.watts.unwrap() - 1.0);
+            energy.push(watts / predicted / (row.watts.unwrap() / speed) - 1.0);
+            itl.push(points[1].error(&step));
+        }
+        let errors = [&power, &energy, &itl].map(|errors| 100.0 * median(errors));
+        println!(
+            "{} predicts {}: median errors of power, J/token, ITL {errors:.1?} %",
+            known.0.model_name, asked.0.model_name
+        );
+        // Power misses the 10 % that one hopes for: at the same use of arithmetic and memory an H100 that serves 8B alone draws
+        // about 110 W more than one of four that serve 70B and wait for each other, which this form does not know.
+        assert!(errors[0] <= 23.0 && errors[1] <= 20.0 && errors[2] <= 20.0, "{errors:?}");
+    }
+}
+
+fn watts(on: &Deployment<'_>, row: &RooflineRow, batch: f64, output: f64, speed: f64) -> f64 {
+    let &Deployment { gpu, gpus, precision, model, .. } = on;
+    Roofline { row, gpu, gpus, model, precision, prompt: 150.0, output }.at(batch, PerSecond::new(speed)).as_f64()
+}
+
+/// The roofline of power that is nearest to a bench.
+fn roof(on: &Deployment<'_>, bench: &Bench) -> RooflineRow {
+    let shipped = *roofline_row("h100-sxm");
+    let square = |roof: &RooflineRow| -> f64 {
+        let error = |row: &BenchRow| {
+            let Measured::Full { batch, output, speed, .. } = row.measured else { unreachable!("all are full") };
+            watts(on, roof, batch, output, speed) / row.watts.unwrap() - 1.0
+        };
+        bench.rows.iter().map(|row| error(row) * error(row)).sum()
+    };
+    let mut best = (f64::INFINITY, shipped);
+    for s in 2..=20 {
+        for k in 0..=15 {
+            for g in 2..=24 {
+                let (s, k, g) = (f64::from(s) * 0.05, f64::from(k) * 0.1, f64::from(g) * 0.05);
+                let roof = RooflineRow { s, k, g, ..shipped };
+                let found = square(&roof);
+                if found < best.0 {
+                    best = (found, roof);
+                }
+            }
+        }
+    }
+    best.1
+}
+
 /// Closed loops of an invented engine: 6 ms + 0.02 ms a token of at least 100 + 0.03 ms a sequence + 5e-5 ms a cached token.
 const INVENTED: StepModel = StepModel { p0_ms: 6.0, d_ms: 0.02, t0: 96, b_ms: 0.03, c_ms: 5e-5, e_ms: 0.0 };
 
@@ -182,7 +388,7 @@ fn invented() -> String {
     for (prompt, output) in [(500, 100), (100, 400), (3_000, 60)] {
         for clients in [1, 4, 16, 64] {
             let [ttft, tpot] = closed_loop(INVENTED, clients, prompt, output);
-            let watts = 400.0 + 30.0 * f64::from(clients).log2();
+            let watts = 400.0 + 30.0 * libm::log2(f64::from(clients));
             text.push_str(&format!(
                 "x100,giant-9b,vllm,1.2,fp8,2,{prompt},{output},{clients},{ttft:.4},{tpot:.5},{watts:.1}\n"
             ));

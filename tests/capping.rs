@@ -173,6 +173,38 @@ fn demand_response_lowers_the_meter_for_a_window() {
     assert_eq!(figure(&accounts, "site.home", "brakes", ""), 0.0);
 }
 
+/// The same limits from a file of another year, whose hours are UTC: what the meter may show at 2 and 3 o'clock on 1 January.
+#[test]
+fn a_signal_lowers_the_meter_as_windows_do() {
+    let scratch = tempfile::tempdir().expect("a temporary folder");
+    let mut signal = "utc,other,limit_kw\n".to_owned();
+    let first: jiff::Timestamp = "2023-01-01T00:00:00Z".parse().expect("an instant");
+    for hour in 0..8_760 {
+        let at = first + jiff::SignedDuration::from_hours(hour);
+        let limit = if hour % 24 == 2 || hour % 24 == 3 { 50 } else { 100 };
+        signal.push_str(&format!("{at},1,{limit}\n"));
+    }
+    std::fs::write(scratch.path().join("signal.csv"), signal).expect("a file");
+    let run_with = |response: &str| {
+        let site = format!(
+            "power_limit = \"100 kW\"\ncapping = {{ track = {{ lever = \"10 s\" }} }}\ndemand_response = {{ {response} }}"
+        );
+        let file = scratch.path().join("world.toml");
+        std::fs::write(&file, world("12 h", 8, &site, "", &training(8, ""))).expect("a file");
+        scenario::load(&file, &[]).map(|scenario| simulate(&scenario, |_| ()).accounts)
+    };
+    let by = |response| run_with(response).unwrap_or_else(|complaints| panic!("{complaints}"));
+    let windows = by(r#"windows = [{ from = "2 h", to = "4 h", limit = "50 kW", every = "1 d" }]"#);
+    let signal = by(r#"signal = { path = "signal.csv", column = "limit_kw" }"#);
+    assert_eq!(windows.figures(), signal.figures());
+    assert_eq!(windows.capping(0), signal.capping(0));
+    assert!(figure(&signal, "site.home", "time_over_limit", "") > 0.0, "the lever takes 10 s");
+    let Err(complaints) = run_with(r#"signal = { path = "signal.csv", column = "limit" }"#) else {
+        panic!("no such column")
+    };
+    assert!(complaints.to_string().contains("expected a column limit"), "{complaints}");
+}
+
 #[test]
 fn a_fluid_service_answers_a_cap_as_the_exact_one_does() {
     let site = "power_limit = \"60 kW\"\ncapping = { track = { target = 0.4, lever = \"2 s\" } }";

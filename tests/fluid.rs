@@ -52,6 +52,7 @@ fn plan(rate: f64, min: u32, max: u32, policy: ScalePolicy) -> ServicePlan {
             output: Lengths::Like(Measured::Conversation),
         }),
         fidelity: Fidelity::default(),
+        prices: None,
         slo: Some(Slo { ttft: Span::from_secs(2), tpot: Span::from_nanos(20_000_000) }),
         queue: 512,
         clientele: Clientele::default(),

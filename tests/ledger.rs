@@ -9,8 +9,8 @@ use tollway::ledger::{
 };
 use tollway::market::{Contracts, Given, Market, Matching};
 use tollway::units::{
-    DollarsPerHour, DollarsPerKw, DollarsPerKwh, FlopsPerSecond, GramsPerKwh, LitresPerKwh, Ratio, SimTime, Span,
-    Tokens, Watts,
+    DollarsPerHour, DollarsPerKw, DollarsPerKwh, FlopsPerSecond, GramsPerHour, GramsPerKwh, LitresPerKwh, Ratio,
+    SimTime, Span, Tokens, Watts,
 };
 
 /// A market with one price (in nanodollars), and direct and upstream intensities (in grams).
@@ -46,7 +46,8 @@ fn hall() -> SitePlan {
 /// 32 GPUs that idle at 100 W and 100 W of host.
 fn cluster(holding: Holding) -> ClusterBooks {
     let idle_gpu = Draw::new(1, Watts::new(100), Watts::new(100));
-    ClusterBooks { name: "main".to_owned(), site: 0, gpus: 32, idle_gpu, holding }
+    let embodied = GramsPerHour::from_f64(20.0);
+    ClusterBooks { name: "main".to_owned(), site: 0, gpus: 32, idle_gpu, holding, embodied }
 }
 
 fn owned() -> Holding {
@@ -76,6 +77,7 @@ fn job_facts(research_multiplier: f64) -> JobFacts {
         training: Watts::new(100),
         slowed: Span::ZERO,
         taken: None,
+        suspects: None,
         stragglers: None,
         failure_clock: "serial",
     }
@@ -242,6 +244,35 @@ fn peaks(start: jiff::Timestamp, hours: usize, nanodollars: i64) -> Market {
     let zone = Some(jiff::tz::TimeZone::get(&table.zone).expect("a zone"));
     let grid = GridSheet::Flat(GramsPerKwh::from_micro(400_000_000));
     Market::compile(start, hours, &TariffSheet::TimeOfUse(table), &grid, &Given { zone, ..Given::default() })
+}
+
+/// 70B on 4 H100 at batch 128: 546 W a GPU (ML.ENERGY), 3,876 output tokens/s, hosts at 0.43 of the accelerators, PUE 1.15; rented at
+/// $2, or for the electricity alone at $0.0826/kWh. Each to the digits that are worked out by hand.
+#[test]
+fn a_million_tokens_of_a_saturated_replica() {
+    let constant = Constant { pue: Ratio::new(1.15), wue: LitresPerKwh::from_micro(0) };
+    let site = || SitePlan { facility: Facility::Constant(constant), market: market(82_600_000, 400, 50), ..hall() };
+    let serve = || {
+        let mut book = Book::new(ten_hours());
+        book.spend(Use::Serving, hour(0), hour(1), Draw::new(4, Watts::new(546), Watts::from_milli(234_780)));
+        book.count(Count::Arrived, hour(0), 1);
+        book.count(Count::Completed, hour(0), 1);
+        book.count(Count::OutputTokens, hour(0), 3_876 * 3_600);
+        let Facts::Service(facts) = chat().facts else { panic!("a service") };
+        let facts = Facts::Service(ServiceFacts { in_flight: 0, ..facts });
+        Tenant { subject: "service.chat".to_owned(), cluster: Some(0), site: 0, book, facts }
+    };
+    let start = "2026-01-01T00:00:00Z".parse().expect("an instant");
+    let figure = |price: Holding, metric: &str, boundary: &str, factor: f64| {
+        let accounts = close(start, ten_hours(), &[site()], &[cluster(price)], vec![serve()]);
+        format!("{:.3}", accounts.figure("service.chat", metric, boundary).expect("a figure") * factor)
+    };
+    let rented = || Holding::Rented(DollarsPerHour::from_f64(2.0));
+    assert_eq!(figure(rented(), "energy_per_output_token", "B1", 3.6e6), "0.563", "J an output token");
+    assert_eq!(figure(rented(), "cost_per_million_output_tokens", "B4", 1.0), "0.573", "$ a million tokens");
+    assert_eq!(figure(rented(), "energy_per_output_token", "B4", 1e6), "0.257", "kWh a million tokens");
+    let electricity = Holding::Owned(DollarsPerHour::from_f64(0.0));
+    assert_eq!(figure(electricity, "cost_per_million_output_tokens", "B4", 1.0), "0.021", "$ of electricity");
 }
 
 /// Ten hours that begin at 22:00 of 31 January in Berlin: two of January's 744 hours, then eight of February's 672.
@@ -425,7 +456,8 @@ fn rent_contains_energy_and_nobody_rents_what_nobody_holds() {
         &[
             ("training.pretrain", "cost", "B1", 32.0),
             ("training.pretrain", "cost", "B4", 64.0),
-            ("training.pretrain", "carbon_embodied", "B4", 0.0),
+            // Whoever rents it, it had to be made: 32 GPU-hours at 20 g.
+            ("training.pretrain", "carbon_embodied", "B4", 0.64),
             ("cluster.main", "idle_cost", "B4", 0.0),
             ("site.hall", "cost", "B4", 64.0),
         ],
@@ -493,7 +525,7 @@ fn what_failures_idleness_and_limits_cost() {
         &close_small(rent, vec![pretrain(1.0)]),
         &[
             ("training.pretrain", "carbon_scope2", "B4", 0.0),
-            ("training.pretrain", "carbon_scope3", "B4", 11.136 + 1.392),
+            ("training.pretrain", "carbon_scope3", "B4", 11.136 + 1.392 + 0.64),
             ("training.pretrain", "cost_of_failures", "B4", 0.0),
             ("training.pretrain", "cost_of_idle", "B4", 32.0),
         ],

@@ -57,7 +57,7 @@ fn a_site_that_is_worked_on_gives_no_nodes_to_whoever_comes() {
 
 #[test]
 fn a_job_that_takes_nodes_takes_them_for_maintenance_too() {
-    // Rack 2 and 3 hold the vital job, which is first in the alphabet's other half; it takes two nodes of the lesser one.
+    // Racks 2 and 3 hold the vital job. Each time that one of them goes out it takes two nodes of the lesser job, or free ones.
     let takes = "{ short = { preempt = {} } }";
     let only = "domains = { rack = 2, switch = 2 }\n\
                 maintenance.firmware = { of = \"rack\", from = \"2.5 h\", notice = \"1 h\", out = \"3 h\", apart = \"4 h\" }\n";

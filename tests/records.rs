@@ -182,6 +182,57 @@ fn the_model_has_another_version_when_its_code_changes() {
     }
 }
 
+#[test]
+fn results_that_stand_are_left_alone_and_others_written_anew() {
+    let place = Place::new();
+    let sweep = |more: &[&str]| {
+        let vary = format!("{SAVES}=10 min,20 min");
+        let output = place.run(&[&["--vary", &vary, "--replications", "2"], more].concat());
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let files = || {
+        let entries = fs::read_dir(place.path("out")).unwrap().map(|entry| entry.unwrap().path());
+        entries.map(|file| (file.clone(), fs::read(file).unwrap())).collect::<std::collections::BTreeMap<_, _>>()
+    };
+    sweep(&[]);
+    let first = files();
+    // A file of somebody else stays as long as nothing is written.
+    let mark = place.path("out").join("mark");
+    fs::write(&mark, "").unwrap();
+    let printed = sweep(&[]);
+    assert!(printed.contains("4 runs, 4 of them on record") && printed.contains("Results: "), "{printed}");
+    assert!(mark.exists(), "results that stand are written again");
+    fs::remove_file(&mark).unwrap();
+    assert!(files() == first);
+
+    for (name, content) in &first {
+        // Without its manifest a folder is somebody else's.
+        if !name.ends_with("manifest.json") {
+            fs::remove_file(name).unwrap();
+            sweep(&[]);
+            assert!(name.exists(), "{} was deleted and is not there", name.display());
+        }
+        fs::write(name, [&content[..], b" "].concat()).unwrap();
+        sweep(&[]);
+        // Wall-clock facts are new each time.
+        let is_new = name.ends_with("run.json") && fs::read(name).unwrap() != [&content[..], b" "].concat();
+        assert!(is_new || fs::read(name).unwrap() == *content, "{} was changed and still is", name.display());
+    }
+    let columns = || fs::read_to_string(place.path("out/runs.csv")).unwrap().lines().next().unwrap().split(',').count();
+    let few = columns();
+    sweep(&["--all-parameters"]);
+    assert!(columns() > few, "other columns are asked for");
+    sweep(&[]);
+    assert_eq!(columns(), few);
+    // Other runs, other results: the same command as a while ago does not find its own any more.
+    place.sweep("10 min,40 min", "2");
+    sweep(&[]);
+    let now = files();
+    let same = |name: &str| first.get(&place.path("out").join(name)) == now.get(&place.path("out").join(name));
+    assert!(same("runs.csv") && same("results.xlsx") && same("manifest.json"));
+}
+
 /// A line of a record file with its sum.
 fn sealed(body: &str) -> String {
     format!("{{\"sum\":\"{}\",{body}", &blake3::hash(body.as_bytes()).to_hex()[..8])

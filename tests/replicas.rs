@@ -5,7 +5,7 @@ use std::path::Path;
 use tollway::ledger::{Count, PrefixFacts};
 use tollway::serving::*;
 use tollway::trace::{Layout, Request, RequestReader, RequestTrace, Row, TraceBuilder};
-use tollway::units::{Share, SimTime, Span};
+use tollway::units::{Ratio, Share, SimTime, Span};
 
 /// Mooncake's conversations, one after the other, each of one output token.
 fn conversations() -> Option<RequestTrace> {
@@ -91,4 +91,20 @@ fn prompts_go_first_or_are_mixed_in() {
     assert_eq!(mixed, [(1, 6), (4, 5)]);
     let first = ReplicaOptions { prefill: Prefill::First {}, ..ReplicaOptions::default() };
     assert_eq!(milliseconds(first, &requests), [(1, 7), (3, 4)]);
+}
+
+#[test]
+fn drafts_give_the_mean_of_their_acceptance() {
+    let with = |acceptance, cost| {
+        let drafts = Speculation { acceptance: Share::new(acceptance), draft: 4, cost: Ratio::new(cost) };
+        ReplicaOptions { speculation: Some(drafts), ..ReplicaOptions::default() }
+    };
+    // The prompt's step of a millisecond gives the first token; at an acceptance of 1, each step gives five more.
+    assert_eq!(milliseconds(with(1.0, 0.0), &[(0, 10, 11)]), [(1, 3)]);
+    assert_eq!(milliseconds(with(1.0, 0.0), &[(0, 10, 12)]), [(1, 4)]);
+    // (1 - 0.8^5) / 0.2 = 3.3616: 336 tokens are 100 steps, 337 are 101.
+    assert_eq!(milliseconds(with(0.8, 0.0), &[(0, 10, 337)]), [(1, 101)]);
+    assert_eq!(milliseconds(with(0.8, 0.0), &[(0, 10, 338)]), [(1, 102)]);
+    // Four drafts of a quarter of a step each make it twice as long.
+    assert_eq!(milliseconds(with(0.8, 0.25), &[(0, 10, 337)]), [(1, 201)]);
 }

@@ -4,7 +4,7 @@ use crate::ledger::small_world;
 use expect_test::expect;
 use std::collections::BTreeMap;
 use std::path::Path;
-use tollway::report::{self, Manifest, Note, OutputError, RunRecord};
+use tollway::report::{self, Manifest, Note, RunRecord};
 use tollway::units::Span;
 
 fn manifest() -> Manifest {
@@ -323,19 +323,63 @@ fn everything_belongs_to_exactly_one_row() {
 }
 
 #[test]
-fn a_timeline_too_long_for_a_spreadsheet_suggests_a_step() {
-    let scratch = tempfile::tempdir().expect("a temporary folder");
-    let dir = scratch.path().join("small");
+fn timelines_too_long_for_a_spreadsheet_suggest_a_step() {
     let accounts = small_world(1.0);
-    let Err(refusal) = report::write(&dir, &accounts, Span::from_nanos(100_000_000), &manifest(), &record()) else {
-        panic!("2,520,000 rows are too many");
+    expect![[r#"
+        power.csv, utilisation.csv, cost.csv and carbon.csv have up to 2520000 rows each and spreadsheets open the first 1048576; for one that holds them all, run with --set timeline.step="1 min""#]]
+    .assert_eq(&report::too_long_for_a_spreadsheet(&accounts, Span::from_nanos(100_000_000)).expect("a word"));
+    assert_eq!(report::too_long_for_a_spreadsheet(&accounts, Span::HOUR), None);
+}
+
+/// 10 hours of a job that starts and a job that ends, by 5 s: pages of some 8,000 rows, made by one thread or by three.
+#[test]
+fn timelines_are_the_same_by_any_number_of_threads() {
+    let text = r#"
+        name = "pages"
+        start = "2026-01-01T00:00:00Z"
+        duration = "10 h"
+        timeline = { step = "5 s" }
+        [site.hall]
+        grid = "erco"
+        tariff = { flat = "$0.08/kWh" }
+        [cluster.main]
+        site = "hall"
+        node = "dgx-h100"
+        nodes = 4
+        failures = { exponential = { rate = "3 /d" } }
+        [training.one]
+        cluster = "main"
+        model = "llama-3.1-8b"
+        nodes = 1
+        tokens = 1e9
+        ideal = "5 h"
+        spares = { hot = 1 }
+        [training.two]
+        cluster = "main"
+        model = "llama-3.1-8b"
+        nodes = 1
+        tokens = 1e9
+        ideal = "20 h"
+        submit = "3 h"
+    "#;
+    let scenario = tollway::scenario::parse("pages.toml", text).unwrap_or_else(|complaints| panic!("{complaints}"));
+    let accounts = tollway::simulate(&scenario, |_| ()).accounts;
+    let written = |threads: usize| {
+        let scratch = tempfile::tempdir().expect("a temporary folder");
+        let dir = scratch.path().join("pages");
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("a pool");
+        pool.install(|| report::write(&dir, &accounts, scenario.step, &manifest(), &record())).expect("written");
+        let read = |file| std::fs::read_to_string(dir.join(file)).expect("a file");
+        ["power.csv", "utilisation.csv", "cost.csv", "carbon.csv"].map(read)
     };
-    assert!(matches!(refusal, OutputError::TooManyRows { .. }));
-    expect![[
-        r#"a timeline of 100 ms has 2520000 rows and spreadsheets end at 1048576; try timeline = { step = "1 min" }"#
-    ]]
-    .assert_eq(&refusal.to_string());
-    assert!(!dir.exists());
+    let one = written(1);
+    let rows = one[0].lines().count() as u64 - 1;
+    assert_eq!(rows, accounts.timeline_rows(scenario.step));
+    assert!(rows > 3 * 8_192, "{rows} rows are too few for several pages");
+    assert!(one == written(3), "three threads write other bytes than one");
+    let times: Vec<&str> = one[0].lines().skip(1).map(|row| row.split(',').next().expect("a time")).collect();
+    let in_order = times.windows(2).all(|pair| pair[0].parse::<u64>().unwrap() <= pair[1].parse::<u64>().unwrap());
+    assert!(in_order && times.last() == Some(&"35995"), "the last row begins at {:?}", times.last());
 }
 
 #[test]
@@ -351,6 +395,7 @@ fn the_printed_table() {
     expect![[r#"
         The road:   pretrain (llama-3.1-405b), 8 GPUs for 2.00 hours, interrupted 1 time
         The drives: chat (llama-3.1-405b), 400 requests answered in 8.00 hours on 8 GPUs
+        Failures:   by the serial clock
 
         All that they held and drew       road (training)   drives (inference)   drives : road
           GPU time, GPU-hours                        32.0                 64.0        2.00 : 1

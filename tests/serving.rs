@@ -51,6 +51,7 @@ pub(super) fn plan(step: StepModel, max_batch: u32, requests: Vec<Request>) -> S
         front: Front::default(),
         arrivals: ArrivalPlan::Trace(requests.into()),
         fidelity: Fidelity::Requests {},
+        prices: None,
         slo: None,
         queue: 1_000_000,
         clientele: Clientele::default(),

@@ -37,6 +37,7 @@ pub(crate) fn plan(nodes: u32, ideal: Span) -> JobPlan {
             active_parameters: 70e9,
             layers: 80,
             kv_bytes_per_token: Bytes::new(327_680),
+            experts: None,
         },
         nodes,
         gpus_per_node: 8,
@@ -250,15 +251,17 @@ pub(crate) fn renewal(m: f64, t: f64, d: f64, r: f64) -> f64 {
 fn renewal_theory_is_met() {
     // M, t, d, R in minutes; the first is the worked value 0.9290.
     assert!((renewal(185.52, 10.0, 2.0 / 60.0, 8.0) - 0.9290).abs() < 5e-5);
-    for m in [60.0, 185.52, 720.0] {
-        for (t, d, r) in [(5.0, 0.5, 8.0), (10.0, 2.0 / 60.0, 8.0), (30.0, 1.0, 20.0)] {
+    for m in [30.0, 60.0, 185.52, 720.0, 2_880.0] {
+        for (t, d, r) in
+            [(2.0, 0.1, 2.0), (5.0, 0.5, 8.0), (10.0, 2.0 / 60.0, 8.0), (20.0, 2.0, 5.0), (30.0, 1.0, 20.0)]
+        {
             let plan = JobPlan {
                 failures: failing_every(minutes(m), 64),
                 checkpoint: saving(minutes(t), minutes(d), Span::ZERO),
                 recovery: stalling(minutes(r), FailureClock::Wall),
                 ..plan(64, days(1e4))
             };
-            let (mean, error) = mean_ettr(&plan, 20, days(60.0));
+            let (mean, error) = mean_ettr(&plan, 20, minutes(400.0 * m));
             let expected = renewal(m, t, d, r);
             assert!(
                 (mean - expected).abs() < 3.0 * error,
@@ -626,6 +629,17 @@ fn the_reload_of_a_tier_lengthens_the_restart() {
 }
 
 #[test]
+fn a_job_warms_up_after_each_failure() {
+    let recovery = Recovery { warm_up: minutes(5.0), ..stalling(minutes(10.0), FailureClock::Serial) };
+    let outcome =
+        run(JobPlan { failures: failing_every(days(1.0), 2), recovery, ..plan(2, days(300.0)) }, 1, days(200.0));
+    let gpu_minutes = |what| outcome.gpu_nanos(what) as f64 / 16.0 / minutes(1.0).nanos() as f64;
+    assert!(outcome.facts.interruptions > 100);
+    assert!((gpu_minutes(Use::WarmUp) - 5.0 * outcome.facts.interruptions as f64).abs() <= 5.0);
+    assert!((gpu_minutes(Use::Restart) - 10.0 * outcome.facts.interruptions as f64).abs() <= 10.0);
+}
+
+#[test]
 fn a_reload_takes_its_bytes_over_the_read_bandwidth() {
     // 5.682 TB at 2 TB/s: 2.84 s (models/training.md section 6).
     let mut plan = plan(2_048, days(1.0));
@@ -716,4 +730,27 @@ fn what_slows_a_job_has_a_bucket_of_its_own() {
     assert!((slow / (kept + slow) - 0.1).abs() < 1e-6, "{}", slow / (kept + slow));
     let ideal = outcome.facts.ideal.nanos() as f64 * 32.0;
     assert!((kept / ideal - 1.0).abs() < 1e-6, "productive time is what the kept tokens take at full speed");
+}
+
+#[test]
+fn writing_in_the_background_takes_what_it_is_said_to() {
+    // 5 min of writing at nine tenths after every 10 min of work: 10 of 10.5 min are progress.
+    let mut checkpoint = saving(minutes(10.0), Span::ZERO, minutes(5.0));
+    checkpoint[0].1.interference = Share::new(0.1);
+    let job = JobPlan { checkpoint: checkpoint.clone(), ..plan(4, days(40.0)) };
+    let outcome = run(job, 1, days(21.0));
+    assert!((outcome.ettr(SimTime::ZERO + days(21.0)) - 10.0 / 10.5).abs() < 1e-4);
+    let part = outcome.gpu_nanos(Use::Interference) as f64 / (32.0 * days(21.0).nanos() as f64);
+    assert!((part - 0.5 / 10.5).abs() < 1e-4, "{part}");
+    assert_eq!(outcome.gpu_nanos(Use::Checkpoint), 0, "nothing stops the job");
+
+    // A copy counts no earlier than without: at the instant at which it is written.
+    let (failing, at) = first_failure();
+    let every = Span::from_nanos(at.nanos()).saturating_sub(minutes(5.0));
+    for (later, is_kept) in [(0, true), (1, false)] {
+        checkpoint[0].1.every = Every::Fixed(every + Span::from_nanos(later));
+        let job = JobPlan { checkpoint: checkpoint.clone(), ..failing.clone() };
+        let outcome = run(job, 9, Span::from_nanos(at.nanos() + 1));
+        assert_eq!(outcome.gpu_nanos(Use::Productive) > 0, is_kept);
+    }
 }

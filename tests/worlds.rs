@@ -1,4 +1,4 @@
-//! Random small worlds through the whole simulator - failures, spares, scaling, tariffs, contracts, cooling on - and every shipped
+//! Random small worlds through the whole simulator - failures, spares, scaling, power caps, tariffs, contracts, cooling on - and every shipped
 //! scenario: whatever happened, each picojoule, nanodollar, microgram and microlitre belongs to exactly one row, both ways of
 //! adding them up give the meters, and a timeline of any width adds up to the same.
 
@@ -27,7 +27,7 @@ fn total<'a>(entries: impl Iterator<Item = &'a Entry>, with_shares: impl Fn(&Ent
 }
 
 /// Everything belongs to one row; closing the books asserted the same in each bin.
-fn assert_whole(scenario: &Scenario, accounts: &Accounts) {
+pub(crate) fn assert_whole(scenario: &Scenario, accounts: &Accounts) {
     let lines = || accounts.lines().iter().zip(accounts.line_sums());
     for site in 0..accounts.sites().len() {
         let here = || lines().filter(|(line, _)| line.site == Some(site));
@@ -80,6 +80,8 @@ struct World {
     tower: bool,
     contracts: Option<bool>,
     step: usize,
+    /// Limit of the site's meter, in kilowatts, and what it is lowered to between the second and the fourth hour.
+    cap: Option<(u32, u32)>,
 }
 
 impl World {
@@ -103,6 +105,12 @@ impl World {
                 "contracts = {{ matching = \"{matching}\", residual = \"410 gCO2e/kWh\", list = [{{ supply = {{ flat = \"90 kW\" }} }}] }}"
             )
         });
+        let cap = self.cap.map_or(String::new(), |(limit, lowered)| {
+            format!(
+                "power_limit = \"{limit} kW\"\ncapping = {{ track = {{ lever = \"20 s\", tick = \"1 min\" }} }}\n\
+                 demand_response = {{ windows = [{{ from = \"2 h\", to = \"4 h\", limit = \"{lowered} kW\" }}] }}"
+            )
+        });
         let step = ["1 h", "15 min", "7200 s"][self.step];
         let World { seed, failures, spares: (hot, cold), rate, replicas, .. } = self;
         format!(
@@ -117,6 +125,7 @@ grid = "ciso"
 tariff = {tariff}
 facility = {facility}
 {contracts}
+{cap}
 [site.far]
 grid = {{ constant = {{ direct = "391 gCO2e/kWh", upstream = "57 gCO2e/kWh" }} }}
 tariff = {{ flat = "$0.1/kWh" }}
@@ -169,9 +178,10 @@ site = "far"
 fn worlds() -> impl Strategy<Value = World> {
     let machines = (0.0_f64..20.0, (0_u32..3, 0_u32..3), 0.05_f64..3.0, 1_u32..6);
     let market = (0_usize..4, any::<bool>(), any::<bool>(), prop::option::of(any::<bool>()), 0_usize..3);
-    (0_u64..1_000, machines, market).prop_map(|(seed, (failures, spares, rate, replicas), market)| {
+    let cap = prop::option::of((90_u32..260, 40_u32..90));
+    (0_u64..1_000, machines, market, cap).prop_map(|(seed, (failures, spares, rate, replicas), market, cap)| {
         let (tariff, owned, tower, contracts, step) = market;
-        World { seed, failures, spares, rate, replicas, tariff, owned, tower, contracts, step }
+        World { seed, failures, spares, rate, replicas, tariff, owned, tower, contracts, step, cap }
     })
 }
 

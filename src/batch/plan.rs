@@ -2,7 +2,7 @@
 
 use super::{Generator, Kalos, Listing};
 use crate::engine::{Entity, Seed};
-use crate::fault::FaultPlan;
+use crate::fault::{FaultPlan, RepairSection};
 use crate::power::NodePower;
 use crate::trace::TraceJob;
 use crate::units::{Ratio, Span};
@@ -37,8 +37,8 @@ pub struct WorkloadPlan {
     pub checkpoint: Option<Span>,
     /// Time before a job works again on new nodes.
     pub restart: Span,
-    /// Mean time to repair a node that failed under a job.
-    pub repair: Span,
+    /// How a node is repaired that failed under a job.
+    pub repair: RepairSection,
     /// Which jobs are listed.
     pub listing: Listing,
 }

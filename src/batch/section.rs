@@ -24,9 +24,8 @@ pub struct WorkloadSection {
     /// Time before a job works again on new nodes after it lost its own.
     #[serde(default = "restart")]
     pub restart: Span,
-    /// Mean time to repair a node that failed under one of them.
-    #[serde(default = "repair")]
-    pub repair: Span,
+    /// Mean time to repair a node that failed under one of them; unset, as `repair` of the cluster says, which says the rest too.
+    pub repair: Option<Span>,
     /// Whether `queue.csv` has a row for each of them.
     #[serde(default)]
     pub listing: Listing,
@@ -39,11 +38,6 @@ fn exact() -> Ratio {
 fn restart() -> Span {
     // ByteRobust, arXiv:2509.16293v4 Table 7: at least 120 s at any size.
     Span::from_secs(120)
-}
-
-fn repair() -> Span {
-    // StepFun down times, mean (stepfun-ai/InfiniteHBD-Trace, own fit): 5.67 d; Weibull 0.45, 2.13 d has mean 5.3 d.
-    Span::from_secs(457_920)
 }
 
 /// `jobs = …`: where the jobs come from.

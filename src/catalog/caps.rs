@@ -81,51 +81,45 @@ const fn point(cap: f64, time: f64, energy: f64, decode: f64) -> CapPoint {
     CapPoint { cap: Share::new(cap), time: Ratio::new(time), energy: Ratio::new(energy), decode: Ratio::new(decode) }
 }
 
+const fn table(name: &'static str, points: &'static [CapPoint], source: &'static str) -> Entry<CapSheet> {
+    Entry { name, sheet: CapSheet { points: Cow::Borrowed(points) }, source }
+}
+
 /// All tables of the catalog. Decode does not feel a cap down to half of the design power (Splitwise, arXiv:2311.18677: 700 to
 /// 350 W, "almost no latency impact"); below, it is assumed to slow as fast as the rest does from there.
 pub static CAPS: &[Entry<CapSheet>] = &[
-    Entry {
-        name: "zeus-median",
-        // models/energy.md section 5: limits of 100 to 225 W on a V100 of 250 W.
-        sheet: CapSheet {
-            points: Cow::Borrowed(&[
-                point(0.4, 1.380, 0.836, 1.176),
-                point(0.5, 1.173, 0.796, 1.0),
-                point(0.6, 1.112, 0.806, 1.0),
-                point(0.7, 1.063, 0.845, 1.0),
-                point(0.8, 1.037, 0.897, 1.0),
-                point(0.9, 1.013, 0.954, 1.0),
-            ]),
-        },
-        source: "our medians over the configurations of Zeus summary_power_v100.csv (Apache-2.0); decode: arXiv:2311.18677",
-    },
-    Entry {
-        name: "zeus-bert",
+    table(
+        "zeus-median",
+        // Zeus summary_power_v100.csv, our medians: limits of 100 to 225 W on a V100 of 250 W.
+        &[
+            point(0.4, 1.380, 0.836, 1.176),
+            point(0.5, 1.173, 0.796, 1.0),
+            point(0.6, 1.112, 0.806, 1.0),
+            point(0.7, 1.063, 0.845, 1.0),
+            point(0.8, 1.037, 0.897, 1.0),
+            point(0.9, 1.013, 0.954, 1.0),
+        ],
+        "our medians over the configurations of Zeus summary_power_v100.csv (Apache-2.0); decode: arXiv:2311.18677",
+    ),
+    table(
+        "zeus-bert",
         // The same table, BERT-base.
-        sheet: CapSheet {
-            points: Cow::Borrowed(&[
-                point(0.4, 1.88, 0.84, 1.297),
-                point(0.5, 1.45, 0.79, 1.0),
-                point(0.6, 1.21, 0.79, 1.0),
-                point(0.7, 1.12, 0.84, 1.0),
-                point(0.8, 1.07, 0.89, 1.0),
-                point(0.9, 1.02, 0.95, 1.0),
-            ]),
-        },
-        source: "BERT-base in Zeus summary_power_v100.csv (Apache-2.0); decode: arXiv:2311.18677",
-    },
-    Entry {
-        name: "mcdonald",
-        // models/energy.md section 5: 250 to 200, 150 and 100 W on a V100.
-        sheet: CapSheet {
-            points: Cow::Borrowed(&[
-                point(0.4, 2.14, 0.89, 1.744),
-                point(0.6, 1.227, 0.758, 1.0),
-                point(0.8, 1.082, 0.88, 1.0),
-            ]),
-        },
-        source: "McDonald et al., BERT training on V100, as quoted; decode: arXiv:2311.18677",
-    },
+        &[
+            point(0.4, 1.88, 0.84, 1.297),
+            point(0.5, 1.45, 0.79, 1.0),
+            point(0.6, 1.21, 0.79, 1.0),
+            point(0.7, 1.12, 0.84, 1.0),
+            point(0.8, 1.07, 0.89, 1.0),
+            point(0.9, 1.02, 0.95, 1.0),
+        ],
+        "BERT-base in Zeus summary_power_v100.csv (Apache-2.0); decode: arXiv:2311.18677",
+    ),
+    table(
+        "mcdonald",
+        // McDonald et al. 2022, arXiv:2205.09646, as quoted: 250 to 200, 150 and 100 W on a V100.
+        &[point(0.4, 2.14, 0.89, 1.744), point(0.6, 1.227, 0.758, 1.0), point(0.8, 1.082, 0.88, 1.0)],
+        "McDonald et al., BERT training on V100, as quoted; decode: arXiv:2311.18677",
+    ),
 ];
 
 #[cfg(test)]
@@ -135,7 +129,7 @@ mod tests {
 
     #[test]
     fn the_tables_give_their_points_and_straight_lines_between() {
-        // (cap, time, energy): models/energy.md section 5.
+        // (cap, time, energy, decode), from the same file.
         let median = find(CAPS, "zeus-median").unwrap();
         for (cap, time, energy, decode) in [
             (0.4, 1.380, 0.836, 1.176),

@@ -17,6 +17,18 @@ pub struct ModelSheet {
     pub layers: u32,
     /// Key-value cache of one token at 16-bit precision.
     pub kv_bytes_per_token: Bytes,
+    /// Routed experts of a mixture of experts; unset, each token uses all that is active.
+    pub experts: Option<Experts>,
+}
+
+/// `experts = { chosen = 8, of = 256 }`
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Experts {
+    /// How many a token goes to, in each layer that has some.
+    pub chosen: u32,
+    /// Of how many.
+    pub of: u32,
 }
 
 /// All models of the catalog.
@@ -29,6 +41,7 @@ pub static MODELS: &[Entry<ModelSheet>] = &[
             layers: 96,
             // 2 (key, value) x 96 layers x width 12,288 x 2 bytes: every head keeps its own.
             kv_bytes_per_token: Bytes::new(4_718_592),
+            experts: None,
         },
         source: "arXiv:2005.14165 Table 2.1",
     },
@@ -40,6 +53,7 @@ pub static MODELS: &[Entry<ModelSheet>] = &[
             layers: 96,
             // 2 (key, value) x 96 layers x width 12,288 x 2 bytes: every head keeps its own.
             kv_bytes_per_token: Bytes::new(4_718_592),
+            experts: None,
         },
         source: "arXiv:2205.01068 Table 1",
     },
@@ -51,6 +65,7 @@ pub static MODELS: &[Entry<ModelSheet>] = &[
             layers: 70,
             // 2 (key, value) x 70 layers x width 14,336 x 2 bytes: every head keeps its own.
             kv_bytes_per_token: Bytes::new(4_014_080),
+            experts: None,
         },
         source: "arXiv:2211.05100 Table 3",
     },
@@ -62,6 +77,7 @@ pub static MODELS: &[Entry<ModelSheet>] = &[
             layers: 32,
             // 2 (key, value) x 32 layers x width 4,096 x 2 bytes: every head keeps its own.
             kv_bytes_per_token: Bytes::new(524_288),
+            experts: None,
         },
         source: "meta-llama/llama-models models/llama2/MODEL_CARD.md; arXiv:2307.09288",
     },
@@ -73,6 +89,7 @@ pub static MODELS: &[Entry<ModelSheet>] = &[
             layers: 40,
             // 2 (key, value) x 40 layers x width 5,120 x 2 bytes: every head keeps its own.
             kv_bytes_per_token: Bytes::new(819_200),
+            experts: None,
         },
         source: "meta-llama/llama-models models/llama2/MODEL_CARD.md; arXiv:2307.09288",
     },
@@ -84,6 +101,7 @@ pub static MODELS: &[Entry<ModelSheet>] = &[
             layers: 80,
             // 2 (key, value) x 80 layers x 8 KV heads x 128 x 2 bytes.
             kv_bytes_per_token: Bytes::new(327_680),
+            experts: None,
         },
         source: "meta-llama/llama-models models/llama2/MODEL_CARD.md; arXiv:2307.09288",
     },
@@ -95,6 +113,7 @@ pub static MODELS: &[Entry<ModelSheet>] = &[
             layers: 32,
             // 2 (key, value) x 32 layers x 8 KV heads x 128 x 2 bytes.
             kv_bytes_per_token: Bytes::new(131_072),
+            experts: None,
         },
         source: "meta-llama/llama-models models/llama3_1/MODEL_CARD.md; arXiv:2407.21783 Table 3",
     },
@@ -106,6 +125,7 @@ pub static MODELS: &[Entry<ModelSheet>] = &[
             layers: 80,
             // 2 (key, value) x 80 layers x 8 KV heads x 128 x 2 bytes.
             kv_bytes_per_token: Bytes::new(327_680),
+            experts: None,
         },
         source: "meta-llama/llama-models models/llama3_1/MODEL_CARD.md; arXiv:2407.21783 Table 3",
     },
@@ -117,6 +137,7 @@ pub static MODELS: &[Entry<ModelSheet>] = &[
             layers: 126,
             // 2 (key, value) x 126 layers x 8 KV heads x 128 x 2 bytes.
             kv_bytes_per_token: Bytes::new(516_096),
+            experts: None,
         },
         source: "meta-llama/llama-models models/llama3_1/MODEL_CARD.md; arXiv:2407.21783 Table 3",
     },
@@ -128,6 +149,8 @@ pub static MODELS: &[Entry<ModelSheet>] = &[
             layers: 61,
             // Multi-head latent attention keeps one latent of 512 and one shared rotary key of 64: 61 layers x 576 x 2 bytes.
             kv_bytes_per_token: Bytes::new(70_272),
+            // Section 4.2: 8 of 256 routed experts.
+            experts: Some(Experts { chosen: 8, of: 256 }),
         },
         source: "DeepSeek-V3 technical report, arXiv:2412.19437",
     },

@@ -42,7 +42,7 @@ pub fn power_row(gpu: &str, model: &str, tp: u32) -> Option<&'static PowerRow> {
 
 /// All measured power curves of the catalog. The 8B curve on B200 is not monotone and stays out.
 pub static POWERS: &[PowerRow] = &[
-    // models/energy.md section 2: 8 to 512 sequences.
+    // Our fit to 8 to 512 sequences.
     PowerRow {
         gpu: "h100-sxm",
         model: "llama-3.1-8b",
@@ -54,7 +54,7 @@ pub static POWERS: &[PowerRow] = &[
         error: Share::new(0.015),
         source: MEASURED,
     },
-    // models/energy.md section 2: 8 to 1,024 sequences.
+    // Our fit to 8 to 1,024 sequences.
     PowerRow {
         gpu: "h100-sxm",
         model: "llama-3.1-70b",
@@ -66,7 +66,7 @@ pub static POWERS: &[PowerRow] = &[
         error: Share::new(0.038),
         source: MEASURED,
     },
-    // models/energy.md section 2: 8 to 2,042 sequences.
+    // Our fit to 8 to 2,042 sequences.
     PowerRow {
         gpu: "b200-sxm",
         model: "llama-3.1-70b",
@@ -103,7 +103,7 @@ pub fn power_table(gpu: &str, model: &str, tp: u32) -> Option<&'static PowerTabl
 
 /// All measured points of the catalog.
 pub static POWER_TABLES: &[PowerTable] = &[
-    // models/energy.md section 2, first table.
+    // ML.ENERGY Benchmark v3, as measured.
     PowerTable {
         gpu: "h100-sxm",
         model: "llama-3.1-8b",
@@ -111,7 +111,7 @@ pub static POWER_TABLES: &[PowerTable] = &[
         points: &[(8, 486.0), (64, 610.0), (128, 669.0), (256, 691.0), (512, 688.0)],
         source: MEASURED,
     },
-    // models/energy.md section 2, first table.
+    // ML.ENERGY Benchmark v3, as measured.
     PowerTable {
         gpu: "h100-sxm",
         model: "llama-3.1-70b",
@@ -119,7 +119,7 @@ pub static POWER_TABLES: &[PowerTable] = &[
         points: &[(8, 441.0), (64, 500.0), (128, 546.0), (256, 589.0), (512, 623.0), (1_024, 637.0)],
         source: MEASURED,
     },
-    // models/energy.md section 2, first table.
+    // ML.ENERGY Benchmark v3, as measured.
     PowerTable {
         gpu: "b200-sxm",
         model: "llama-3.1-70b",
@@ -127,7 +127,7 @@ pub static POWER_TABLES: &[PowerTable] = &[
         points: &[(8, 849.0), (64, 905.0), (128, 957.0), (256, 971.0), (512, 966.0), (1_024, 969.0)],
         source: MEASURED,
     },
-    // models/energy.md section 2, first table: it does fall between 64 and 128.
+    // ML.ENERGY Benchmark v3, as measured: it does fall between 64 and 128.
     PowerTable {
         gpu: "b200-sxm",
         model: "llama-3.1-8b",
@@ -173,7 +173,7 @@ const fn step_power(
     StepPowerRow { gpu, model, tp, p0: Watts::new(p0), p1_w_ms, p2_w_ms, error: Share::new(error), source: MEASURED }
 }
 
-/// All forms of power by step time in the catalog: models/energy.md section 2, form B.
+/// All forms of power by step time in the catalog, our fits.
 pub static STEP_POWERS: &[StepPowerRow] = &[
     step_power(("h100-sxm", "llama-3.1-8b", 1), 0, [3_139.0, 59.0], 0.015),
     step_power(("h100-sxm", "llama-3.1-70b", 4), 423, [0.0, 26.3], 0.016),
@@ -210,8 +210,8 @@ pub fn roofline_row(gpu: &str) -> &'static RooflineRow {
 /// All roofline parameters of the catalog. The two sets lie far apart: the form interpolates, it is not physics. Dense models
 /// only.
 pub static ROOFLINES: &[RooflineRow] = &[
-    // models/energy.md section 2, form C: 23 points, bias -5 %, worst 18 %.
+    // Our fit to 23 points: bias -5 %, worst 18 %.
     RooflineRow { gpu: "h100-sxm", s: 0.45, k: 0.2, g: 0.35, error: Share::new(0.090), source: MEASURED },
-    // models/energy.md section 2, form C: 19 points, bias +1.5 %, worst 10 %.
+    // Our fit to 19 points: bias +1.5 %, worst 10 %.
     RooflineRow { gpu: "b200-sxm", s: 0.30, k: 1.3, g: 0.90, error: Share::new(0.028), source: MEASURED },
 ];

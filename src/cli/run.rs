@@ -108,6 +108,9 @@ fn run_one(file: &Path, arguments: &RunArguments, stopping: &Stopping) -> u8 {
         eprintln!("error: {error}");
         return OUR_FAULT;
     }
+    if let Some(words) = report::too_long_for_a_spreadsheet(&accounts, scenario.step) {
+        eprintln!("note: {words}");
+    }
     if arguments.json {
         return print(&report::json(&accounts));
     }
@@ -163,7 +166,7 @@ pub(super) fn record(elapsed: Duration, stats: RunStats, requests: u64) -> RunRe
 /// Requests that arrived at any service or device in any replication.
 pub(super) fn requests_of_all(replications: &Replications) -> u64 {
     let counts = replications.samples().iter().filter(|sample| sample.figure.metric == "requests");
-    counts.flat_map(|sample| sample.values.iter().flatten()).map(|&count| count as u64).sum()
+    counts.flat_map(|sample| sample.values.iter().flatten()).map(|count| count as u64).sum()
 }
 
 /// Requests that arrived at any service or device.

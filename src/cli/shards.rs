@@ -293,7 +293,7 @@ fn collect(arguments: &CollectArguments) -> Result<u8, Fault> {
     report::check(&out).map_err(|error| Fault::Words(error.to_string()))?;
     let plan = gathered.frozen.thaw()?;
     let ran = sweep::run(plan, &Arc::new(gathered.store), &name)?;
-    Ok(sweep::write(&ran, Every::asked(arguments.all_parameters), &name, &out))
+    Ok(sweep::write(&ran, Every::asked(arguments.all_parameters), &name, &out, None))
 }
 
 fn script(arguments: &ScriptArguments) -> Result<u8, Fault> {

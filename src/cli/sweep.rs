@@ -13,10 +13,10 @@ use std::sync::Arc;
 use std::time::Instant;
 use tollway::engine::RunStats;
 use tollway::ledger::Goal;
-use tollway::report::{self, AxisRecord, ReplicationsRecord, RunRecord, SweepManifest, SweepTables};
+use tollway::report::{self, AxisRecord, OutputError, ReplicationsRecord, RunRecord, SweepManifest, SweepTables};
 use tollway::scenario::Change;
 use tollway::sweep::{
-    Axis, CellResult, Done, Every, Listen, Pick, Plan, RunError, Store, StoreError, SweepError, Vary, read,
+    Axis, CellResult, Done, Every, Listen, Pick, Plan, RunError, Standing, Store, StoreError, SweepError, Vary, read,
 };
 use tollway::{Stopping, simulate};
 
@@ -109,19 +109,42 @@ fn all(arguments: &SweepArguments) -> u8 {
         return print(&dry_run(&plan, &store, &out));
     }
     match run(plan, &store, &name) {
-        Ok(ran) => write(&ran, Every::asked(arguments.all_parameters), &name, &out),
+        Ok(ran) => write(&ran, Every::asked(arguments.all_parameters), &name, &out, Some(&records.join(NOTE))),
         Err(error) => give_up(&error),
     }
 }
 
 /// The file to which a sweep on one machine adds its records.
 const RECORDS: &str = "runs.jsonl";
+/// The file beside it that says what the results were made of.
+const NOTE: &str = "results.json";
 
 /// A sibling of `out`, named after it.
 fn beside(out: &Path, what: &str) -> PathBuf {
     let mut name = out.file_name().map_or_else(|| "sweep".into(), std::ffi::OsStr::to_owned);
     name.push(format!(".{what}"));
     out.with_file_name(name)
+}
+
+/// Writes the results unless they stand as `note` says.
+fn write_noted(
+    done: &Done,
+    every: Every,
+    tables: &SweepTables<'_>,
+    (manifest, record): (&SweepManifest, &RunRecord),
+    out: &Path,
+    note: &Path,
+) -> Result<(), OutputError> {
+    let text = serde_json::to_string(manifest).expect("a manifest is JSON");
+    let made_of = done.made_of(&text, every);
+    let standing = || Standing::of(out, made_of.clone(), done.goals.is_some());
+    if standing().is_some_and(|standing| standing.is_noted(note)) {
+        return Ok(());
+    }
+    report::write_sweep(out, tables, manifest, record)?;
+    // Without a note the next time writes again, which harms nobody.
+    let _ = standing().map(|standing| standing.note(note));
+    Ok(())
 }
 
 /// Says why a sweep ended early.
@@ -260,13 +283,17 @@ pub(super) fn run(plan: Plan, store: &Arc<Store>, name: &str) -> Result<Ran, Run
     Ok(Ran { done, record })
 }
 
-/// Writes the results and says where.
-pub(super) fn write(Ran { done, record }: &Ran, every: Every, name: &str, out: &Path) -> u8 {
+/// Writes the results, unless they stand as `note` says, and says where.
+pub(super) fn write(Ran { done, record }: &Ran, every: Every, name: &str, out: &Path, note: Option<&Path>) -> u8 {
     let writing = interrupt::not_now();
     let Done { plan, results, .. } = done;
     let parameters = plan.parameters(every);
     let tables = done.tables(&parameters);
-    let written = report::write_sweep(out, &tables, &manifest(done, name), record);
+    let manifest = manifest(done, name);
+    let written = match note {
+        None => report::write_sweep(out, &tables, &manifest, record),
+        Some(note) => write_noted(done, every, &tables, (&manifest, record), out, note),
+    };
     // The program ends soon: an interruption has nothing left to stop.
     std::mem::forget(writing);
     if let Err(error) = written {

@@ -3,10 +3,10 @@
 use super::floor::Floor;
 use crate::batch::{Cut, Jobs, WorkloadPlan};
 use crate::engine::{Entity, Seed};
-use crate::fault::{Fault, FaultQueue, RepairPolicy, RepairShop, Returned};
+use crate::fault::{Fault, FaultQueue, RepairShop, Returned};
 use crate::ledger::{Book, Grid, WorkloadFacts};
 use crate::scheduler::{Gang, Waiting};
-use crate::units::{Share, SimTime, Span};
+use crate::units::{SimTime, Span};
 use crate::world::{ClusterPlan, NodeSet};
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -63,7 +63,7 @@ impl Batch {
     pub(super) fn new(plans: &[Arc<WorkloadPlan>], clusters: &[ClusterPlan], seed: Seed, grid: Grid) -> Batch {
         let workload = |plan: &Arc<WorkloadPlan>| Workload {
             jobs: Jobs::new(Arc::clone(plan), seed, grid),
-            shop: RepairShop::new(policy(plan), seed, Entity::named(&cluster_of(plan))),
+            shop: RepairShop::new(plan.repair.policy(), seed, Entity::named(&cluster_of(plan))),
         };
         let breakdowns = |(index, cluster): (usize, &ClusterPlan)| {
             let plan = plans.iter().find(|plan| plan.cluster == index)?;
@@ -154,10 +154,14 @@ impl Batch {
         let Workload { jobs, shop } = &mut self.workloads[index];
         while shop.next_time() <= now {
             let at = shop.next_time();
-            let Some(Returned { node, .. }) = shop.pop() else { continue };
+            let Some(Returned { node, fixed }) = shop.pop() else { continue };
             jobs.end_repair(node, at);
             floor.hall.restore(node);
-            self.breakdowns[jobs.plan().cluster].as_mut().expect("a workload runs here").renew(node, at);
+            let breakdowns = self.breakdowns[jobs.plan().cluster].as_mut().expect("a workload runs here");
+            if !fixed {
+                breakdowns.faults.relapse(node, jobs.plan().repair.relapse);
+            }
+            breakdowns.renew(node, at);
         }
     }
 
@@ -249,11 +253,6 @@ impl Breakdowns {
     fn hold(&mut self, nodes: &NodeSet, holder: Option<Gang>) {
         nodes.iter().for_each(|node| self.holders[node as usize] = holder);
     }
-}
-
-/// Repairs of an exponential time that fix the node, all at once.
-fn policy(plan: &WorkloadPlan) -> RepairPolicy {
-    RepairPolicy { mean: plan.repair, shape: 1.0, crews: None, unfixed: Share::new(0.0), requalify: Span::ZERO }
 }
 
 /// Whose streams the failures and repairs of the nodes are.

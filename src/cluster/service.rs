@@ -183,6 +183,7 @@ impl Service {
             facts.opened = Some(since);
         }
         facts.slo_share = slo_share(&self.plan);
+        facts.prices = self.plan.prices;
         for event in self.events {
             book.log(event);
         }

@@ -29,6 +29,8 @@ pub struct Calibrated {
     pub replica: Rig,
     /// Rows left out because requests queued at the engine, so that fewer ran than there were clients.
     pub queued: usize,
+    /// What was fitted, row by row: mean times per output token first, or single steps.
+    pub points: Vec<Vec<Point>>,
     /// Coefficients of the step time, and their errors.
     pub fit: Fit,
     /// Errors of mean times to first token.
@@ -137,6 +139,7 @@ fn table(bench: &Bench, replica: Rig) -> Result<Calibrated, String> {
         power,
         run: Vec::new(),
         replica: Rig { step, ..replica },
+        points,
         fit,
     })
 }
@@ -228,7 +231,7 @@ fn recorded(bench: &Bench, replica: &mut Rig) -> Calibrated {
     };
     let all: Vec<f64> = requests.iter().filter_map(measured).collect();
     replica.step.p0_ms = all.iter().sum::<f64>() / all.len().max(1) as f64;
-    let mut best: Option<(f64, Fit, Observed)> = None;
+    let mut best: Option<(f64, Fit, Observed, Vec<Vec<Point>>)> = None;
     for _ in 0..ROUNDS {
         let seen = replay(replica, &requests);
         let pairs = requests.iter().zip(&seen.served);
@@ -246,10 +249,10 @@ fn recorded(bench: &Bench, replica: &mut Rig) -> Calibrated {
             .filter_map(|(request, served)| Some(served.tpot_ms()? / measured(request)? - 1.0))
             .collect();
         if best.as_ref().is_none_or(|(least, ..)| mean(&errors) < *least) {
-            best = Some((mean(&errors), Fit { errors, ..found }, seen));
+            best = Some((mean(&errors), Fit { errors, ..found }, seen, points));
         }
     }
-    let (_, fit, seen) = best.expect("there was a round");
+    let (_, fit, seen, points) = best.expect("there was a round");
     replica.step = fit.step;
     Calibrated {
         rig: bench.rig.clone(),
@@ -261,6 +264,7 @@ fn recorded(bench: &Bench, replica: &mut Rig) -> Calibrated {
         power: None,
         run: figures(&requests, &seen),
         replica: *replica,
+        points,
         fit,
     }
 }

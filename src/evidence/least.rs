@@ -2,17 +2,18 @@
 
 /// Sums of squares and products of rows, from which the best coefficients follow; rows can be taken out again.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Normal<const N: usize> {
+pub struct Normal<const N: usize> {
     products: [[f64; N]; N],
     measured: [f64; N],
     square: f64,
 }
 
 impl<const N: usize> Normal<N> {
-    pub(super) const EMPTY: Normal<N> = Normal { products: [[0.0; N]; N], measured: [0.0; N], square: 0.0 };
+    /// Without rows.
+    pub const EMPTY: Normal<N> = Normal { products: [[0.0; N]; N], measured: [0.0; N], square: 0.0 };
 
     /// Enters a row that should give 1 `count` times; -1 takes it out.
-    pub(super) fn enter(&mut self, row: &[f64; N], count: f64) {
+    pub fn enter(&mut self, row: &[f64; N], count: f64) {
         for i in 0..N {
             for j in 0..N {
                 self.products[i][j] += count * row[i] * row[j];
@@ -23,7 +24,7 @@ impl<const N: usize> Normal<N> {
     }
 
     /// Enters all rows of `other` `count` times; -1 takes them out.
-    pub(super) fn add(&mut self, other: &Normal<N>, count: f64) {
+    pub fn add(&mut self, other: &Normal<N>, count: f64) {
         for i in 0..N {
             for j in 0..N {
                 self.products[i][j] += count * other.products[i][j];
@@ -35,7 +36,8 @@ impl<const N: usize> Normal<N> {
 
     /// The coefficients of the least sum of squares, none below zero, and that sum. Tries every choice of those that are not
     /// zero: 2^N small systems.
-    pub(super) fn solve(&self) -> ([f64; N], f64) {
+    #[must_use]
+    pub fn solve(&self) -> ([f64; N], f64) {
         let mut best = ([0.0; N], self.square);
         for chosen in 1_u32..1 << N {
             let Some(found) = self.solve_for(chosen) else { continue };

@@ -17,6 +17,7 @@ pub use cases::{CASES, Case};
 pub use entry::entry;
 pub use facts::{Fact, Standing, facts};
 pub use fit::{Fit, Point, fit, mean, median, worst};
+pub use least::Normal;
 pub use power_fit::{PowerFit, PowerForm, PowerPoint, fit_power};
 
 use crate::ledger::{Accounts, Figure, Replications, Spread};
@@ -84,7 +85,7 @@ fn spread(published: &Published, replications: &Replications) -> Option<Spread> 
     };
     let sample = replications.samples().iter().find(|sample| meant(&sample.figure))?;
     let values = sample.values.iter().take(published.replications.get() as usize);
-    Spread::of(&values.copied().flatten().collect::<Vec<f64>>())
+    Spread::of(&values.flatten().collect::<Vec<f64>>())
 }
 
 /// What `scenario` publishes beside what `accounts` say.

@@ -16,7 +16,7 @@ pub struct Constant {
 
 impl Default for Constant {
     fn default() -> Constant {
-        // Hyperscale, models/energy.md section 4 (Microsoft FY25 1.17 / 0.27, AWS 2025 1.14 / 0.12, Google 1.09).
+        // Hyperscale, assumed between Microsoft FY25 1.17 / 0.27, AWS 2025 1.14 / 0.12 and Google 1.09.
         Constant { pue: Ratio::new(1.15), wue: LitresPerKwh::from_micro(300_000) }
     }
 }

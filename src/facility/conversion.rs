@@ -37,7 +37,7 @@ pub struct Lumped {
 
 impl Default for Lumped {
     fn default() -> Lumped {
-        // UPS and PDU, models/energy.md section 3: 4.43 % of IT at 70 % load, 6.33 % at 30 %.
+        // UPS and PDU, assumed: 4.43 % of IT at 70 % load, 6.33 % at 30 %.
         Lumped { standing: Share::new(0.01), load: Share::new(0.03) }
     }
 }
@@ -154,7 +154,7 @@ mod tests {
 
     #[test]
     fn ups_and_pdus_lose_the_more_the_emptier_the_hall() {
-        // models/energy.md section 3.
+        // 0.01 / load + 0.03.
         for (load, percent) in [(0.7, "4.43"), (0.3, "6.33")] {
             let rated = Watts::new(1_000_000);
             let it = (rated * Span::HOUR).scale(load);

@@ -11,8 +11,9 @@
 //! | `liquid` | (32 - dry) / 4 | 0.8 (1-f) Q / 6.0 + 0.2 C of `air` | 0.028 P | 0.015 Q | 0 |
 //!
 //! with need = (dry - 23) / 4 and use = (25 - wet) / 2, fractions held to 0..1 and the coefficients of performance to 2.5..8 and
-//! 4..9 (models/energy.md section 4). PUE = (P + losses + C + fans) / P, WUE = water / P. Worked values at P = 0.7 P_rated: `air`
-//! at 10 C 1.0999 and at 30 C 1.3320; `tower` at 25 C wet-bulb 1.2916 and 1.930 L/kWh.
+//! 4..9; the base of the latter is from HewlettPackard/dc-rl utils/dc_config.json, the other constants are ours.
+//! PUE = (P + losses + C + fans) / P, WUE = water / P. Worked values at P = 0.7 P_rated: `air` at 10 C 1.0999 and at 30 C 1.3320;
+//! `tower` at 25 C wet-bulb 1.2916 and 1.930 L/kWh.
 
 use super::{ConversionSection, Losses, Overhead};
 use crate::units::{Joules, LitresPerKwh, Span, Watts};
@@ -199,7 +200,7 @@ mod tests {
 
     #[test]
     fn points_of_the_document() {
-        // (design, dry-bulb, wet-bulb, PUE, WUE), models/energy.md section 4.
+        // (design, dry-bulb, wet-bulb, PUE, WUE), worked out by hand from the formulas.
         for (design, dry, wet, pue, wue) in [
             (Design::Air, 10.0, 8.0, "1.0999", "0.000"),
             (Design::Air, 30.0, 20.0, "1.3320", "0.000"),
@@ -256,7 +257,7 @@ mod tests {
     #[test]
     fn water_and_the_worst_hour_of_a_year() {
         let cities = ["frankfurt", "toronto", "philadelphia", "san_jose", "dallas", "sydney", "singapore"];
-        // Least and most annual WUE, and the worst hour's PUE, over the seven cities: models/energy.md section 4.
+        // Least and most annual WUE, and the worst hour's PUE, over the seven cities, computed apart from this program.
         for (design, least, most, worst) in [
             (Design::Air, "0.00", "0.00", "1.45"),
             (Design::Tower, "1.70", "1.93", "1.31"),

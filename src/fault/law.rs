@@ -1,8 +1,9 @@
 //! `failures = …` of a cluster: how often its nodes interrupt what runs on them.
 
 use super::burst::{Blast, Burst};
+use super::lemons::Difference;
 use super::modulation::Episodes;
-use super::replay::FaultFile;
+use super::replay::{FaultFile, FaultPath};
 use crate::units::{PerSecond, Share, Span};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::de::{self, IntoDeserializer, VariantAccess};
@@ -34,6 +35,8 @@ pub enum LawSection {
         rate: PerSecond,
         /// How the nodes' rates differ; unset, they do not.
         mixture: Option<Mixture>,
+        /// A few nodes that fail much more often than the rest, instead of a mixture.
+        lemons: Option<TwoClass>,
     },
     /// Rising or falling with age since the last failure.
     Weibull {
@@ -43,7 +46,7 @@ pub enum LawSection {
         shape: f64,
         /// Age of the nodes at the start.
         #[serde(default)]
-        initial_age: InitialAge,
+        initial_age: AgeSection,
         /// How the nodes' rates differ; unset, they do not.
         mixture: Option<Mixture>,
     },
@@ -190,7 +193,57 @@ pub struct Mixture {
     pub shape: f64,
 }
 
-/// How old the nodes are when the run starts.
+/// `lemons = { share = 0.15, factor = 5 }`: some nodes fail that much more often than the rest, so that the mean node has the rate given.
+/// 15 % and 5 are the defaults of AIReSim (karthikp-ubc/airesim config.yaml).
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TwoClass {
+    /// Share of the nodes that are lemons.
+    pub share: Share,
+    /// How much more often one fails than another node.
+    pub factor: f64,
+    /// Whether a repair that fixes a lemon makes it a node like the rest; one that does not fix leaves any node what it was, and
+    /// `recovery.relapse` does not apply.
+    #[serde(default)]
+    pub cured: bool,
+}
+
+/// `initial_age` as written: how old the nodes are when the run starts.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum AgeSection {
+    /// All new.
+    New,
+    /// As in a fleet that has run for ever.
+    #[default]
+    Stationary,
+    /// Each as old as a file says: `{ trace = { ages = { path = "ages.csv" } } }`.
+    Trace(AgeFile),
+}
+
+impl AgeSection {
+    /// What the law says of all nodes; those of a file have ages of their own.
+    #[must_use]
+    pub fn of_all(&self) -> InitialAge {
+        match self {
+            AgeSection::New => InitialAge::New,
+            AgeSection::Stationary | AgeSection::Trace(_) => InitialAge::Stationary,
+        }
+    }
+}
+
+/// Where the ages of the nodes come from.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum AgeFile {
+    /// A row for each node of the cluster: `node,age_s`, seconds since it was new or last repaired.
+    Ages(FaultPath),
+    /// The past that a fault trace tells, whose end is the start of the run: the time since each node's last repair. A node without a
+    /// fault is as old as the trace is long, at least.
+    Past(FaultFile),
+}
+
+/// How old the nodes are when the run starts, files apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum InitialAge {
@@ -226,12 +279,23 @@ pub enum FailureLaw {
         /// How the nodes' rates differ.
         mixture: Mixture,
     },
+    /// Exponential, with a few nodes that fail more often.
+    TwoClass {
+        /// Long-run failures of the mean node.
+        rate: PerSecond,
+        /// Those nodes.
+        lemons: TwoClass,
+    },
 }
 
 impl FailureLaw {
     /// How the nodes' rates differ; `None` where they do not.
-    pub(super) fn mixture(&self) -> Option<Mixture> {
-        if let FailureLaw::Mixed { mixture, .. } = *self { Some(mixture) } else { None }
+    pub(super) fn difference(&self) -> Option<Difference> {
+        match *self {
+            FailureLaw::None | FailureLaw::Weibull { .. } => None,
+            FailureLaw::Mixed { mixture, .. } => Some(Difference::Gamma(mixture)),
+            FailureLaw::TwoClass { lemons, .. } => Some(Difference::TwoClass(lemons)),
+        }
     }
 
     /// Long-run failures of one node, the mean one where they differ.
@@ -239,7 +303,9 @@ impl FailureLaw {
     pub fn rate(&self) -> PerSecond {
         match *self {
             FailureLaw::None => PerSecond::new(0.0),
-            FailureLaw::Weibull { rate, .. } | FailureLaw::Mixed { rate, .. } => rate,
+            FailureLaw::Weibull { rate, .. } | FailureLaw::Mixed { rate, .. } | FailureLaw::TwoClass { rate, .. } => {
+                rate
+            }
         }
     }
 }

@@ -21,10 +21,12 @@ pub(super) struct Lifetime {
 impl Lifetime {
     /// The lifetime of a node under `law`; `None` where nothing breaks.
     pub(super) fn new(law: FailureLaw) -> Option<Lifetime> {
-        let (FailureLaw::Weibull { rate, shape, initial_age } | FailureLaw::Mixed { rate, shape, initial_age, .. }) =
-            law
-        else {
-            return None;
+        let (rate, shape, initial_age) = match law {
+            FailureLaw::None => return None,
+            FailureLaw::Weibull { rate, shape, initial_age } | FailureLaw::Mixed { rate, shape, initial_age, .. } => {
+                (rate, shape, initial_age)
+            }
+            FailureLaw::TwoClass { rate, .. } => (rate, 1.0, InitialAge::Stationary),
         };
         if rate == PerSecond::new(0.0) {
             return None;
@@ -58,6 +60,13 @@ impl Lifetime {
             return self.stretched(-libm::log1p(-uniform.min(1.0 - f64::EPSILON / 2.0)));
         }
         self.stretched(gamma::quantile(1.0 / self.shape, uniform))
+    }
+
+    /// Life left at time zero of a component of age `age` at the draw `uniform`: `s ((age/s)^k - ln(1 - uniform))^(1/k) - age`.
+    pub(super) fn left_at(&self, age: Span, uniform: f64) -> Span {
+        let spent = libm::pow(age.as_secs_f64() / self.scale, self.shape);
+        let left = spent - libm::log1p(-uniform.min(1.0 - f64::EPSILON / 2.0));
+        self.stretched(left).saturating_sub(age).max(Span::from_nanos(1))
     }
 
     /// `s y^(1/k)`; never zero, so that time moves on.
@@ -101,6 +110,20 @@ mod tests {
                 / 1e6;
             // Three standard errors at a coefficient of variation of at most 1.5.
             assert!((mean - 1.0).abs() < 0.0145, "shape {shape}: mean {mean}");
+        }
+    }
+
+    #[test]
+    fn what_is_left_to_a_component_depends_on_its_age_as_survival_says() {
+        // Scale s = 1e6 s / gamma(1 + 1/k). At age s a draw of 1 - 1/e leaves s (2^(1/k) - 1): as long again for k = 1, 0.414 s for
+        // k = 2, three times s for k = 0.5.
+        for (shape, factor) in [(1.0, 1.0), (2.0, 2_f64.sqrt() - 1.0), (0.5, 3.0)] {
+            let lifetime = lifetime(shape, InitialAge::New);
+            let scale = 1e6 / libm::tgamma(1.0 + 1.0 / shape);
+            let left = lifetime.left_at(Span::from_secs_f64(scale), 1.0 - libm::exp(-1.0)).as_secs_f64();
+            assert!((left / (scale * factor) - 1.0).abs() < 1e-9, "shape {shape}: {left} s");
+            let new = lifetime.left_at(Span::ZERO, 0.3);
+            assert_eq!(new, lifetime.first(0.3), "a new one has its whole life before it");
         }
     }
 

@@ -5,7 +5,8 @@ use super::law::FailureLaw;
 use super::lemons::Lemons;
 use super::lifetime::Lifetime;
 use crate::engine::{Entity, Seed};
-use crate::units::SimTime;
+use crate::units::{SimTime, Span};
+use std::sync::Arc;
 
 /// Next failures of all components of one kind, by index; those of a node, a rack or another domain.
 #[derive(Debug, Clone)]
@@ -14,6 +15,8 @@ pub(super) struct Lives {
     lifetime: Option<Lifetime>,
     /// Where components differ.
     lemons: Option<Lemons>,
+    /// By component: how old it is at time zero; none where the law says it of all.
+    ages: Option<Arc<[Span]>>,
     horizon: SimTime,
     /// Draws above it are first lives that outlast the horizon: four nodes in five of a two-month run need no inverse.
     failed_by_horizon: f64,
@@ -28,12 +31,18 @@ impl Lives {
         let lifetime = Lifetime::new(law);
         Lives {
             lifetime,
-            lemons: law.mixture().map(|mixture| Lemons::new(mixture, seed, owner)),
+            lemons: law.difference().map(|difference| Lemons::new(difference, seed, owner)),
+            ages: None,
             horizon,
             failed_by_horizon: lifetime.map_or(0.0, |lifetime| lifetime.failed_by(horizon)),
             draws: NodeDraws::new(seed, owner, "failure"),
             next: Vec::new(),
         }
+    }
+
+    /// The same components, each of its own age at time zero.
+    pub(super) fn aged(self, ages: Option<Arc<[Span]>>) -> Lives {
+        Lives { ages, ..self }
     }
 
     /// The first failure of `index` in its own life after `at`, each before that taken as repaired at once; `None` where none
@@ -55,14 +64,22 @@ impl Lives {
         self.set(index, next);
     }
 
-    /// `index` fails next at `next`.
-    pub(super) fn fail_at(&mut self, index: u32, next: SimTime) {
-        self.set(index, next);
+    /// `index` is mended at `at`: as good as new, and a lemon no more where repairs cure them.
+    pub(super) fn mend(&mut self, index: u32, at: SimTime) {
+        if let Some(lemons) = &mut self.lemons {
+            lemons.cure(index);
+        }
+        self.renew(index, at);
     }
 
-    /// A uniform draw from the stream of `index`.
-    pub(super) fn draw(&mut self, index: u32) -> f64 {
-        self.draws.next(index)
+    /// `index` counts again at `at` without having been fixed: it fails after a time of mean `within`, or, where repairs cure lemons,
+    /// as what it was.
+    pub(super) fn relapse(&mut self, index: u32, at: SimTime, within: Span) {
+        if self.lemons.as_ref().is_some_and(Lemons::are_cured) {
+            return self.renew(index, at);
+        }
+        let next = at + within.scale(-libm::log(self.draws.next(index))).max(Span::from_nanos(1));
+        self.set(index, next);
     }
 
     /// Another component takes the place of `index` at `at`, new, and with a rate of its own where components differ.
@@ -82,6 +99,9 @@ impl Lives {
 
     fn first(&mut self, lifetime: Lifetime, index: u32) -> SimTime {
         let uniform = self.draws.first(index);
+        if let Some(age) = self.ages.as_ref().and_then(|ages| ages.get(index as usize)) {
+            return SimTime::ZERO + lifetime.left_at(*age, uniform);
+        }
         let failed_by_horizon = match self.lemons {
             Some(_) => lifetime.failed_by(self.horizon),
             None => self.failed_by_horizon,

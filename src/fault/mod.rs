@@ -17,12 +17,12 @@ mod straggler;
 mod symptom;
 
 pub use burst::{Blast, Burst, BurstsSection, ByDomain, Fault};
-pub use law::{Bursty, FailureLaw, FailureSection, InitialAge, LawSection, Mixture};
+pub use law::{AgeFile, AgeSection, Bursty, FailureLaw, FailureSection, InitialAge, LawSection, Mixture, TwoClass};
 pub use maintenance::{Maintenance, Work};
 pub use modulation::{Episodes, Modulation, Period};
 pub use plan::FaultPlan;
 pub use queue::FaultQueue;
-pub use repair::{RepairPolicy, RepairShop, Returned};
+pub use repair::{RepairPolicy, RepairSection, RepairShop, Returned};
 pub use replay::{FaultFile, FaultPath, Replay};
 pub use straggler::{EvictSlow, Lasts, Spell, Spells, Straggler, StragglersSection};
 pub use symptom::{Symptom, Symptoms};

@@ -7,14 +7,17 @@ use super::modulation::Modulation;
 use super::replay::Replay;
 use super::straggler::Straggler;
 use super::symptom::Symptoms;
-use crate::units::PerSecond;
+use crate::units::{PerSecond, Span};
 use crate::world::{Domain, DomainTree, Domains};
+use std::sync::Arc;
 
 /// How the nodes of a cluster fail: each by itself, and together.
 #[derive(Debug, Clone, PartialEq)]
 pub struct FaultPlan {
     /// Each node by itself.
     pub law: FailureLaw,
+    /// How old each node is at the start, whatever the law says of all of them.
+    pub ages: Option<Arc<[Span]>>,
     /// Domains that take nodes with them.
     pub bursts: Vec<(Domain, Burst)>,
     /// Domains that become slow.
@@ -39,6 +42,7 @@ impl From<FailureLaw> for FaultPlan {
         let tree = DomainTree { nodes: u32::MAX, gpus_per_node: 1, sizes: Domains::default() };
         FaultPlan {
             law,
+            ages: None,
             bursts: Vec::new(),
             stragglers: Vec::new(),
             maintenance: Vec::new(),
@@ -85,7 +89,7 @@ impl FaultPlan {
 mod tests {
     use super::super::burst::Blast;
     use super::*;
-    use crate::units::{Share, Span};
+    use crate::units::Share;
 
     #[test]
     fn rates_count_nodes_and_domains() {

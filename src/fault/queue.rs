@@ -84,7 +84,7 @@ impl FaultQueue {
         });
         FaultQueue {
             tree: plan.tree,
-            nodes: Lives::new(plan.law, seed, owner, horizon),
+            nodes: Lives::new(plan.law, seed, owner, horizon).aged(plan.ages.clone()),
             counts: Vec::new(),
             broken: Vec::new(),
             relapses: BTreeMap::new(),
@@ -129,8 +129,7 @@ impl FaultQueue {
     /// `node` begins to count at `at`: its next failure is the first of its own life after `at`, or its relapse.
     pub fn join(&mut self, node: u32, at: SimTime) {
         if let Some(within) = self.relapses.remove(&node) {
-            let next = at + within.scale(-libm::log(self.nodes.draw(node))).max(Span::from_nanos(1));
-            self.nodes.fail_at(node, next);
+            self.nodes.relapse(node, at, within);
         }
         if let Some(next) = self.nodes.after(node, at) {
             set(&mut self.counts, node, true);
@@ -157,7 +156,7 @@ impl FaultQueue {
     pub fn mend(&mut self, node: u32, at: SimTime) {
         if self.is_broken(node) {
             set(&mut self.broken, node, false);
-            self.nodes.renew(node, at);
+            self.nodes.mend(node, at);
         }
     }
 

@@ -3,12 +3,57 @@
 use super::draws::NodeDraws;
 use crate::engine::{Calendar, Entity, EventKey, Seed};
 use crate::units::{Share, SimTime, Span};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 
 /// Classes in event keys: a crew has done its work, a node has passed or failed its test, a node comes back as it is.
 const REPAIRED: u8 = 0;
 const TESTED: u8 = 1;
 const RETURNED: u8 = 2;
+
+/// `repair = { … }` of a cluster: how its nodes are repaired, for all that run there. A training job's `recovery` and a workload's
+/// `repair` go before it where they are given; each has crews of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct RepairSection {
+    /// Mean time to repair a node and return it.
+    pub mean: Span,
+    /// Weibull shape of that time: 1 is exponential, 0.45 fits StepFun's down times with their long tail.
+    pub shape: f64,
+    /// Nodes that are repaired at once; unset, as many as are broken.
+    pub crews: Option<u32>,
+    /// Share of the repairs that do not fix the node; AIReSim assumes 0.24.
+    pub unfixed: Share,
+    /// Test of a node after its repair, which finds those that are not fixed and sends them back; zero, there is none.
+    pub requalify: Span,
+    /// Mean time until a node fails again that came back without being fixed.
+    pub relapse: Span,
+}
+
+impl Default for RepairSection {
+    fn default() -> RepairSection {
+        RepairSection {
+            // StepFun down times, mean (stepfun-ai/InfiniteHBD-Trace, own fit): 5.67 d; Weibull 0.45, 2.13 d has mean 5.3 d.
+            mean: Span::from_secs(457_920),
+            shape: 1.0,
+            crews: None,
+            unfixed: Share::new(0.0),
+            requalify: Span::ZERO,
+            // StepFun: 37 % of the repeat faults come within a day of the return (stepfun-ai/InfiniteHBD-Trace, own statistics).
+            relapse: Span::DAY,
+        }
+    }
+}
+
+impl RepairSection {
+    /// What the repair shop does by it.
+    #[must_use]
+    pub fn policy(&self) -> RepairPolicy {
+        let RepairSection { mean, shape, crews, unfixed, requalify, .. } = *self;
+        RepairPolicy { mean, shape, crews, unfixed, requalify }
+    }
+}
 
 /// How nodes are repaired.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -47,6 +47,8 @@ pub enum Symptom {
     Slow,
     /// Nothing failed: it goes out for maintenance.
     Planned,
+    /// Nothing failed: localisation took it out beside, or in the place of, a broken one.
+    Suspected,
 }
 
 impl Symptom {
@@ -59,6 +61,7 @@ impl Symptom {
             Symptom::Silent(_) => "silent",
             Symptom::Slow => "slow",
             Symptom::Planned => "planned",
+            Symptom::Suspected => "suspected",
         }
     }
 }

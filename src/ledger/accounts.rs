@@ -3,10 +3,11 @@
 
 use super::buckets::{Bucket, Weighing};
 use super::classes::Sharing;
+use super::comparison::Curve;
 use super::figures::{self, Figure};
 use super::settle::{Charge, Entry, Settled};
 use super::{Book, CapFacts, Comparison, Count, Draw, Facts, Grid, Shift, SitePlan, Tenant, Use};
-use crate::units::{Dollars, DollarsPerHour, GpuTime, GramsCo2e, Joules, Litres, Watts, Weights};
+use crate::units::{Dollars, DollarsPerHour, GpuTime, GramsCo2e, GramsPerHour, Joules, Litres, Watts, Weights};
 use std::collections::BTreeMap;
 use std::ops::Range;
 
@@ -32,6 +33,8 @@ pub struct ClusterBooks {
     pub idle_gpu: Draw,
     /// What holding a GPU costs.
     pub holding: Holding,
+    /// Carbon of making the hardware, for each GPU-hour of its life.
+    pub embodied: GramsPerHour,
 }
 
 /// Which GPUs and what around them a figure counts; each boundary contains the one before.
@@ -391,10 +394,11 @@ impl Accounts {
     pub fn marginal(&self, index: usize) -> Option<[GramsCo2e; 4]> {
         let market = &self.sites[self.tenants[index].site].market;
         market.marginal(0)?;
-        let mut carbon = [GramsCo2e::ZERO; 4];
+        let (mut carbon, mut settled) = ([GramsCo2e::ZERO; 4], Settled::default());
         for bin in 0..self.grid.bins() {
-            let (entries, mut sums) = (self.settle(bin), Sums::default());
-            let mine = self.lines.iter().zip(&entries).filter(|(line, _)| line.tenant == Some(index));
+            self.settle_into(bin, &mut settled);
+            let mut sums = Sums::default();
+            let mine = self.lines.iter().zip(&settled.entries).filter(|(line, _)| line.tenant == Some(index));
             mine.for_each(|(line, entry)| {
                 sums.add(line.part, entry, Charge { energy: entry.spent.accelerator, ..Charge::default() });
             });
@@ -516,10 +520,10 @@ impl Accounts {
         charged.then(|| self.demand.range((index, 0)..(index + 1, 0)).map(|(_, charge)| *charge).sum())
     }
 
-    /// Settles each bin into the sums, and returns what services drew in each bin; nothing where there are none.
-    fn add_up(&mut self) -> Vec<Sums> {
+    /// Settles each bin into the sums, and returns what services took; nothing where there are none.
+    fn add_up(&mut self) -> Curve {
         let serves = self.tenants.iter().any(|tenant| matches!(tenant.facts, Facts::Service(_)));
-        let mut curve = Vec::with_capacity(if serves { self.grid.bins() } else { 0 });
+        let mut curve = Curve::new(self.grid.bins());
         let mut totals = vec![(Entry::default(), Charge::default()); self.lines.len()];
         let mut weighings: Vec<Weighing> = self.lines.iter().map(Weighing::of).collect();
         let classes = |line: &Line| line.tenant.map_or(&[][..], |tenant| self.tenants[tenant].book.classes());
@@ -542,13 +546,13 @@ impl Accounts {
                 if let Some(tenant) = line.tenant {
                     sharing.enter(self.tenants[tenant].book.classes(), bin, entry, accelerators);
                 }
-                if line.tenant.is_some_and(|tenant| matches!(self.tenants[tenant].facts, Facts::Service(_))) {
+                if self.is_of_service(line) {
                     serving.add(line.part, entry, accelerators);
                 }
             }
             self.read_peaks(bin, &settled);
             if serves {
-                curve.push(serving);
+                curve.push(bin, serving);
             }
         }
         self.enter_totals(&totals);
@@ -563,6 +567,28 @@ impl Accounts {
         self.assert_buckets_add_up();
         self.assert_classes_add_up();
         curve
+    }
+
+    fn is_of_service(&self, line: &Line) -> bool {
+        line.tenant.is_some_and(|tenant| matches!(self.tenants[tenant].facts, Facts::Service(_)))
+    }
+
+    /// What all services together take in a bin.
+    pub(super) fn serving(&self) -> impl FnMut(usize) -> Sums {
+        let (mut settled, mut weights) = (Settled::default(), Weights::default());
+        move |bin| {
+            self.settle_into(bin, &mut settled);
+            let mut serving = Sums::default();
+            let mine = self.lines.iter().zip(&settled.entries).filter(|(line, _)| self.is_of_service(line));
+            for (line, entry) in mine {
+                let accelerators = match line.part {
+                    Part::Active => entry.own.accelerators(entry.spent, &mut weights),
+                    _ => Charge::default(),
+                };
+                serving.add(line.part, entry, accelerators);
+            }
+            serving
+        }
     }
 
     fn read_peaks(&mut self, bin: usize, settled: &Settled) {

@@ -1,6 +1,7 @@
 //! The book that a process carries: energy and accelerator time by use, counts, events. Integers, binned exactly, so that
 //! how a stretch of time is cut changes no total.
 
+use super::column::{Column, RUN};
 use super::{ClassBook, Latencies, RequestLog};
 use crate::units::{GpuTime, Joules, SimTime, Span, Watts};
 
@@ -14,8 +15,10 @@ pub enum Use {
     Recomputed,
     /// Waiting for a blocking checkpoint.
     Checkpoint,
-    /// What kept progress took longer than at full speed: heat, a power cap, a straggler, interference.
+    /// What kept progress took longer than at full speed: heat, a power cap, a straggler.
     Slow,
+    /// What background writes of checkpoints took of training.
+    Interference,
     /// A failure happened and nobody knows yet.
     Detect,
     /// Looking for the broken node.
@@ -26,6 +29,8 @@ pub enum Use {
     Restart,
     /// Reading the checkpoint back.
     Reload,
+    /// After a restart, until the job steps at full speed.
+    WarmUp,
     /// A planned interruption.
     Planned,
     /// A spare that stands by, powered.
@@ -46,16 +51,18 @@ pub enum Use {
 
 impl Use {
     /// Every use, in the order of its discriminant.
-    pub const ALL: [Use; 17] = [
+    pub const ALL: [Use; 19] = [
         Use::Productive,
         Use::Recomputed,
         Use::Checkpoint,
         Use::Slow,
+        Use::Interference,
         Use::Detect,
         Use::Localise,
         Use::SpareWait,
         Use::Restart,
         Use::Reload,
+        Use::WarmUp,
         Use::Planned,
         Use::Spare,
         Use::Repair,
@@ -74,11 +81,13 @@ impl Use {
             Use::Recomputed => "recomputed",
             Use::Checkpoint => "checkpoint",
             Use::Slow => "slow",
+            Use::Interference => "interference",
             Use::Detect => "detect",
             Use::Localise => "localise",
             Use::SpareWait => "spare_wait",
             Use::Restart => "restart",
             Use::Reload => "reload",
+            Use::WarmUp => "warm_up",
             Use::Planned => "planned",
             Use::Spare => "spare",
             Use::Repair => "repair",
@@ -93,7 +102,10 @@ impl Use {
     /// True of what an unplanned interruption takes of the nodes that compute.
     #[must_use]
     pub const fn is_lost(self) -> bool {
-        matches!(self, Use::Recomputed | Use::Detect | Use::Localise | Use::SpareWait | Use::Restart | Use::Reload)
+        matches!(
+            self,
+            Use::Recomputed | Use::Detect | Use::Localise | Use::SpareWait | Use::Restart | Use::Reload | Use::WarmUp
+        )
     }
 
     /// Google's name for a training job's time of this use, so that simulated and logged badput can be compared
@@ -108,7 +120,8 @@ impl Use {
             Use::Detect | Use::Localise | Use::SpareWait => "INFRASTRUCTURE_RECOVERY_FROM_DISRUPTION",
             Use::Restart => "PROGRAM_STARTUP",
             Use::Reload => "UNPRODUCTIVE_CHECKPOINT_RESTORE_TIME",
-            Use::Slow | Use::Planned => "OTHER",
+            Use::WarmUp => "TRAINING_PREP",
+            Use::Slow | Use::Interference | Use::Planned => "OTHER",
             _ => return None,
         })
     }
@@ -369,7 +382,7 @@ pub struct Outage {
     pub start: SimTime,
     /// Until when; `None` where it still is.
     pub end: Option<SimTime>,
-    /// How it showed: `explicit`, `hang`, `silent`; `slow` or `planned` where it had not failed.
+    /// How it showed: `explicit`, `hang`, `silent`; `slow`, `planned` or `suspected` where it had not failed.
     pub class: &'static str,
     /// What broke: `node`, `rack` and so on.
     pub domain: &'static str,
@@ -379,7 +392,7 @@ impl Outage {
     /// True where somebody took the node out that had not failed.
     #[must_use]
     pub fn is_planned(&self) -> bool {
-        matches!(self.class, "slow" | "planned")
+        matches!(self.class, "slow" | "planned" | "suspected")
     }
 }
 
@@ -391,8 +404,7 @@ pub struct Book {
     bin: usize,
     from: SimTime,
     to: SimTime,
-    /// One column for each use, each as long as the last bin written.
-    uses: [Vec<Spent>; Use::ALL.len()],
+    uses: [Column; Use::ALL.len()],
     counts: Vec<[u64; Count::ALL.len()]>,
     events: Vec<Event>,
     outages: Vec<Outage>,
@@ -477,12 +489,13 @@ impl Book {
     /// Adds everything in `other`, a book with the same bins.
     pub fn merge(&mut self, other: Book) {
         assert!(self.grid == other.grid, "books with different bins do not add up");
-        for (mine, theirs) in self.uses.iter_mut().zip(other.uses) {
-            add_column(mine, theirs, |sum, spent| *sum += spent);
+        self.uses.iter_mut().zip(other.uses).for_each(|(mine, theirs)| mine.merge(theirs));
+        if self.counts.len() < other.counts.len() {
+            self.counts.resize(other.counts.len(), Default::default());
         }
-        add_column(&mut self.counts, other.counts, |sum, counts| {
-            sum.iter_mut().zip(counts).for_each(|(sum, count)| *sum += count);
-        });
+        for (mine, theirs) in self.counts.iter_mut().zip(other.counts) {
+            mine.iter_mut().zip(theirs).for_each(|(sum, count)| *sum += count);
+        }
         self.events.extend(other.events);
         self.outages.extend(other.outages);
         self.latencies.merge(&other.latencies);
@@ -540,24 +553,18 @@ impl Book {
     /// What was spent on `what` in the `index`-th bin.
     #[must_use]
     pub fn spent_in(&self, what: Use, index: usize) -> Spent {
-        self.uses[what as usize].get(index).copied().unwrap_or_default()
+        self.uses[what as usize].at(index)
     }
 
     /// What was spent on `uses` together in the `index`-th bin.
     pub(super) fn spent_among(&self, uses: &[Use], index: usize) -> Spent {
-        let mut sum = Spent::ZERO;
-        for &what in uses {
-            if let Some(spent) = self.uses[what as usize].get(index) {
-                sum += *spent;
-            }
-        }
-        sum
+        uses.iter().map(|&what| self.uses[what as usize].at(index)).sum()
     }
 
     /// What was spent on `what` in all.
     #[must_use]
     pub fn spent(&self, what: Use) -> Spent {
-        self.uses[what as usize].iter().copied().sum()
+        self.uses[what as usize].total()
     }
 
     /// How many of `what` were counted in the `index`-th bin.
@@ -586,11 +593,7 @@ impl Book {
 
     #[inline]
     fn enter(&mut self, what: Use, from: SimTime, to: SimTime, draw: Draw) {
-        let column = &mut self.uses[what as usize];
-        if self.bin >= column.len() {
-            column.resize(self.bin + 1, Spent::ZERO);
-        }
-        column[self.bin] += draw.over(to.since(from));
+        self.uses[what as usize].add(self.bin, draw.over(to.since(from)));
     }
 
     #[cold]
@@ -598,7 +601,13 @@ impl Book {
         let to = to.min(self.grid.horizon);
         let mut from = from;
         while from < to {
-            self.turn_to(self.grid.index(from));
+            let bin = self.grid.index(from);
+            if bin.is_multiple_of(RUN) && from == self.grid.start(bin) && from + self.grid.bin * RUN as u64 <= to {
+                self.uses[what as usize].add_to_run(bin / RUN, draw.over(self.grid.bin));
+                from += self.grid.bin * RUN as u64;
+                continue;
+            }
+            self.turn_to(bin);
             self.enter(what, from, to.min(self.to), draw);
             from = self.to;
         }
@@ -609,14 +618,6 @@ impl Book {
         self.from = self.grid.start(bin);
         self.to = self.grid.end(bin);
     }
-}
-
-/// Adds `theirs` to `mine`, bin by bin.
-fn add_column<T: Copy + Default>(mine: &mut Vec<T>, theirs: Vec<T>, add: impl Fn(&mut T, T)) {
-    if mine.len() < theirs.len() {
-        mine.resize(theirs.len(), T::default());
-    }
-    mine.iter_mut().zip(theirs).for_each(|(sum, item)| add(sum, item));
 }
 
 #[cfg(test)]
@@ -647,6 +648,31 @@ mod tests {
         assert_eq!(book.spent_in(Use::Serving, 10), draw(2).over(Span::from_nanos(50)));
         assert_eq!(book.spent(Use::Serving).accelerator, Joules::from_pico(100 * 2 * 7));
         assert_eq!(book.spent(Use::Serving).time, GpuTime::from_nanos(200));
+    }
+
+    /// Stretches over whole runs of bins, and others laid over them, against the same cut into bins.
+    #[test]
+    fn bins_that_are_alike_lie_together() {
+        let grid = Grid { horizon: at(30_050), bin: Span::from_nanos(100) };
+        let stretches =
+            [(0, 30_050, 3), (6_400, 12_800, 2), (6_399, 19_201, 1), (12_850, 12_860, 7), (25_600, 40_000, 4)];
+        let (mut whole, mut cut) = (Book::new(grid), Book::new(grid));
+        for (from, to, gpus) in stretches {
+            whole.spend(Use::Productive, at(from), at(to), draw(gpus));
+            for bin in 0..400 {
+                let (from, to) = (at(from.max(bin * 100)), at(to.min(bin * 100 + 100)));
+                if from < to {
+                    cut.spend(Use::Productive, from, to, draw(gpus));
+                }
+            }
+        }
+        let bins = |book: &Book| (0..grid.bins()).map(|bin| book.spent_in(Use::Productive, bin)).collect::<Vec<_>>();
+        assert_eq!(bins(&whole), bins(&cut));
+        assert_eq!(whole.spent(Use::Productive), bins(&whole).into_iter().sum());
+        let mut merged = Book::new(grid);
+        merged.merge(cut);
+        merged.merge(whole.clone());
+        assert_eq!(merged.spent(Use::Productive).time.nanos(), 2 * whole.spent(Use::Productive).time.nanos());
     }
 
     #[test]

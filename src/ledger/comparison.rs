@@ -156,14 +156,14 @@ pub struct Comparison {
 }
 
 impl Comparison {
-    /// Compares closed accounts; `curve` holds what the services took in each bin.
-    pub(super) fn new(accounts: &Accounts, curve: &[Sums]) -> Comparison {
+    /// Compares closed accounts; `curve` holds what the services took.
+    pub(super) fn new(accounts: &Accounts, curve: &Curve) -> Comparison {
         let traffic = Traffic::of(accounts);
         let mut comparison = Comparison::default();
         for (boundary, axis) in Boundary::ALL.into_iter().flat_map(|boundary| Axis::ALL.map(|axis| (boundary, axis))) {
             let mut row = totals(accounts, &traffic, boundary, axis);
             if row.threshold > 0.0 && traffic.is_served {
-                let series = Series { accounts, traffic: &traffic, sums: cumulative(curve, boundary, axis) };
+                let series = Series { accounts, traffic: &traffic, curve, boundary, axis };
                 row.crossing = series.reaches(row.threshold);
                 comparison.shifts.extend(sensitivity::rescaled(&row, |threshold| series.reaches(threshold)));
             }
@@ -268,29 +268,79 @@ fn totals(accounts: &Accounts, traffic: &Traffic, boundary: Boundary, axis: Axis
     }
 }
 
-/// What the services took up to the end of each bin, inside `boundary` and on `axis`.
-fn cumulative(curve: &[Sums], boundary: Boundary, axis: Axis) -> Vec<f64> {
-    let mut sum = Sum::default();
-    let end = |taken: &Sums| {
-        sum += *taken.within(boundary);
-        axis.of(&sum)
-    };
-    curve.iter().map(end).collect()
+/// What the services took from the beginning, bin by bin. Of a run of many bins only every so manieth is kept and what lies
+/// between is settled again where somebody asks, so that a year of minutes costs little memory.
+#[derive(Debug)]
+pub(super) struct Curve {
+    /// How many bins lie between two that are kept.
+    stride: usize,
+    sum: Sums,
+    /// What was taken before each stretch of bins.
+    before: Vec<Sums>,
+    /// The most that each boundary and axis reached within each stretch: of one bin, what it reached at its end.
+    reached: Vec<[f64; COLUMNS]>,
+}
+
+/// Boundaries times axes.
+const COLUMNS: usize = Boundary::ALL.len() * Axis::ALL.len();
+
+impl Curve {
+    /// An empty curve of `bins` bins, one in `stride` of which is kept.
+    pub(super) fn new(bins: usize) -> Curve {
+        // 16,384 bins, a year of half hours, cost 12 MB.
+        Curve { stride: bins.div_ceil(16_384).max(1), sum: Sums::default(), before: Vec::new(), reached: Vec::new() }
+    }
+
+    /// Enters what the services took in the `bin`-th bin, which follows the one before.
+    pub(super) fn push(&mut self, bin: usize, taken: Sums) {
+        if bin.is_multiple_of(self.stride) {
+            self.before.push(self.sum);
+            self.reached.push([f64::NEG_INFINITY; COLUMNS]);
+        }
+        self.sum += taken;
+        let reached = self.reached.last_mut().expect("the first bin of a stretch was entered");
+        for boundary in Boundary::ALL {
+            let sum = self.sum.within(boundary);
+            for axis in Axis::ALL {
+                let reached = &mut reached[boundary as usize * Axis::ALL.len() + axis as usize];
+                *reached = reached.max(axis.of(sum));
+            }
+        }
+    }
+
+    /// The first bin at whose end `axis` reached `threshold` inside `boundary`, with what it had reached before and after it.
+    fn first(&self, accounts: &Accounts, boundary: Boundary, axis: Axis, threshold: f64) -> Option<(usize, f64, f64)> {
+        let column = boundary as usize * Axis::ALL.len() + axis as usize;
+        let stretch = self.reached.iter().position(|reached| reached[column] >= threshold)?;
+        let (mut sum, mut before) = (self.before[stretch], axis.of(self.before[stretch].within(boundary)));
+        if self.stride == 1 {
+            return Some((stretch, before, self.reached[stretch][column]));
+        }
+        let mut serving = accounts.serving();
+        (stretch * self.stride..).find_map(|bin| {
+            sum += serving(bin);
+            let after = axis.of(sum.within(boundary));
+            let found = (after >= threshold).then_some((bin, before, after));
+            before = after;
+            found
+        })
+    }
 }
 
 /// Cumulative inference on one axis, bin by bin.
 struct Series<'a> {
     accounts: &'a Accounts,
     traffic: &'a Traffic,
-    sums: Vec<f64>,
+    curve: &'a Curve,
+    boundary: Boundary,
+    axis: Axis,
 }
 
 impl Series<'_> {
     /// The first moment at which the series reaches `threshold`, which is above zero.
     fn reaches(&self, threshold: f64) -> Option<Crossing> {
-        let bin = self.sums.iter().position(|&sum| sum >= threshold)?;
-        let before = if bin > 0 { self.sums[bin - 1] } else { 0.0 };
-        let fraction = (threshold - before) / (self.sums[bin] - before);
+        let (bin, before, after) = self.curve.first(self.accounts, self.boundary, self.axis, threshold)?;
+        let fraction = (threshold - before) / (after - before);
         let grid = self.accounts.grid();
         let at = grid.start(bin) + grid.span(bin).scale(fraction);
         let by_then = |index: usize| {

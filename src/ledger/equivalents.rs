@@ -4,10 +4,10 @@ use super::accounts::{Accounts, Boundary, Sum};
 use super::{Count, Facts};
 
 /// CO2 of a car from New York to Boston: 215 miles at 22 miles a gallon and 8,887 g a gallon (EPA, epa.gov/greenvehicles, June
-/// 2023; models/energy.md section 8).
+/// 2023; the arithmetic is ours).
 const CAR_TRIP_KG: f64 = 87.0;
 
-/// Electricity of a US home in a year, in kWh (EIA FAQ 97, 2020; models/energy.md section 8).
+/// Electricity of a US home in a year, in kWh (EIA FAQ 97, 2020).
 const HOME_YEAR_KWH: f64 = 10_715.0;
 
 /// One side of the comparison.

@@ -1,6 +1,6 @@
 //! What a process tells the ledger beside its book, and what the ledger knows of the places.
 
-use super::{Book, Event, WorkloadFacts};
+use super::{Book, Event, TokenPrices, WorkloadFacts};
 use crate::facility::Facility;
 use crate::market::Market;
 use crate::units::{FlopsPerSecond, GpuTime, Ratio, SimTime, Span, Tokens, Watts};
@@ -124,6 +124,8 @@ pub struct JobFacts {
     pub training: Watts,
     /// Time that power control added to running.
     pub slowed: Span,
+    /// Nodes that localisation took out and that had nothing, and failures whose node it missed; none where it takes the broken one.
+    pub suspects: Option<[u64; 2]>,
     /// What slow members did; none where nothing becomes slow.
     pub stragglers: Option<StragglerFacts>,
     /// Nodes that it took from its cluster for want of spares; none of a job that may not.
@@ -180,6 +182,8 @@ pub struct ServiceFacts {
     pub fidelity: &'static str,
     /// Replica failures.
     pub replica_failures: u64,
+    /// What its answers sell for, where the scenario says.
+    pub prices: Option<TokenPrices>,
     /// Requests in batches that lost their caches to these, and were computed again elsewhere.
     pub restarted: u64,
     /// Tokens of prompts and answers that these had to compute again at most.

@@ -5,7 +5,7 @@ use super::accounts::{Accounts, Boundary, Sum, Sums};
 use super::comparison::{Axis, Row};
 use super::{
     Attempts, Book, ClassBook, Count, Equivalents, EventKind, Facts, Histogram, JobFacts, Latencies, PrefixFacts,
-    ServiceFacts, Spent, Tenant, Use,
+    ServiceFacts, Tenant, Use,
 };
 use crate::units::{Dollars, DollarsPerHour, GpuTime, SimTime, Span};
 
@@ -55,6 +55,7 @@ pub(super) fn all(accounts: &Accounts) -> Vec<Figure> {
             Facts::Device(facts) => service(&mut rows, tenant, facts, sums),
         }
         rows.scopes(sums, accounts.rents(index));
+        rows.energy_parts(sums);
         costs(&mut rows, accounts, index);
         if tenant.cluster.is_some() && accounts.keeps_market_ledger(tenant.site) {
             rows.bounded("carbon_market", "kgCO2e", sums, |sum| Some(sum.market.kg()));
@@ -131,6 +132,22 @@ impl Rows<'_> {
         });
     }
 
+    /// The four parts of its energy, of all of it: what each boundary adds to the one before.
+    fn energy_parts(&mut self, sums: &Sums) {
+        const NAMES: [&str; 4] = [
+            "accelerator_energy_fraction",
+            "host_energy_fraction",
+            "reserve_energy_fraction",
+            "facility_energy_fraction",
+        ];
+        let (mut before, all) = (0.0, sums.within(Boundary::B4).energy.kwh());
+        for (name, boundary) in NAMES.into_iter().zip(Boundary::ALL) {
+            let within = sums.within(boundary).energy.kwh();
+            self.put(name, over(within - before, all), "fraction");
+            before = within;
+        }
+    }
+
     /// What `metrics`, each with its unit, say for each of `number`.
     fn each(&mut self, metrics: [(&'static str, Axis); 4], sums: &Sums, number: f64) {
         for (metric, axis) in metrics {
@@ -202,6 +219,10 @@ fn job(rows: &mut Rows<'_>, tenant: &Tenant, facts: &JobFacts, horizon: SimTime,
         rows.count("slow_nodes_evicted", stragglers.evicted);
         rows.put("slowed_by_stragglers", stragglers.lost.as_secs_f64(), "s");
     }
+    if let Some([suspects, missed]) = facts.suspects {
+        rows.count("sound_nodes_evicted", suspects);
+        rows.count("missed_failures", missed);
+    }
     facts.taken.into_iter().for_each(|taken| rows.count("taken_nodes", taken));
     rows.count("checkpoints", facts.checkpoints);
     let every = Some(facts.checkpoint_every).filter(|&every| every > Span::ZERO);
@@ -210,6 +231,7 @@ fn job(rows: &mut Rows<'_>, tenant: &Tenant, facts: &JobFacts, horizon: SimTime,
     rows.gpu_hours("productive_gpu_hours", time_of(book, &[Use::Productive]));
     rows.gpu_hours("recomputed_gpu_hours", time_of(book, &[Use::Recomputed]));
     rows.gpu_hours("slow_gpu_hours", time_of(book, &[Use::Slow]));
+    rows.gpu_hours("interference_gpu_hours", time_of(book, &[Use::Interference]));
     rows.gpu_hours("checkpoint_gpu_hours", time_of(book, &[Use::Checkpoint]));
     rows.gpu_hours("recovery_gpu_hours", time_of(book, &RECOVERY));
     rows.gpu_hours("planned_gpu_hours", time_of(book, &[Use::Planned]));
@@ -265,7 +287,7 @@ fn mean_and_variance(values: &[f64]) -> Option<(f64, f64)> {
 }
 
 /// The steps of a recovery.
-const RECOVERY: [Use; 5] = [Use::Detect, Use::Localise, Use::SpareWait, Use::Restart, Use::Reload];
+const RECOVERY: [Use; 6] = [Use::Detect, Use::Localise, Use::SpareWait, Use::Restart, Use::Reload, Use::WarmUp];
 
 /// What the unplanned interruptions of a training job took: work done again, and the computing nodes until it ran again, with their
 /// share of losses and cooling.
@@ -375,21 +397,22 @@ fn marginal(figures: &mut Vec<Figure>, accounts: &Accounts, index: usize) {
 
 /// What a tenant's money went to, inside B4. `cost_of_failures`: work done again, detecting, localising, waiting for nodes,
 /// restarting, and nodes in repair. `cost_of_idle`: spares, pauses, and replicas without a request. `cost_of_slo`: replicas that only the
-/// limit on time per output token asks for ([`ServiceFacts::slo_share`]). Of a use that is its GPU-hours at the cluster's price
-/// and its node energy at the tenant's own mean price of energy, losses and cooling included.
+/// limit on time per output token asks for ([`ServiceFacts::slo_share`]). A use costs what its bucket does: it pays for energy, losses
+/// and cooling at the price of the hours in which it was spent.
 fn costs(rows: &mut Rows<'_>, accounts: &Accounts, index: usize) {
     let (tenant, sums) = (&accounts.tenants()[index], accounts.tenant(index));
     let Some(price) = accounts.price(index).map(DollarsPerHour::as_f64) else { return };
     let everything = sums.within(Boundary::B4);
     let bill = everything.cost.as_f64() - price * everything.time.gpu_hours();
     let of = |uses: &[Use]| {
-        let spent: Spent = uses.iter().map(|&what| tenant.book.spent(what)).sum();
-        let energy = over(spent.node().kwh(), sums.within(Boundary::B3).energy.kwh()).unwrap_or(0.0);
-        price * spent.time.gpu_hours() + bill * energy
+        let mut cost = Dollars::default();
+        let buckets = accounts.buckets(index).iter().filter(|bucket| uses.contains(&bucket.what));
+        buckets.for_each(|bucket| cost += bucket.sum.cost);
+        cost.as_f64()
     };
     rows.metered("energy_cost", bill, "USD");
     rows.bounded("cost_per_gpu_hour", "USD", sums, |sum| over(sum.cost.as_f64(), sum.time.gpu_hours()));
-    let failed = [Use::Detect, Use::Localise, Use::SpareWait, Use::Restart, Use::Reload, Use::Recomputed, Use::Repair];
+    let failed: Vec<Use> = RECOVERY.into_iter().chain([Use::Recomputed, Use::Repair]).collect();
     match &tenant.facts {
         Facts::Workload(_) => rows.metered("cost_of_failures", of(&failed), "USD"),
         Facts::Job(facts) => {
@@ -402,6 +425,14 @@ fn costs(rows: &mut Rows<'_>, accounts: &Accounts, index: usize) {
             rows.metered("cost_of_idle", of(&[Use::WarmIdle]), "USD");
             let slo = facts.slo_share.map(|share| share * everything.cost.as_f64());
             rows.push("cost_of_slo", slo, "USD", Some(Boundary::B4));
+            if let Some(prices) = facts.prices {
+                let revenue = prices.revenue(&tenant.book, facts.prefix.as_ref());
+                rows.put("revenue", revenue, "USD");
+                rows.bounded("profit", "USD", sums, |sum| Some(revenue - sum.cost.as_f64()));
+                rows.bounded("cost_profit_margin", "ratio", sums, |sum| {
+                    over(revenue - sum.cost.as_f64(), sum.cost.as_f64())
+                });
+            }
         }
         Facts::Device(_) => {}
     }

@@ -5,11 +5,13 @@ mod accounts;
 mod book;
 mod buckets;
 mod classes;
+mod column;
 mod comparison;
 mod equivalents;
 mod facts;
 mod figures;
 mod latencies;
+mod prices;
 mod requests;
 mod sensitivity;
 mod settle;
@@ -30,9 +32,12 @@ pub use facts::{
 };
 pub use figures::Figure;
 pub use latencies::{Histogram, Latencies};
+pub use prices::TokenPrices;
 pub use requests::{End, Request, RequestLog};
 pub use sensitivity::{Factor, Shift, rerun};
 pub use settle::{Charge, Entry};
-pub use spread::{FigureName, Goal, HalfWidth, Paired, Replications, Sample, Spread, Welch, quantile, student_95};
+pub use spread::{
+    FigureName, Goal, HalfWidth, Paired, Replications, Sample, Spread, Values, Welch, quantile, student_95,
+};
 pub use timeline::Step;
 pub use workload::{JobRecord, JobStatus, WorkloadFacts};

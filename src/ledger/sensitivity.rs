@@ -10,7 +10,7 @@ use super::accounts::Boundary;
 use super::comparison::{Axis, Comparison, Crossing, Row};
 
 /// Research multipliers that are looked at. 1: the final run alone; 1.5: the default; Epoch AI puts development above the
-/// final run (epoch_cost_split, models/energy.md section 6).
+/// final run (Cottier et al. 2024, arXiv:2405.21015).
 const RESEARCH: [f64; 4] = [1.0, 1.5, 2.0, 3.0];
 
 /// Carbon of the drives' grid over what it is. Grids lie between 27 (BPAT) and 493 g/kWh (MISO): a half and a double are near.

@@ -42,39 +42,15 @@ impl Charge {
     /// The accelerators' part, where `spent` is what the whole is charged for; `weights` lend their memory.
     pub(super) fn accelerators(self, spent: Spent, weights: &mut Weights) -> Charge {
         weights.fill([spent.accelerator.pico(), spent.host.pico()].into_iter());
-        let mut part = Charge { energy: spent.accelerator, ..Charge::default() };
-        let first = |index| index == 0;
-        self.bill.cut(weights, |index, bill| {
-            if first(index) {
-                part.bill = bill
-            }
-        });
-        self.carbon.cut(weights, |index, carbon| {
-            if first(index) {
-                part.carbon = carbon
-            }
-        });
-        self.market.cut(weights, |index, market| {
-            if first(index) {
-                part.market = market
-            }
-        });
-        self.upstream.cut(weights, |index, upstream| {
-            if first(index) {
-                part.upstream = upstream
-            }
-        });
-        self.water.cut(weights, |index, water| {
-            if first(index) {
-                part.water = water
-            }
-        });
-        self.water_offsite.cut(weights, |index, water| {
-            if first(index) {
-                part.water_offsite = water
-            }
-        });
-        part
+        Charge {
+            energy: spent.accelerator,
+            bill: self.bill.first_part(weights),
+            carbon: self.carbon.first_part(weights),
+            market: self.market.first_part(weights),
+            upstream: self.upstream.first_part(weights),
+            water: self.water.first_part(weights),
+            water_offsite: self.water_offsite.first_part(weights),
+        }
     }
 }
 
@@ -123,7 +99,7 @@ pub struct Entry {
     pub spent: Spent,
     /// Rent, or cost of ownership without energy.
     pub holding: Dollars,
-    /// Making the hardware, spread over its life; owned hardware only.
+    /// Making the hardware, spread over its life.
     pub embodied: GramsCo2e,
     /// What its own energy is charged.
     pub own: Charge,
@@ -160,14 +136,7 @@ pub(super) struct Settled {
 }
 
 impl Accounts {
-    /// Settles the `bin`-th bin: one entry for each line, in the order of the lines.
-    pub(super) fn settle(&self, bin: usize) -> Vec<Entry> {
-        let mut settled = Settled::default();
-        self.settle_into(bin, &mut settled);
-        settled.entries
-    }
-
-    /// As [`settle`](Accounts::settle), into memory that is used again.
+    /// Settles the `bin`-th bin, one entry for each line, in the order of the lines, into memory that is used again.
     pub(super) fn settle_into(&self, bin: usize, settled: &mut Settled) {
         settled.entries.clear();
         settled.entries.resize(self.lines.len(), Entry::default());
@@ -187,6 +156,9 @@ impl Accounts {
                 held += spent.time;
             }
             line.open(spent, entry);
+            if let Some(cluster) = line.cluster {
+                entry.embodied = self.clusters[cluster].embodied * spent.time;
+            }
         }
         for meter in &self.meters {
             self.charge(meter, bin, settled);
@@ -344,11 +316,7 @@ impl Line {
         entry.spent = spent;
         entry.own.energy = spent.node();
         match self.pays {
-            Pays::Rent(price) => entry.holding = price * spent.time,
-            Pays::Ownership(price) => {
-                entry.holding = price * spent.time;
-                entry.embodied = embodied(spent.time);
-            }
+            Pays::Rent(price) | Pays::Ownership(price) => entry.holding = price * spent.time,
             Pays::Energy | Pays::Nothing => {}
         }
     }
@@ -364,14 +332,4 @@ fn assert_conserved(whole: Charge, entries: &[Entry]) {
     let facility = entries.last().expect("a meter has a line for losses and cooling").own;
     assert_eq!(apart, whole, "tenants, idle, losses and cooling add up to the meter");
     assert_eq!(shares, facility, "shares of losses and cooling add up to them");
-}
-
-/// Carbon of making the hardware: 7.0 t for an 8-GPU server over 5 years, 20.0 g a GPU-hour (models/energy.md section 7).
-fn embodied(time: GpuTime) -> GramsCo2e {
-    const NANOS_PER_HOUR: u128 = 3_600_000_000_000;
-    const MICROGRAMS_PER_GPU_HOUR: u128 = 20_000_000;
-    GramsCo2e::from_micro(
-        time.nanos() / NANOS_PER_HOUR * MICROGRAMS_PER_GPU_HOUR
-            + time.nanos() % NANOS_PER_HOUR * MICROGRAMS_PER_GPU_HOUR / NANOS_PER_HOUR,
-    )
 }

@@ -11,14 +11,54 @@ pub struct Sample {
     /// Whose figure, which, in which unit and boundary; its value is that of the first replication that has the row.
     pub figure: Figure,
     /// Its value in each replication, in their order; none where there is nothing to say.
-    pub values: Vec<Option<f64>>,
+    pub values: Values,
+}
+
+/// A value of each replication, or none. A sweep holds thousands of thousands of them, so NaN, which no figure is, stands for none.
+#[derive(Debug, Clone, Default)]
+pub struct Values(Vec<f64>);
+
+impl Values {
+    /// The value of a replication; none where there is no such replication either.
+    #[must_use]
+    pub fn get(&self, replication: usize) -> Option<f64> {
+        self.0.get(replication).copied().filter(|value| !value.is_nan())
+    }
+
+    /// The value of each replication.
+    pub fn iter(&self) -> impl Iterator<Item = Option<f64>> {
+        self.0.iter().map(|value| Some(*value).filter(|value| !value.is_nan()))
+    }
+
+    /// Enters the value of the `replication`-th, with none for those before it that are not there.
+    fn enter(&mut self, replication: usize, value: Option<f64>) {
+        self.end(replication);
+        self.0.push(value.unwrap_or(f64::NAN));
+    }
+
+    /// Has none for all that are not there of `count` replications.
+    fn end(&mut self, count: usize) {
+        self.0.resize(count, f64::NAN);
+    }
+}
+
+impl FromIterator<Option<f64>> for Values {
+    fn from_iter<I: IntoIterator<Item = Option<f64>>>(values: I) -> Values {
+        Values(values.into_iter().map(|value| value.unwrap_or(f64::NAN)).collect())
+    }
+}
+
+impl PartialEq for Values {
+    fn eq(&self, other: &Values) -> bool {
+        self.iter().eq(other.iter())
+    }
 }
 
 impl Sample {
     /// How the values that are there spread; none where there is not one.
     #[must_use]
     pub fn spread(&self) -> Option<Spread> {
-        Sample::spread_of(&self.values)
+        Spread::of(&self.values.iter().flatten().collect::<Vec<f64>>())
     }
 
     /// How those of `values` that are there spread; none where there is not one.
@@ -43,10 +83,11 @@ impl Replications {
         for figures in runs {
             all.enter(figures);
         }
+        // A sweep holds some for each figure of each cell: what growing left over would be a third of its memory.
+        all.samples.shrink_to_fit();
         all.samples.iter_mut().for_each(|sample| {
-            sample.values.resize(all.count, None);
-            // A sweep holds some for each figure of each cell: what growing left over would be a third of its memory.
-            sample.values.shrink_to_fit();
+            sample.values.end(all.count);
+            sample.values.0.shrink_to_fit();
         });
         all
     }
@@ -79,11 +120,9 @@ impl Replications {
             let value = figure.value;
             let at = expected.or_else(|| self.samples.iter().position(same)).unwrap_or(self.samples.len());
             if at == self.samples.len() {
-                self.samples.push(Sample { figure, values: Vec::new() });
+                self.samples.push(Sample { figure, values: Values::default() });
             }
-            let values = &mut self.samples[at].values;
-            values.resize(self.count, None);
-            values.push(value);
+            self.samples[at].values.enter(self.count, value);
         }
         self.count += 1;
     }
@@ -269,8 +308,8 @@ impl Spread {
 /// The value that a `share` of those of `values` that are there stay below, as the percentiles of a [`Spread`]; none where there is
 /// not one.
 #[must_use]
-pub fn quantile(values: &[Option<f64>], share: f64) -> Option<f64> {
-    let mut sorted: Vec<f64> = values.iter().copied().flatten().collect();
+pub fn quantile(values: &Values, share: f64) -> Option<f64> {
+    let mut sorted: Vec<f64> = values.iter().flatten().collect();
     sorted.sort_by(f64::total_cmp);
     (!sorted.is_empty()).then(|| percentile(&sorted, share))
 }
@@ -290,14 +329,17 @@ impl Paired {
     /// The pair over the replications that have both values; none where no replication has.
     #[must_use]
     pub fn of(base: &Sample, other: &Sample) -> Option<Paired> {
-        Paired::of_values(&base.values, &other.values)
+        Paired::of_pairs(base.values.iter().zip(other.values.iter()))
     }
 
     /// The pair of the values of each replication, in the same order on both sides.
     #[must_use]
     pub fn of_values(base: &[Option<f64>], other: &[Option<f64>]) -> Option<Paired> {
-        let pairs = base.iter().zip(other);
-        let pairs: Vec<(f64, f64)> = pairs.filter_map(|(&base, &other)| Some((base?, other?))).collect();
+        Paired::of_pairs(base.iter().copied().zip(other.iter().copied()))
+    }
+
+    fn of_pairs(pairs: impl Iterator<Item = (Option<f64>, Option<f64>)>) -> Option<Paired> {
+        let pairs: Vec<(f64, f64)> = pairs.filter_map(|(base, other)| Some((base?, other?))).collect();
         let mean = |side: fn(&(f64, f64)) -> f64| pairs.iter().map(side).sum::<f64>() / pairs.len() as f64;
         let differences: Vec<f64> = pairs.iter().map(|(base, other)| other - base).collect();
         let difference = Spread::of(&differences)?;
@@ -369,7 +411,7 @@ fn percentile(sorted: &[f64], share: f64) -> f64 {
     sorted[below] + (sorted[above] - sorted[below]) * (rank - below as f64)
 }
 
-/// Student's t that 95 % of draws stay within on both sides, as [`student`] has it; each number of degrees is computed once, as a
+/// Student's t that 95 % of draws stay within on both sides; each number of degrees is computed once, as a
 /// table has thousands of intervals.
 #[must_use]
 pub fn student_95(freedom: usize) -> f64 {
@@ -524,7 +566,7 @@ mod tests {
     fn a_pair_by_hand() {
         let sample = |values: &[Option<f64>]| Sample {
             figure: Figure { subject: "total".to_owned(), metric: "a", value: None, unit: "s", boundary: None },
-            values: values.to_vec(),
+            values: values.iter().copied().collect(),
         };
         let base = sample(&[Some(10.0), Some(20.0), None, Some(30.0)]);
         // Differences 1, 2 and 3: mean 2, sd 1, half-width 4.302653 / sqrt(3) = 2.484138, which holds 0.
@@ -563,7 +605,11 @@ mod tests {
             vec![figure("b", Some(2.0)), figure("c", Some(5.0))],
             vec![figure("a", Some(3.0))],
         ]);
-        let values: Vec<_> = all.samples().iter().map(|sample| (sample.figure.metric, sample.values.clone())).collect();
+        let values: Vec<_> = all
+            .samples()
+            .iter()
+            .map(|sample| (sample.figure.metric, sample.values.iter().collect::<Vec<_>>()))
+            .collect();
         assert_eq!(
             values,
             [

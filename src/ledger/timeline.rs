@@ -1,12 +1,12 @@
 //! Timelines: the bins added up to the scenario's step.
 
 use super::accounts::{Accounts, Line, Part};
-use super::settle::Entry;
+use super::settle::{Entry, Settled};
 use super::{Count, Facts};
 use crate::units::{Joules, SimTime, Span};
 
-/// One interval of the timelines.
-#[derive(Debug, Clone)]
+/// One interval of the timelines; kept from interval to interval for its memory.
+#[derive(Debug, Default)]
 pub struct Step {
     /// When it begins.
     pub from: SimTime,
@@ -15,6 +15,8 @@ pub struct Step {
     /// One entry for each line, in the order of [`Accounts::lines`].
     pub entries: Vec<Entry>,
     bins: std::ops::Range<usize>,
+    /// The bin at hand.
+    settled: Settled,
 }
 
 impl Accounts {
@@ -31,12 +33,40 @@ impl Accounts {
         self.grid.horizon.nanos().div_ceil(step.nanos()) * lines
     }
 
-    /// The intervals of `step`, a multiple of the bin, in order of time.
-    pub fn steps(&self, step: Span) -> impl Iterator<Item = Step> {
-        let ratio = (step.nanos() / self.grid.bin.nanos()) as usize;
-        assert!(self.grid.bin * ratio as u64 == step, "a step is a multiple of the bin");
-        let bins = self.grid.bins();
-        (0..bins).step_by(ratio).map(move |first| self.step(first..(first + ratio).min(bins)))
+    /// How many intervals of `width`, a multiple of the bin, reach the horizon.
+    #[must_use]
+    pub fn step_count(&self, width: Span) -> usize {
+        self.grid.bins().div_ceil(self.bins_in(width))
+    }
+
+    /// The intervals of `width`, a multiple of the bin, in order of time.
+    pub fn steps(&self, width: Span) -> impl Iterator<Item = Step> {
+        (0..self.step_count(width)).map(move |index| {
+            let mut step = Step::default();
+            self.read_step(width, index, &mut step);
+            step
+        })
+    }
+
+    /// Reads the `index`-th interval of `width`, a multiple of the bin, into `step`.
+    pub fn read_step(&self, width: Span, index: usize, step: &mut Step) {
+        let first = index * self.bins_in(width);
+        let bins = first..(first + self.bins_in(width)).min(self.grid.bins());
+        step.from = self.grid.start(first);
+        step.span = self.grid.end(bins.end - 1).since(step.from);
+        self.settle_into(first, &mut step.settled);
+        std::mem::swap(&mut step.entries, &mut step.settled.entries);
+        for bin in first + 1..bins.end {
+            self.settle_into(bin, &mut step.settled);
+            step.entries.iter_mut().zip(&step.settled.entries).for_each(|(sum, entry)| *sum += *entry);
+        }
+        step.bins = bins;
+    }
+
+    fn bins_in(&self, width: Span) -> usize {
+        let ratio = (width.nanos() / self.grid.bin.nanos()) as usize;
+        assert!(self.grid.bin * ratio as u64 == width, "a step is a multiple of the bin");
+        ratio
     }
 
     /// Energy at the meter of each line's site in `step`.
@@ -56,15 +86,6 @@ impl Accounts {
         let tenant = &self.tenants[line.tenant.filter(|_| line.part == Part::Active)?];
         let answers = matches!(tenant.facts, Facts::Service(_) | Facts::Device(_));
         answers.then(|| step.bins.clone().map(|bin| tenant.book.counted_in(what, bin)).sum())
-    }
-
-    fn step(&self, bins: std::ops::Range<usize>) -> Step {
-        let from = self.grid.start(bins.start);
-        let mut entries = self.settle(bins.start);
-        for bin in bins.start + 1..bins.end {
-            entries.iter_mut().zip(self.settle(bin)).for_each(|(sum, entry)| *sum += entry);
-        }
-        Step { from, span: self.grid.end(bins.end - 1).since(from), entries, bins }
     }
 }
 

@@ -3,7 +3,7 @@
 //!
 //! In each period, an hour or a calendar year (UTC), the contracts cover the site's energy E in the order in which they are
 //! written: carbon = sum of covered x intensity + what is left of E x residual. What a contract supplies beyond E is nobody's.
-//! Worked value (models/energy.md section 7): loads of 1 and 1 MWh, a contract of 2 and 0 MWh at 0 g, a residual of 400 g/kWh:
+//! Worked value: loads of 1 and 1 MWh, a contract of 2 and 0 MWh at 0 g, a residual of 400 g/kWh:
 //! 0 t matched by the year, 0.4 t by the hour. A period that the run only partly covers is matched with that part alone.
 
 use crate::units::{GramsCo2e, GramsPerKwh, Joules, Watts};

@@ -88,7 +88,7 @@ mod tests {
     fn a_training_node_of_eight_h100_draws_7_6_kilowatts() {
         let node = find(NODES, "dgx-h100").unwrap();
         let power = NodePower::new(node, find(GPUS, "h100-sxm").unwrap());
-        // (state, accelerators W, host W) of a whole node: models/energy.md sections 2 and 3.
+        // (state, accelerators W, host W) of a whole node.
         for (state, accelerators, host) in [
             (State::Off, 0.0, 0.0),
             (State::Idle, 576.0, 1_300.0),

@@ -4,7 +4,7 @@
 //! `MBU = (w N + B ctx kv) / n / (B / tps) / bandwidth`, `ctx = isl + osl / 2`, for `n` GPUs at a batch of `B` that give `tps`
 //! output tokens/s from `N` active parameters of `w` bytes. Fitted on dense models (H100: mean error 9 %, bias -5 %, worst 18 %;
 //! B200: 2.8 %); mixtures of experts read more weights than `N` once their batch is large, and are outside the fit. Worked value
-//! (models/energy.md section 2): 70B on 4 H100 at batch 127.6, 3,876 tokens/s and 150 + 358.9 tokens: MFU 0.196, MBU 0.351, 577 W.
+//! of our fit to ML.ENERGY Benchmark v3: 70B on 4 H100 at batch 127.6, 3,876 tokens/s and 150 + 358.9 tokens: MFU 0.196, MBU 0.351, 577 W.
 
 use crate::catalog::{GpuSheet, ModelSheet, Precision, RooflineRow};
 use crate::units::{PerSecond, Watts};

@@ -103,7 +103,7 @@ mod tests {
         let (node, gpu) = sheets();
         let row = power_row("h100-sxm", "llama-3.1-70b", 4).unwrap();
         let power = ServingPower::measured(&node, gpu, row, 256);
-        // (batch, measured W): models/energy.md section 2.
+        // (batch, measured W): ML.ENERGY Benchmark v3.
         for (batch, measured) in [(8, 441.0), (64, 500.0), (128, 546.0), (256, 589.0)] {
             let watts = power.decoding(batch).accelerator.as_f64();
             assert!((watts / measured - 1.0).abs() < 0.04, "batch {batch}: {watts} W, measured {measured}");

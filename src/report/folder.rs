@@ -1,6 +1,5 @@
 //! The result folder: written aside in the same parent, renamed when complete.
 
-use crate::units::Span;
 use serde::Serialize;
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
@@ -30,18 +29,6 @@ pub enum OutputError {
         file: String,
         /// Why.
         source: io::Error,
-    },
-    /// A timeline would not fit a spreadsheet.
-    #[error(
-        "a timeline of {step} has {rows} rows and spreadsheets end at 1048576; try timeline = {{ step = \"{suggestion}\" }}"
-    )]
-    TooManyRows {
-        /// How many rows.
-        rows: u64,
-        /// At which step.
-        step: Span,
-        /// A step that fits.
-        suggestion: Span,
     },
 }
 

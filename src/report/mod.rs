@@ -133,10 +133,6 @@ fn fill(
     record: &RunRecord,
     replications: Option<&Replications>,
 ) -> Result<(), OutputError> {
-    let rows = accounts.timeline_rows(step);
-    if rows > ROWS_MAX {
-        return Err(OutputError::TooManyRows { rows, step, suggestion: suggested_step(accounts) });
-    }
     let folder = Folder::aside(dir)?;
     let (jobs, services) = (tables::jobs(accounts), tables::services(accounts));
     folder.csv("summary.csv", |to| tables::summary(accounts, to))?;
@@ -171,6 +167,19 @@ fn fill(
     folder.json("run.json", record)?;
     folder.json("manifest.json", manifest)?;
     folder.publish()
+}
+
+/// What to tell somebody whose timelines of `step` have more rows than a spreadsheet opens; none where they all fit.
+#[must_use]
+pub fn too_long_for_a_spreadsheet(accounts: &Accounts, step: Span) -> Option<String> {
+    let rows = accounts.timeline_rows(step);
+    (rows > ROWS_MAX).then(|| {
+        let wider = suggested_step(accounts);
+        format!(
+            "power.csv, utilisation.csv, cost.csv and carbon.csv have up to {rows} rows each and spreadsheets open the first {ROWS_MAX}; \
+             for one that holds them all, run with --set timeline.step=\"{wider}\""
+        )
+    })
 }
 
 /// The shortest round step with which the timelines fit a spreadsheet.

@@ -7,8 +7,12 @@ use super::sheets::{self, Column, Sheet};
 use super::tables::{figure_column, spread_cells};
 use super::{Folder, InputFile, OutputError, RunRecord};
 use crate::ledger::{Figure, Paired, Replications, Sample};
+use rayon::prelude::*;
 use serde::Serialize;
 use std::borrow::Cow;
+#[cfg(feature = "xlsx")]
+use std::convert::Infallible;
+use std::io::Write;
 use std::path::Path;
 
 /// What the files of a sweep show.
@@ -141,16 +145,16 @@ pub fn write_sweep(
     let mut sheets =
         vec![tables.runs_sheet(&figures), tables.varied(sheets::CELLS), tables.varied(sheets::COMPARISONS)];
     sheets.extend(tables.goals.map(|goals| tables.goals_sheet(goals)));
-    for (which, sheet) in Which::ALL.into_iter().zip(&sheets) {
-        folder.csv(sheet.file, |to| {
-            let mut csv = csv::Writer::from_writer(to);
-            csv.write_record(sheet.header())?;
-            tables.rows(which, &figures, &mut |row| csv.write_record(row))?;
-            Ok(csv.flush()?)
-        })?;
-    }
+    let tables_as_text = || {
+        let mut files = Which::ALL.into_iter().zip(&sheets);
+        files.try_for_each(|(which, sheet)| folder.csv(sheet.file, |to| tables.write(which, sheet, &figures, to)))
+    };
     #[cfg(feature = "xlsx")]
-    workbook(&folder, tables, manifest, &sheets, &figures)?;
+    let workbook = || workbook(&folder, tables, manifest, &sheets, &figures);
+    #[cfg(not(feature = "xlsx"))]
+    let workbook = || Ok(());
+    let (text, workbook) = rayon::join(tables_as_text, workbook);
+    text.and(workbook)?;
     folder.json("datapackage.json", &sheets::datapackage(&manifest.name, &sheets))?;
     folder.json("run.json", record)?;
     folder.json("manifest.json", manifest)?;
@@ -241,44 +245,87 @@ impl SweepTables<'_> {
         }
     }
 
+    /// Writes a file. The rows of several cells are put into words side by side; they come in order.
+    fn write(&self, which: Which, sheet: &Sheet, figures: &[&Figure], to: &mut impl Write) -> csv::Result<()> {
+        let mut header = csv::Writer::from_writer(&mut *to);
+        header.write_record(sheet.header())?;
+        drop(header);
+        let text = |part: usize| {
+            let mut csv = csv::Writer::from_writer(Vec::new());
+            self.part(which, figures, part, &mut |row| csv.write_record(row))?;
+            csv.into_inner().map_err(|error| csv::Error::from(error.into_error()))
+        };
+        in_order(self.parts(which), text, |text| to.write_all(&text?).map_err(csv::Error::from))?;
+        Ok(to.flush()?)
+    }
+
     /// Gives `row` each row of a file, its header apart.
+    #[cfg(feature = "xlsx")]
     fn rows<E>(
         &self,
         which: Which,
         figures: &[&Figure],
         row: &mut dyn FnMut(Vec<String>) -> Result<(), E>,
     ) -> Result<(), E> {
+        let rows = |part: usize| {
+            let mut rows = Vec::new();
+            let Ok(()) = self.part(which, figures, part, &mut |row| {
+                rows.push(row);
+                Ok::<(), Infallible>(())
+            });
+            rows
+        };
+        in_order(self.parts(which), rows, |rows: Vec<Vec<String>>| rows.into_iter().try_for_each(&mut *row))
+    }
+
+    /// In how many parts a file comes: its cells, or one.
+    fn parts(&self, which: Which) -> usize {
+        if which == Which::Goals { 1 } else { self.cells.len() }
+    }
+
+    /// Gives `row` each row of one part of a file.
+    fn part<E>(
+        &self,
+        which: Which,
+        figures: &[&Figure],
+        part: usize,
+        row: &mut dyn FnMut(Vec<String>) -> Result<(), E>,
+    ) -> Result<(), E> {
         match which {
-            Which::Runs => self.runs(figures, row),
-            Which::Cells => self.spreads(row),
-            Which::Comparisons => self.comparisons(row),
+            Which::Runs => self.runs(figures, part, row),
+            Which::Cells => self.spreads(part, row),
+            Which::Comparisons if part == self.baseline => Ok(()),
+            Which::Comparisons => self.comparisons(part, row),
             Which::Goals => self.goals.map_or(Ok(()), |goals| self.answers(goals, row)),
         }
     }
 
-    /// One row for each run, one column for each figure.
-    fn runs<E>(&self, figures: &[&Figure], row: &mut dyn FnMut(Vec<String>) -> Result<(), E>) -> Result<(), E> {
-        for (number, cell) in self.cells.iter().enumerate() {
-            let find = |(index, figure): (usize, &&Figure)| find(cell.replications, index, figure);
-            let samples: Vec<Option<&Sample>> = figures.iter().enumerate().map(find).collect();
-            for replication in 0..cell.replications.count() {
-                let names = std::iter::once(number.to_string()).chain(cell.axes(self.axes));
-                let value = |sample: &Option<&Sample>| figure(sample.and_then(|sample| sample.values[replication]));
-                let parameters = cell.parameters.iter().cloned();
-                let run = [replication.to_string(), cell.errors[replication].clone().unwrap_or_default()];
-                row(names.chain(run).chain(parameters).chain(samples.iter().map(value)).collect())?;
-            }
+    /// One row for each run of a cell, one column for each figure.
+    fn runs<E>(
+        &self,
+        figures: &[&Figure],
+        number: usize,
+        row: &mut dyn FnMut(Vec<String>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let cell = &self.cells[number];
+        let find = |(index, figure): (usize, &&Figure)| find(cell.replications, index, figure);
+        let samples: Vec<Option<&Sample>> = figures.iter().enumerate().map(find).collect();
+        for replication in 0..cell.replications.count() {
+            let names = std::iter::once(number.to_string()).chain(cell.axes(self.axes));
+            let value = |sample: &Option<&Sample>| figure(sample.and_then(|sample| sample.values.get(replication)));
+            let parameters = cell.parameters.iter().cloned();
+            let run = [replication.to_string(), cell.errors[replication].clone().unwrap_or_default()];
+            row(names.chain(run).chain(parameters).chain(samples.iter().map(value)).collect())?;
         }
         Ok(())
     }
 
-    /// One row for each cell and figure.
-    fn spreads<E>(&self, row: &mut dyn FnMut(Vec<String>) -> Result<(), E>) -> Result<(), E> {
-        for (number, cell) in self.cells.iter().enumerate() {
-            for sample in cell.replications.samples() {
-                let spread = spread_cells(sample.spread().as_ref());
-                row(self.names(number, cell, &sample.figure).chain(spread).collect())?;
-            }
+    /// One row for each figure of a cell.
+    fn spreads<E>(&self, number: usize, row: &mut dyn FnMut(Vec<String>) -> Result<(), E>) -> Result<(), E> {
+        let cell = &self.cells[number];
+        for sample in cell.replications.samples() {
+            let spread = spread_cells(sample.spread().as_ref());
+            row(self.names(number, cell, &sample.figure).chain(spread).collect())?;
         }
         Ok(())
     }
@@ -290,18 +337,33 @@ impl SweepTables<'_> {
         std::iter::once(number.to_string()).chain(cell.axes(self.axes)).chain(figure)
     }
 
-    /// One row for each figure of each cell but the baseline.
-    fn comparisons<E>(&self, row: &mut dyn FnMut(Vec<String>) -> Result<(), E>) -> Result<(), E> {
+    /// One row for each figure of a cell, against the baseline.
+    fn comparisons<E>(&self, number: usize, row: &mut dyn FnMut(Vec<String>) -> Result<(), E>) -> Result<(), E> {
         let base = self.cells[self.baseline].replications;
-        for (number, cell) in self.cells.iter().enumerate().filter(|&(number, _)| number != self.baseline) {
-            for (index, sample) in cell.replications.samples().iter().enumerate() {
-                let paired = find(base, index, &sample.figure).and_then(|base| Paired::of(base, sample));
-                let cells = paired_cells(paired.as_ref(), &sample.figure);
-                row(self.names(number, cell, &sample.figure).chain(cells).collect())?;
-            }
+        let cell = &self.cells[number];
+        for (index, sample) in cell.replications.samples().iter().enumerate() {
+            let paired = find(base, index, &sample.figure).and_then(|base| Paired::of(base, sample));
+            let cells = paired_cells(paired.as_ref(), &sample.figure);
+            row(self.names(number, cell, &sample.figure).chain(cells).collect())?;
         }
         Ok(())
     }
+}
+
+/// Parts that are made side by side, and are in memory at once.
+const BATCH: usize = 64;
+
+/// Makes `parts` parts side by side and takes them in order.
+fn in_order<T: Send, E>(
+    parts: usize,
+    make: impl Fn(usize) -> T + Sync,
+    mut take: impl FnMut(T) -> Result<(), E>,
+) -> Result<(), E> {
+    for first in (0..parts).step_by(BATCH) {
+        let made: Vec<T> = (first..parts.min(first + BATCH)).into_par_iter().map(&make).collect();
+        made.into_iter().try_for_each(&mut take)?;
+    }
+    Ok(())
 }
 
 /// The sample of `figure`, which most likely is the `index`-th.

@@ -68,6 +68,7 @@ pub fn table(accounts: &Accounts, models: &[(String, String)]) -> String {
     let (trains, serves) =
         (has(|facts| matches!(facts, Facts::Job(_))), has(|facts| matches!(facts, Facts::Service(_))));
     subjects(&mut text, accounts, models);
+    clocks(&mut text, accounts);
     if trains || serves {
         totals(&mut text, accounts.comparison(), trains, serves);
     }
@@ -103,6 +104,20 @@ fn subjects(text: &mut String, accounts: &Accounts, models: &[(String, String)])
             Facts::Device(_) => {}
         }
     }
+}
+
+/// Which moments of its jobs failures could strike: without it no figure of theirs can be compared.
+fn clocks(text: &mut String, accounts: &Accounts) {
+    let jobs = accounts.tenants().iter().filter_map(|tenant| match &tenant.facts {
+        Facts::Job(facts) => Some((tenant.subject.trim_start_matches("training."), facts.failure_clock)),
+        _ => None,
+    });
+    let jobs: Vec<(&str, &str)> = jobs.collect();
+    let Some(&(_, first)) = jobs.first() else { return };
+    if jobs.iter().all(|&(_, clock)| clock == first) {
+        return line!(text, "Failures:   by the {first} clock");
+    }
+    jobs.iter().for_each(|(name, clock)| line!(text, "Failures:   of {name} by the {clock} clock"));
 }
 
 /// How training went.

@@ -1,9 +1,12 @@
-//! The four timelines, written in one pass: each interval is settled once, and no file is ever held in memory.
+//! The four timelines, written in one pass: each interval is settled once, on whatever thread is free, and no file is ever held in
+//! memory.
 
-use super::number::decimals;
+use super::number::push_decimals;
 use super::sheets::{self, Sheet};
 use crate::ledger::{Accounts, Count, Entry, Line, Part, Stage, Step};
 use crate::units::{Joules, SimTime, Span};
+use rayon::prelude::*;
+use std::fmt::Write as _;
 use std::io::Write;
 
 /// Rows of a sheet in the usual spreadsheet programs.
@@ -15,29 +18,43 @@ pub(super) fn utc(start: jiff::Timestamp, at: SimTime) -> String {
     start.checked_add(since).map_or(String::new(), |instant| instant.to_string())
 }
 
+/// How many rows of each file are made at a time by each thread.
+const ROWS_AT_ONCE: usize = 8_192;
+
 /// Writes `power.csv`, `utilisation.csv`, `cost.csv` and `carbon.csv`.
-pub(super) fn write<W: Write>(accounts: &Accounts, step: Span, to: [W; 4]) -> csv::Result<()> {
-    let [power, utilisation, cost, carbon] = to;
-    let mut power = Timeline::new(&sheets::POWER, power)?;
-    let mut utilisation = Timeline::new(&sheets::UTILISATION, utilisation)?;
-    let mut cost = Timeline::new(&sheets::COST, cost)?;
-    let mut carbon = Timeline::new(&sheets::CARBON, carbon)?;
-    let names: Vec<[String; 4]> = accounts.lines().iter().map(|line| names(accounts, line)).collect();
-    for step in accounts.steps(step) {
-        let (time_utc, hours) = (utc(accounts.start(), step.from), step.span.as_secs_f64() / 3_600.0);
-        let meters = accounts.meter_energy(&step);
-        for (index, line) in accounts.lines().iter().enumerate().filter(|(_, line)| line.is_shown()) {
-            let (entry, names) = (&step.entries[index], &names[index]);
-            let begin = (step.from, time_utc.as_str());
-            power.row(begin, names, |row| power_cells(row, accounts, line, entry, (meters[index], hours)))?;
-            cost.row(begin, names, |row| cost_cells(row, entry))?;
-            carbon.row(begin, names, |row| carbon_cells(row, accounts, line, entry))?;
-            if line.part != Part::LossesAndCooling {
-                utilisation.row(begin, names, |row| utilisation_cells(row, accounts, line, entry, &step))?;
-            }
+pub(super) fn write<W: Write>(accounts: &Accounts, width: Span, mut to: [W; 4]) -> csv::Result<()> {
+    for (sheet, to) in SHEETS.iter().zip(&mut to) {
+        csv::Writer::from_writer(to).write_record(sheet.header())?;
+    }
+    let shown: Vec<(usize, String)> = shown(accounts)?;
+    let (steps, each) = (accounts.step_count(width), (ROWS_AT_ONCE / shown.len().max(1)).max(1));
+    let mut pages: Vec<Page> = (0..rayon::current_num_threads()).map(|_| Page::default()).collect();
+    for first in (0..steps).step_by(each * pages.len()) {
+        pages.par_iter_mut().enumerate().for_each(|(index, page)| {
+            let from = first + index * each;
+            page.fill(accounts, width, from..(from + each).min(steps), &shown);
+        });
+        for text in pages.iter().map(Page::texts) {
+            to.iter_mut().zip(text).try_for_each(|(to, text)| to.write_all(text.as_bytes()))?;
         }
     }
-    [power, utilisation, cost, carbon].into_iter().try_for_each(|mut timeline| Ok(timeline.csv.flush()?))
+    to.into_iter().try_for_each(|mut to| Ok(to.flush()?))
+}
+
+/// The four sheets, in the order of their files.
+const SHEETS: [Sheet; 4] = [sheets::POWER, sheets::UTILISATION, sheets::COST, sheets::CARBON];
+
+/// Index of each line that is shown, and its names as CSV writes them.
+fn shown(accounts: &Accounts) -> csv::Result<Vec<(usize, String)>> {
+    let shown = accounts.lines().iter().enumerate().filter(|(_, line)| line.is_shown());
+    let quoted = shown.map(|(index, line)| {
+        let mut csv = csv::Writer::from_writer(Vec::new());
+        csv.write_record(names(accounts, line))?;
+        let bytes = csv.into_inner().expect("memory can always be written to");
+        let text = String::from_utf8(bytes).expect("names are text");
+        Ok((index, text.trim_end_matches('\n').to_owned()))
+    });
+    quoted.collect()
 }
 
 /// Site, cluster, tenant and part of a line.
@@ -55,106 +72,131 @@ pub(super) fn names(accounts: &Accounts, line: &Line) -> [String; 4] {
     ]
 }
 
-fn power_cells<W: Write>(
-    row: &mut Timeline<W>,
-    accounts: &Accounts,
-    line: &Line,
-    entry: &Entry,
-    (meter, hours): (Joules, f64),
-) -> csv::Result<()> {
+fn power_cells(row: &mut Row<'_>, accounts: &Accounts, line: &Line, entry: &Entry, (meter, hours): (Joules, f64)) {
     let energy = entry.own.energy;
     let facility = if line.part == Part::LossesAndCooling { energy } else { Joules::ZERO };
     for part in [entry.spent.accelerator, entry.spent.host, facility] {
-        row.number(part.kwh() / hours, 6)?;
+        row.number(part.kwh() / hours, 6);
     }
     let apart = line.part == Part::LossesAndCooling
         && line.site.is_some_and(|site| accounts.sites()[site].facility.tells_losses());
     let losses = entry.losses.total();
     let stages = Stage::ALL.map(|stage| entry.losses.of(stage));
     for part in [losses, energy - losses].into_iter().chain(stages) {
-        if apart { row.number(part.kwh() / hours, 6)? } else { row.empty()? }
+        if apart { row.number(part.kwh() / hours, 6) } else { row.empty() }
     }
-    row.number(energy.kwh() / hours, 6)?;
-    row.number(energy.kwh(), 9)?;
-    row.number(meter.kwh() / hours, 6)
+    row.number(energy.kwh() / hours, 6);
+    row.number(energy.kwh(), 9);
+    row.number(meter.kwh() / hours, 6);
 }
 
-fn utilisation_cells<W: Write>(
-    row: &mut Timeline<W>,
-    accounts: &Accounts,
-    line: &Line,
-    entry: &Entry,
-    step: &Step,
-) -> csv::Result<()> {
+fn utilisation_cells(row: &mut Row<'_>, accounts: &Accounts, line: &Line, entry: &Entry, step: &Step) {
     match line.cluster {
         Some(cluster) => {
             let gpus = entry.spent.time.mean_over(step.span);
-            row.number(gpus, 6)?;
-            row.number(gpus / f64::from(accounts.clusters()[cluster].gpus), 9)?;
+            row.number(gpus, 6);
+            row.number(gpus / f64::from(accounts.clusters()[cluster].gpus), 9);
         }
         None => {
-            row.empty()?;
-            row.empty()?;
+            row.empty();
+            row.empty();
         }
     }
     const COUNTS: [Count; 6] =
         [Count::Arrived, Count::Completed, Count::Rejected, Count::Failed, Count::PromptTokens, Count::OutputTokens];
-    COUNTS.into_iter().try_for_each(|what| match accounts.counted(line, what, step) {
-        Some(number) => row.csv.write_field(number.to_string()),
-        None => row.empty(),
-    })
+    for what in COUNTS {
+        match accounts.counted(line, what, step) {
+            Some(number) => row.count(number),
+            None => row.empty(),
+        }
+    }
 }
 
-fn cost_cells<W: Write>(row: &mut Timeline<W>, entry: &Entry) -> csv::Result<()> {
-    row.number(entry.holding.as_f64(), 9)?;
-    row.number(entry.own.bill.as_f64(), 9)?;
-    row.number((entry.holding + entry.own.bill).as_f64(), 9)
+fn cost_cells(row: &mut Row<'_>, entry: &Entry) {
+    row.number(entry.holding.as_f64(), 9);
+    row.number(entry.own.bill.as_f64(), 9);
+    row.number((entry.holding + entry.own.bill).as_f64(), 9);
 }
 
-fn carbon_cells<W: Write>(row: &mut Timeline<W>, accounts: &Accounts, line: &Line, entry: &Entry) -> csv::Result<()> {
-    row.number(entry.own.carbon.kg(), 9)?;
-    row.number(entry.own.upstream.kg(), 9)?;
-    row.number(entry.embodied.kg(), 9)?;
-    row.number(entry.own.water.as_f64(), 6)?;
-    row.number(entry.own.water_offsite.as_f64(), 6)?;
+fn carbon_cells(row: &mut Row<'_>, accounts: &Accounts, line: &Line, entry: &Entry) {
+    row.number(entry.own.carbon.kg(), 9);
+    row.number(entry.own.upstream.kg(), 9);
+    row.number(entry.embodied.kg(), 9);
+    row.number(entry.own.water.as_f64(), 6);
+    row.number(entry.own.water_offsite.as_f64(), 6);
     match line.site.filter(|&site| accounts.keeps_market_ledger(site)) {
         Some(_) => row.number(entry.own.market.kg(), 9),
         None => row.empty(),
     }
 }
 
-/// A timeline being written.
-struct Timeline<W: Write> {
-    csv: csv::Writer<W>,
-    buffer: String,
+/// Some intervals of the four files; kept for its memory.
+#[derive(Debug, Default)]
+struct Page {
+    step: Step,
+    /// The time of the interval at hand, as both columns have it.
+    time: String,
+    texts: [String; 4],
 }
 
-impl<W: Write> Timeline<W> {
-    fn new(sheet: &Sheet, to: W) -> csv::Result<Timeline<W>> {
-        let mut csv = csv::Writer::from_writer(to);
-        csv.write_record(sheet.header())?;
-        Ok(Timeline { csv, buffer: String::new() })
+impl Page {
+    fn texts(&self) -> &[String; 4] {
+        &self.texts
     }
 
-    /// One row: when, who, and what `cells` adds.
-    fn row(
-        &mut self,
-        (from, time_utc): (SimTime, &str),
-        names: &[String; 4],
-        cells: impl FnOnce(&mut Timeline<W>) -> csv::Result<()>,
-    ) -> csv::Result<()> {
-        self.number(from.as_secs_f64(), 9)?;
-        self.csv.write_field(time_utc)?;
-        names.iter().try_for_each(|name| self.csv.write_field(name))?;
-        cells(self)?;
-        self.csv.write_record(None::<&[u8]>)
+    /// Writes the rows of the intervals `steps` of `width`.
+    fn fill(&mut self, accounts: &Accounts, width: Span, steps: std::ops::Range<usize>, shown: &[(usize, String)]) {
+        self.texts.iter_mut().for_each(String::clear);
+        for index in steps {
+            accounts.read_step(width, index, &mut self.step);
+            self.write(accounts, shown);
+        }
     }
 
-    fn number(&mut self, value: f64, places: usize) -> csv::Result<()> {
-        self.csv.write_field(decimals(&mut self.buffer, value, places))
+    /// Writes the rows of the interval at hand.
+    fn write(&mut self, accounts: &Accounts, shown: &[(usize, String)]) {
+        let Page { step, time, texts } = self;
+        time.clear();
+        push_decimals(time, step.from.as_secs_f64(), 9);
+        time.push(',');
+        time.push_str(&utc(accounts.start(), step.from));
+        let (meters, hours) = (accounts.meter_energy(step), step.span.as_secs_f64() / 3_600.0);
+        let [power, utilisation, cost, carbon] = texts;
+        for (index, names) in shown {
+            let (line, entry) = (&accounts.lines()[*index], &step.entries[*index]);
+            Row::write(power, time, names, |row| power_cells(row, accounts, line, entry, (meters[*index], hours)));
+            Row::write(cost, time, names, |row| cost_cells(row, entry));
+            Row::write(carbon, time, names, |row| carbon_cells(row, accounts, line, entry));
+            if line.part != Part::LossesAndCooling {
+                Row::write(utilisation, time, names, |row| utilisation_cells(row, accounts, line, entry, step));
+            }
+        }
+    }
+}
+
+/// The end of a row being written.
+struct Row<'a>(&'a mut String);
+
+impl Row<'_> {
+    /// Writes one row: when, who, and what `cells` adds.
+    fn write(to: &mut String, time: &str, names: &str, cells: impl FnOnce(&mut Row<'_>)) {
+        to.push_str(time);
+        to.push(',');
+        to.push_str(names);
+        cells(&mut Row(to));
+        to.push('\n');
     }
 
-    fn empty(&mut self) -> csv::Result<()> {
-        self.csv.write_field("")
+    fn number(&mut self, value: f64, places: usize) {
+        self.0.push(',');
+        push_decimals(self.0, value, places);
+    }
+
+    fn count(&mut self, number: u64) {
+        write!(self.0, ",{number}").expect("a string can always be written to");
+    }
+
+    fn empty(&mut self) {
+        self.0.push(',');
     }
 }

@@ -92,7 +92,7 @@ pub struct Scenario {
 pub struct Note {
     /// Whom it is about, as in `summary.csv`.
     pub subject: String,
-    /// What it is about: `model`, `fidelity`, `step_source`, `power_source`, `capping`, `trace_format` or `trace_rows`.
+    /// What it is about: `model`, `failure_clock`, `fidelity`, `step_source`, `power_source`, `capping`, `trace_format` or `trace_rows`.
     pub key: &'static str,
     /// What there is to know.
     pub value: String,

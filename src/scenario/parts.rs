@@ -88,6 +88,7 @@ impl Scenario {
                     Cost::Rented(price) => Holding::Rented(price),
                     Cost::Owned(price) => Holding::Owned(price),
                 },
+                embodied: cluster.embodied,
             }
         };
         self.clusters.iter().map(books).collect()

@@ -172,7 +172,13 @@ pub fn slo_share(plan: &ServicePlan) -> Option<f64> {
 fn target_outstanding(plan: &ServicePlan, policy: TargetLoad) -> f64 {
     let limits = BatchLimits { max_batch: plan.max_batch, kv_tokens: plan.kv_tokens };
     let tpot = plan.slo.map_or(Span::DAY, |slo| slo.tpot);
-    let batch = plan.step.batch_within(tpot, mean_lengths(&plan.arrivals), limits, plan.slowdown);
+    let (step, tpot) = match &plan.options.speculation {
+        None => (plan.step, tpot),
+        Some(drafts) => (plan.step.drafting(drafts), tpot.scale(drafts.tokens_per_step())),
+    };
+    // On the safe side: as if every batch touched the experts of the largest.
+    let step = plan.options.experts.map_or(step, |touched| touched.at(&step, plan.max_batch));
+    let batch = step.batch_within(tpot, mean_lengths(&plan.arrivals), limits, plan.slowdown);
     (policy.load.as_f64() * f64::from(batch)).max(1.0)
 }
 

@@ -757,13 +757,28 @@ fn rules(plan: &ServicePlan) -> Rules {
         };
         Prefixes { names, unit }
     });
+    let checked = plan.options.speculation.map_or(1, |drafts| drafts.checked());
     Rules {
-        paces: (0..plan.levels()).map(|level| Pace::slowed(&plan.step, plan.at_level(level).0)).collect(),
+        paces: (0..plan.levels()).map(|level| pace(plan, level)).collect(),
         budget: u64::from(plan.token_budget),
-        max_batch: u64::from(plan.max_batch.min(plan.token_budget)),
+        max_batch: u64::from(plan.max_batch.min((plan.token_budget / checked).max(1))),
         blocks: plan.kv_tokens / BLOCK,
         prefill: plan.options.prefill,
+        speculation: plan.options.speculation,
         prefixes,
+    }
+}
+
+/// How long steps take at that level of power control.
+fn pace(plan: &ServicePlan, level: usize) -> Pace {
+    let slow = plan.at_level(level).0;
+    let pace = match &plan.options.speculation {
+        None => Pace::slowed(&plan.step, slow),
+        Some(drafts) => Pace::drafting(&plan.step, slow, drafts),
+    };
+    match &plan.options.experts {
+        None => pace,
+        Some(touched) => pace.touching(touched),
     }
 }
 

@@ -84,6 +84,7 @@ impl DevicePlan {
             arrivals: self.prompts(&service.arrivals, seed.stream(Entity::named(&name), "prompt"), horizon),
             fidelity: Fidelity::default(),
             slo: None,
+            prices: None,
             queue: u32::MAX,
             clientele: Clientele::default(),
             record: None,

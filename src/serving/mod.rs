@@ -11,6 +11,7 @@ mod clients;
 mod closed;
 mod curve;
 mod desk;
+mod experts;
 mod fluid;
 mod hazard;
 mod inspect;
@@ -30,6 +31,7 @@ mod router;
 mod section;
 mod servegen;
 mod sessions;
+mod speculation;
 mod step;
 
 pub use arrivals::{CELL_REPLICAS, Source, cells};
@@ -38,6 +40,7 @@ pub use autoscaler::{Autoscaler, slo_share};
 pub use cell::{API_TIME, Cell};
 pub use chat::weekly;
 pub use curve::RateCurve;
+pub use experts::Touched;
 pub use fluid::Fluid;
 pub use inspect::{Arrivals, BurstFigures, Inspection, LengthFigures, Reuse, inspect};
 pub use laptop::Laptop;
@@ -47,7 +50,7 @@ pub use rig::{Exposure, Observed, Rig, Served};
 pub use section::*;
 pub use servegen::MeasuredClients;
 pub use sessions::Origin;
-pub use step::{BatchLimits, Deployment, MeanLengths, StepLoad, StepModel};
+pub use step::{BatchLimits, Deployment, Efficiency, MeanLengths, StepLoad, StepModel};
 
 #[cfg(test)]
 mod tests {
@@ -96,6 +99,7 @@ mod tests {
             front: Front::default(),
             arrivals,
             fidelity: Fidelity::default(),
+            prices: None,
             slo: Some(Slo { ttft: Span::from_secs(2), tpot: Span::from_nanos(30_000_000) }),
             queue: 512,
             clientele: Clientele::default(),

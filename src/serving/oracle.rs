@@ -2,13 +2,15 @@
 
 use super::prefix::{Names, Prefixes};
 use super::replica::{BLOCK, Done, Job, Prefill, Replica, Rules, Stretch};
+use super::speculation::Gain;
 use super::step::{FINE_BITS, Pace};
 use super::tests::plan;
-use super::{ArrivalPlan, StepModel};
+use super::{ArrivalPlan, Speculation, StepModel, Touched};
+use crate::catalog::{MODELS, find};
 use crate::ledger::PrefixFacts;
 use crate::power::Slowdown;
 use crate::trace::Request;
-use crate::units::{SimTime, Span};
+use crate::units::{Ratio, Share, SimTime, Span};
 use proptest::prelude::*;
 use std::collections::{BTreeSet, VecDeque};
 
@@ -123,6 +125,8 @@ fn step_through(rules: &Rules, jobs: &[Job], outside: Outside<'_>) -> (Vec<Done>
     let (mut waiting, mut running, mut memory) = (VecDeque::new(), Vec::<Running>::new(), Memory::default());
     let (mut done, mut steps) = (Vec::new(), Vec::new());
     let mut now: u128 = 0;
+    // Parts of a token, of 2^16, that are left over.
+    let mut rest = 0;
     loop {
         if waiting.is_empty() && running.is_empty() {
             let Some(job) = coming.front() else {
@@ -138,15 +142,24 @@ fn step_through(rules: &Rules, jobs: &[Job], outside: Outside<'_>) -> (Vec<Done>
         if waiting.is_empty() && running.is_empty() {
             continue;
         }
+        let gained = match &rules.speculation {
+            None => 1,
+            Some(drafts) => (rest + (drafts.tokens_per_step() * 65_536.0).round() as u64) / 65_536,
+        };
         let prompts = rules.prefill == (Prefill::First {}) && {
             let before = running.len();
-            admit(rules, &mut running, &mut waiting, &mut memory);
+            admit(rules, gained, &mut running, &mut waiting, &mut memory);
             running.len() > before
         };
         if !prompts {
-            evict(rules, &mut running, &mut waiting, &mut memory);
+            evict(rules, gained, &mut running, &mut waiting, &mut memory);
             if rules.prefill == (Prefill::Chunked {}) {
-                admit(rules, &mut running, &mut waiting, &mut memory);
+                admit(rules, gained, &mut running, &mut waiting, &mut memory);
+            }
+        }
+        if running.iter().any(|sequence| sequence.decodes) && !prompts {
+            if let Some(drafts) = &rules.speculation {
+                rest = (rest + (drafts.tokens_per_step() * 65_536.0).round() as u64) % 65_536;
             }
         }
         if prompts {
@@ -154,7 +167,7 @@ fn step_through(rules: &Rules, jobs: &[Job], outside: Outside<'_>) -> (Vec<Done>
         }
         // A lever acts on steps that begin after its order.
         let level = outside.orders.iter().take_while(|order| order.0 < up(now)).last().map_or(0, |order| order.1);
-        step((rules, outside), level, &mut running, &mut now, (&mut done, &mut steps, &mut memory));
+        step((rules, outside), (level, gained), &mut running, &mut now, (&mut done, &mut steps, &mut memory));
     }
 }
 
@@ -170,8 +183,8 @@ fn free(rules: &Rules, running: &[Running]) -> u64 {
 }
 
 /// Gives each decoding sequence the block it needs, the newest of the lowest rank giving way.
-fn evict(rules: &Rules, running: &mut Vec<Running>, waiting: &mut VecDeque<Job>, memory: &mut Memory) {
-    let needs = |sequence: &Running| sequence.decodes && sequence.cached == sequence.blocks * BLOCK;
+fn evict(rules: &Rules, gained: u64, running: &mut Vec<Running>, waiting: &mut VecDeque<Job>, memory: &mut Memory) {
+    let needs = |sequence: &Running| sequence.decodes && sequence.cached + gained > sequence.blocks * BLOCK;
     while running.iter().filter(|sequence| needs(sequence)).count() as u64 > free(rules, running) {
         let lowest = running.iter().map(|sequence| sequence.job.rank).min();
         let newest = running.iter().rposition(|sequence| Some(sequence.job.rank) == lowest);
@@ -184,12 +197,16 @@ fn evict(rules: &Rules, running: &mut Vec<Running>, waiting: &mut VecDeque<Job>,
     memory.trim(rules, running);
 }
 
-fn admit(rules: &Rules, running: &mut Vec<Running>, waiting: &mut VecDeque<Job>, memory: &mut Memory) {
+fn admit(rules: &Rules, gained: u64, running: &mut Vec<Running>, waiting: &mut VecDeque<Job>, memory: &mut Memory) {
     let first = rules.prefill == (Prefill::First {});
-    let behind: u64 = running.iter().filter(|_| !first).map(Running::behind).sum();
+    let behind: u64 = running
+        .iter()
+        .filter(|_| !first)
+        .map(|sequence| if sequence.decodes { rules.checked() } else { sequence.behind() })
+        .sum();
     let mut budget = rules.budget.saturating_sub(behind);
     // What decoding will need, where it has not been given yet.
-    let needs = |sequence: &&Running| first && sequence.decodes && sequence.cached == sequence.blocks * BLOCK;
+    let needs = |sequence: &&Running| first && sequence.decodes && sequence.cached + gained > sequence.blocks * BLOCK;
     let reserved = running.iter().filter(needs).count() as u64;
     let mut taken = 0;
     if behind <= rules.budget {
@@ -238,13 +255,13 @@ fn admit(rules: &Rules, running: &mut Vec<Running>, waiting: &mut VecDeque<Job>,
 /// One step of all that run: decoding first, then prompts in order of admission.
 fn step(
     (rules, outside): (&Rules, Outside<'_>),
-    level: u8,
+    (level, gained): (u8, u64),
     running: &mut Vec<Running>,
     now: &mut u128,
     (done, steps, memory): (&mut Vec<Done>, &mut Vec<Stretch>, &mut Memory),
 ) {
     let batch = running.iter().filter(|sequence| sequence.decodes && !sequence.pauses).count() as u64;
-    let (mut budget, mut cached, mut chunk, mut attended) = (rules.budget - batch, 0, 0, 0);
+    let (mut budget, mut cached, mut chunk, mut attended) = (rules.budget - batch * rules.checked(), 0, 0, 0);
     let mut producing = Vec::new();
     for (index, sequence) in running.iter_mut().enumerate() {
         if std::mem::take(&mut sequence.pauses) {
@@ -252,7 +269,7 @@ fn step(
         }
         let take = if sequence.decodes {
             cached += sequence.cached;
-            1
+            gained
         } else {
             let most = if rules.prefill == (Prefill::First {}) { u64::MAX } else { budget };
             let take = sequence.behind().min(most);
@@ -262,25 +279,27 @@ fn step(
             take
         };
         sequence.cached += take;
-        if sequence.behind() == 0 {
+        if sequence.decodes || sequence.behind() == 0 {
             producing.push(index);
         }
     }
     let from = up(*now);
-    *now += rules.paces[usize::from(level)].series(batch, cached, chunk, attended, 0).total(1);
+    *now += rules.paces[usize::from(level)].series_of([batch, cached], [chunk, attended, 0], Gain::ONE).total(1);
     let at = up(*now);
     steps.push(Stretch { from, to: at, batch: batch as u32, chunk: chunk as u32, level });
     memory.computed += chunk;
     for index in producing {
+        let tokens = if running[index].decodes { gained } else { 1 };
         running[index].decodes = true;
         let job = &mut running[index].job;
-        job.produced += 1;
+        job.produced = (job.produced + tokens as u32).min(job.output);
         job.first = job.first.min(at);
     }
     let has_gone = |sequence: &Running| outside.hangs_up(&sequence.job) <= at;
     let leaves = |sequence: &Running| sequence.job.produced == sequence.job.output || has_gone(sequence);
     while let Some(index) = running.iter().position(leaves) {
-        let sequence = running.remove(index);
+        let mut sequence = running.remove(index);
+        sequence.cached = sequence.cached.min(u64::from(sequence.job.prompt) + u64::from(sequence.job.output) - 1);
         memory.keep(rules, running, &sequence);
         if has_gone(&sequence) {
             memory.abandoned += if sequence.decodes { 0 } else { sequence.behind() };
@@ -360,8 +379,12 @@ type Order = (SimTime, u8);
 
 /// Without a lever, with clocks locked, and braking.
 fn paces() -> Vec<Pace> {
+    paces_of(|slow| Pace::slowed(&model(), slow))
+}
+
+fn paces_of(pace: impl Fn(Slowdown) -> Pace) -> Vec<Pace> {
     let slow = [(1.0, 1.0), (1.112, 1.0), (4.9, 4.9)].map(|(prefill, decode)| Slowdown { prefill, decode });
-    slow.map(|slow| Pace::slowed(&model(), slow)).to_vec()
+    slow.map(pace).to_vec()
 }
 
 fn model() -> StepModel {
@@ -393,7 +416,9 @@ proptest! {
         max_batch in prop_oneof![Just(256_u64), 1_u64..30],
         spare in prop_oneof![Just(100_000_u64), 0_u64..60],
         orders in prop::collection::vec((1_u64..500_000_000, 0_u8..3), 0..12),
+        drafts in prop::option::weighted(0.3, (1_u32..6, 0.0..1.0)),
         patience in prop_oneof![Just(FOREVER), (1_u64..3_000_000_000).prop_map(Span::from_nanos)],
+        experts in prop::bool::weighted(0.2),
         first in prop::bool::weighted(0.3),
         unit in prop_oneof![Just(0_u32), 1_u32..4],
         system in 0_u64..100,
@@ -403,7 +428,23 @@ proptest! {
         let names = Names::Sessions { system };
         let prefixes = (unit > 0).then_some(Prefixes { names, unit: u64::from(unit) * BLOCK });
         let prefill = if first { Prefill::First {} } else { Prefill::Chunked {} };
-        let rules = Rules { prefill, prefixes, ..rules(budget, max_batch.min(budget), 75 + spare) };
+        let speculation = drafts.map(|(draft, acceptance)| Speculation {
+            acceptance: Share::new(acceptance),
+            draft,
+            cost: Ratio::new(0.05),
+        });
+        let paces = match &speculation {
+            None => paces(),
+            Some(drafts) => paces_of(|slow| Pace::drafting(&model(), slow, drafts)),
+        };
+        let experts = find(MODELS, "deepseek-v3").and_then(Touched::of).filter(|_| experts);
+        let paces = match &experts {
+            None => paces,
+            Some(touched) => paces.into_iter().map(|pace| pace.touching(touched)).collect(),
+        };
+        let plain = rules(budget, 0, 75 + spare + u64::from(speculation.is_some()));
+        let rules = Rules { paces, prefill, speculation, prefixes, ..plain };
+        let rules = Rules { max_batch: max_batch.min(budget / rules.checked()), ..rules };
         let mut jobs = listed(&rows);
         jobs.iter_mut().zip(sessions).for_each(|(job, session)| job.prefix = session.unwrap_or(Job::UNNAMED));
         let mut at = 0;

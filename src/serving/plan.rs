@@ -3,11 +3,12 @@
 use super::ramp::RampPoint;
 use super::{
     Bursts, Chat, Clientele, Clients, ClosedLoop, Fidelity, FlashCrowd, Front, MeasuredClients, Poisson, Prefill,
-    PrefixCacheSection, Ramp, Reasoning, Router, ScalePolicy, ScaleSection, Schedule, Sessions, Slo, StepModel,
-    TargetLoad,
+    PrefixCacheSection, Ramp, Reasoning, Router, ScalePolicy, ScaleSection, Schedule, Sessions, Slo, Speculation,
+    StepModel, TargetLoad, Touched,
 };
 use crate::catalog::{DeviceSheet, ModelSheet};
 use crate::fault::FailureLaw;
+use crate::ledger::TokenPrices;
 use crate::power::{Priority, ServingPower, Slowdown};
 use crate::trace::RequestTrace;
 use crate::units::{PerSecond, Ratio, Share, Span, Tokens};
@@ -63,6 +64,8 @@ pub struct ServicePlan {
     pub fidelity: Fidelity,
     /// Limits that a request must meet.
     pub slo: Option<Slo>,
+    /// What its answers sell for.
+    pub prices: Option<TokenPrices>,
     /// Requests that may wait in a cell for each ready replica.
     pub queue: u32,
     /// Classes, patience, and what failures do to requests.
@@ -82,6 +85,10 @@ pub struct ReplicaOptions {
     pub prefix_cache: Option<PrefixCacheSection>,
     /// What steps do with prompts that wait.
     pub prefill: Prefill,
+    /// Tokens are drafted.
+    pub speculation: Option<Speculation>,
+    /// Steps read the weights of the experts that their tokens touch.
+    pub experts: Option<Touched>,
 }
 
 /// A service held by one lever.

@@ -12,7 +12,9 @@
 //!
 //! A step takes in what was queued when it began; an arrival at the very nanosecond of a boundary is queued before it.
 
+use super::Speculation;
 use super::prefix::{Cache, Found, Leaving, Prefixes};
+use super::speculation::Gain;
 use super::step::{FINE_BITS, Pace, Series};
 use crate::ledger::PrefixFacts;
 use crate::trace::Request;
@@ -43,6 +45,8 @@ pub(crate) struct Rules {
     pub(crate) blocks: u64,
     /// What a step does with prompts.
     pub(crate) prefill: Prefill,
+    /// Tokens are drafted; none, and each step gives one.
+    pub(crate) speculation: Option<Speculation>,
     /// How prompts are found again; none without a prefix cache.
     pub(crate) prefixes: Option<Prefixes>,
 }
@@ -66,18 +70,34 @@ impl Default for Prefill {
 impl Rules {
     /// Without any option.
     pub(crate) fn chunked(paces: Vec<Pace>, budget: u64, max_batch: u64, blocks: u64) -> Rules {
-        Rules { paces, budget, max_batch: max_batch.min(budget), blocks, prefill: Prefill::default(), prefixes: None }
+        Rules {
+            paces,
+            budget,
+            max_batch: max_batch.min(budget),
+            blocks,
+            prefill: Prefill::default(),
+            speculation: None,
+            prefixes: None,
+        }
     }
 
     /// True where replicas do nothing beyond continuous batching with chunked prompts.
     #[inline]
     pub(crate) fn plain(&self) -> bool {
-        self.prefixes.is_none() && self.prefill == (Prefill::Chunked {})
+        let usual = self.prefixes.is_none() && self.speculation.is_none() && self.prefill == (Prefill::Chunked {});
+        usual && !self.paces[0].is_of_experts()
     }
 
     /// True where a request of that many tokens fits an empty replica.
     pub(crate) fn can_hold(&self, request: &Request) -> bool {
-        blocks_of(u64::from(request.prompt) + u64::from(request.output) - 1) <= self.blocks
+        // With drafts, the last step may compute more than what is left.
+        let more = self.speculation.map_or(0, |drafts| u64::from(drafts.draft));
+        blocks_of(u64::from(request.prompt) + u64::from(request.output) - 1 + more) <= self.blocks
+    }
+
+    /// Tokens that a sequence has computed in each step.
+    pub(super) fn checked(&self) -> u64 {
+        self.speculation.map_or(1, |drafts| u64::from(drafts.checked()))
     }
 }
 
@@ -249,6 +269,10 @@ pub(crate) struct Replica {
     vacant: Vec<u16>,
     /// Decoding sequences by offset, modulo a block: those that need a block in the same step.
     phases: [u32; BLOCK as usize],
+    /// It works without options.
+    plain: bool,
+    /// How tokens follow from steps, where they are drafted.
+    gain: Gain,
     /// Blocks of prompts that may come again: held by those who run, else free until wanted.
     cache: Option<Box<Cache>>,
 }
@@ -282,6 +306,8 @@ impl Replica {
             slots: Vec::new(),
             vacant: Vec::new(),
             phases: [0; BLOCK as usize],
+            plain: rules.plain(),
+            gain: rules.speculation.map_or(Gain::ONE, |drafts| drafts.gain()),
             cache: rules.prefixes.as_ref().map(|_| Box::new(Cache::new(PrefixFacts::default()))),
         }
     }
@@ -422,7 +448,7 @@ impl Replica {
     /// Ends the planned stretch: what is finished goes to `done`, and the next stretch is planned.
     #[inline]
     pub(crate) fn turn(&mut self, rules: &Rules, done: &mut Vec<Done>) -> Stretch {
-        if rules.plain() { self.turn_as::<true>(rules, done) } else { self.turn_with_options(rules, done) }
+        if self.plain { self.turn_as::<true>(rules, done) } else { self.turn_with_options(rules, done) }
     }
 
     #[inline(never)]
@@ -433,7 +459,7 @@ impl Replica {
     /// As [`turn`](Replica::turn); `PLAIN` where no rule has an option, so that options cost nothing where nobody asks for them.
     #[inline]
     fn turn_as<const PLAIN: bool>(&mut self, rules: &Rules, done: &mut Vec<Done>) -> Stretch {
-        let stretch = self.advance(self.steps);
+        let stretch = self.advance::<PLAIN>(self.steps);
         if self.steps > 0 {
             if !PLAIN {
                 self.trim(rules);
@@ -461,7 +487,7 @@ impl Replica {
     /// first, with the tokens that whole steps produced.
     pub(crate) fn lose(&mut self, at: SimTime, rules: &Rules) -> Vec<Job> {
         if self.steps > 0 {
-            self.advance(self.steps_to(at).saturating_sub(1));
+            self.advance::<false>(self.steps_to(at).saturating_sub(1));
         }
         let mut running: Vec<Sequence> = self.finishes.iter().map(|key| self.cut_short(key.0)).collect();
         running.extend(self.joining.iter().map(|&slot| self.slots[usize::from(slot)]));
@@ -476,13 +502,14 @@ impl Replica {
 
     /// Moves the clocks over the first `steps` steps of the planned stretch.
     #[inline]
-    fn advance(&mut self, steps: u64) -> Stretch {
+    fn advance<const PLAIN: bool>(&mut self, steps: u64) -> Stretch {
         let from = coarse(self.start);
         self.start += self.series.total(steps);
         if self.decoding > 0 {
-            self.free -= self.blocks_over(steps);
-            self.clock += steps;
-            self.cached += self.batch * steps;
+            let tokens = if PLAIN { steps } else { self.gain.pass(steps) };
+            self.free -= self.blocks_over(tokens);
+            self.clock += tokens;
+            self.cached += self.batch * tokens;
         }
         if let Some(partial) = &mut self.partial {
             partial.done += partial.chunk * steps;
@@ -546,7 +573,9 @@ impl Replica {
         self.vacant.push(slot);
         if let Some(cache) = self.cache.as_mut().filter(|_| !PLAIN) {
             let Sequence { job, admission, shared, .. } = sequence;
-            cache.leaving.push(Leaving { admission, job, tokens: held, shared });
+            // The last step may have computed more than was asked.
+            let tokens = held.min(u64::from(job.prompt) + u64::from(job.output) - 1);
+            cache.leaving.push(Leaving { admission, job, tokens, shared });
         }
         sequence.job
     }
@@ -593,8 +622,13 @@ impl Replica {
         self.level = self.ordered;
         let pace = &rules.paces[usize::from(self.level)];
         let read = if PLAIN || self.decoding > 0 { self.cached } else { 0 };
-        self.series = pace.series(self.decoding, read, step.prompt, step.attended, step.deepening);
-        self.steps = if PLAIN || self.decoding > 0 { self.steps_before_change(step.limit) } else { step.limit };
+        self.series = if PLAIN {
+            pace.series(self.decoding, read, step.prompt, step.attended, step.deepening)
+        } else {
+            pace.series_of([self.decoding, read], [step.prompt, step.attended, step.deepening], self.gain)
+        };
+        self.steps =
+            if PLAIN || self.decoding > 0 { self.steps_before_change::<PLAIN>(step.limit) } else { step.limit };
         self.next = coarse(self.start + self.series.total(self.steps));
     }
 
@@ -602,7 +636,7 @@ impl Replica {
     #[inline]
     fn mix<const PLAIN: bool>(&mut self, rules: &Rules) -> Step {
         self.make_room::<PLAIN>(rules);
-        let mut step = Step::of(rules.budget - self.batch);
+        let mut step = Step::of(rules.budget - if PLAIN { self.batch } else { self.batch * rules.checked() });
         self.continue_partial::<PLAIN>(rules, &mut step);
         self.admit::<PLAIN>(rules, &mut step);
         self.decoding = self.batch;
@@ -629,7 +663,8 @@ impl Replica {
     /// Sends the newest sequences of the lowest rank back to the queue until the others have the blocks of their next step.
     #[inline]
     fn make_room<const PLAIN: bool>(&mut self, rules: &Rules) {
-        while self.blocks_over(1) > self.free {
+        let tokens = if PLAIN { 1 } else { self.gain.tokens(1) };
+        while self.blocks_over(tokens) > self.free {
             let lowest = self.lowest_rank();
             // A half-done prompt is the newest of all.
             let job = match self.partial.take_if(|partial| partial.job.rank <= lowest) {
@@ -715,7 +750,7 @@ impl Replica {
     /// Admits waiting jobs while batch, blocks and budget allow.
     #[inline]
     fn admit<const PLAIN: bool>(&mut self, rules: &Rules, step: &mut Step) {
-        let reserved = self.blocks_over(1);
+        let reserved = self.blocks_over(if PLAIN { 1 } else { self.gain.tokens(1) });
         while let Some(job) = self.waiting.front().copied() {
             if step.budget == 0 || self.running() >= rules.max_batch {
                 return;
@@ -779,9 +814,20 @@ impl Replica {
 
     /// Steps until a sequence finishes or lacks a block, at most `limit`.
     #[inline]
-    fn steps_before_change(&self, limit: u64) -> u64 {
+    fn steps_before_change<const PLAIN: bool>(&self, limit: u64) -> u64 {
         let Some(&Reverse(key)) = self.finishes.peek() else { return limit };
-        let limit = limit.min((key >> SLOT_BITS) - self.clock);
+        let to_go = (key >> SLOT_BITS) - self.clock;
+        if !PLAIN {
+            let limit = limit.min(self.gain.steps_for(to_go));
+            let tokens = self.tokens_before_change(self.gain.tokens(limit));
+            return limit.min(self.gain.steps_within(tokens));
+        }
+        self.tokens_before_change(limit.min(to_go))
+    }
+
+    /// Tokens for each sequence until one lacks a block, at most `limit`.
+    #[inline]
+    fn tokens_before_change(&self, limit: u64) -> u64 {
         // No sequence needs more than one block in 16 steps.
         if limit.div_ceil(BLOCK) * self.batch <= self.free {
             return limit;

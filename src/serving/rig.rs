@@ -133,7 +133,7 @@ impl Rig {
         let step = StepModel { e_ms: self.step.e_ms.max(LEAST_E_MS), ..self.step };
         let pace = Pace::slowed(&step, Slowdown::NONE);
         let (budget, max_batch) = (u64::from(self.token_budget), u64::from(self.max_batch));
-        let rules = Rules::chunked(vec![pace], budget, max_batch, self.kv_tokens / BLOCK);
+        let rules = Rules::chunked(vec![pace.clone()], budget, max_batch, self.kv_tokens / BLOCK);
         let mut replica = Replica::new(&rules);
         let (mut laps, mut served, mut done) = (Vec::new(), Vec::new(), Vec::new());
         loop {

@@ -12,8 +12,10 @@ pub use super::replay::{ColumnsSection, TraceFile, TraceSection};
 pub use super::replica::Prefill;
 pub use super::servegen::Servegen;
 pub use super::sessions::Sessions;
+pub use super::speculation::Speculation;
 pub use crate::catalog::Precision;
 use crate::catalog::{DeviceSheet, ModelSheet, Named};
+use crate::ledger::TokenPrices;
 use crate::power::{PowerSection, Priority};
 use crate::units::{BytesPerSecond, PerSecond, Ratio, Share, Span};
 use schemars::JsonSchema;
@@ -53,6 +55,8 @@ pub struct ServiceSection {
     pub fidelity: Fidelity,
     /// Limits that a request must meet.
     pub slo: Option<Slo>,
+    /// What its answers sell for, for its revenue and margin.
+    pub price: Option<TokenPrices>,
     /// Requests that may wait in a cell for each ready replica before others are turned away.
     #[serde(default = "default_queue")]
     pub queue: u32,
@@ -111,6 +115,8 @@ pub struct ReplicaSection {
     /// What a step does with prompts that wait.
     #[serde(default)]
     pub prefill: Prefill,
+    /// Draft tokens that one step checks together; unset, no.
+    pub speculation: Option<Speculation>,
     /// Keep the blocks of prompts and answers while there is room, so that prompts that begin alike are computed once; unset, no.
     pub prefix_cache: Option<PrefixCacheSection>,
     /// Bandwidth at which the weights are loaded at start-up.

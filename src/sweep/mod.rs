@@ -18,6 +18,7 @@ mod script;
 mod search;
 mod shard;
 mod sobol;
+mod standing;
 mod store;
 
 pub use axis::{Axis, Vary};
@@ -33,6 +34,7 @@ pub use rounds::{Listen, RunError};
 pub use script::{Engine, Submission};
 pub use search::Search;
 pub use shard::Shard;
+pub use standing::Standing;
 pub use store::{Sealed, Store, StoreError};
 
 use crate::Stopping;
@@ -220,7 +222,9 @@ impl Plan {
         }
         let cells: Vec<&Cell> = self.cells.iter().collect();
         let Ran { records, known } = rounds::run_all(&cells, &self.replications, store, listen)?;
-        let results = Results { known, ..Results::gather(records.iter().map(Vec::as_slice)) };
+        // The figures hold all that the records do.
+        store.let_go();
+        let results = Results { known, ..Results::gather(records) };
         Ok(Done { plan: self, results, goals: None })
     }
 
@@ -286,13 +290,18 @@ impl CellResult {
 impl Results {
     /// What the records of each cell say, in the order of its replications.
     #[must_use]
-    pub fn gather<'a>(cells: impl IntoIterator<Item = &'a [Arc<Record>]>) -> Results {
-        let mut results = Results { cells: Vec::new(), events: 0, windows: 0, known: 0 };
-        for records in cells {
+    pub fn gather(cells: Vec<Vec<Arc<Record>>>) -> Results {
+        let gather = |records: Vec<Arc<Record>>| {
             let told = || records.iter().filter_map(|record| record.outcome.as_ref().ok());
-            results.events += told().map(|told| told.events).sum::<u64>();
-            results.windows += told().map(|told| told.windows).sum::<u64>();
-            results.cells.push(CellResult::gather(records));
+            let (events, windows) = (told().map(|told| told.events).sum(), told().map(|told| told.windows).sum());
+            (CellResult::gather(&records), events, windows)
+        };
+        let cells: Vec<(CellResult, u64, u64)> = cells.into_par_iter().map(gather).collect();
+        let mut results = Results { cells: Vec::with_capacity(cells.len()), events: 0, windows: 0, known: 0 };
+        for (cell, events, windows) in cells {
+            results.cells.push(cell);
+            results.events += events;
+            results.windows += windows;
         }
         results
     }

@@ -4,6 +4,7 @@
 use super::{Axis, Cell};
 use crate::report::{AxisColumn, ParameterColumn};
 use crate::scenario::{Parameter, ParameterValue};
+use rayon::prelude::*;
 use std::collections::BTreeMap;
 
 /// What the files show of each cell's scenario.
@@ -19,7 +20,14 @@ impl Parameters {
     /// The columns of `axes` and the values of `cells` in them; with `every`, one more column for each parameter of any cell.
     #[must_use]
     pub(super) fn of(axes: &[Axis], cells: &[Cell], every: Every) -> Parameters {
-        let parameters: Vec<BTreeMap<String, ParameterValue>> = cells.iter().map(by_path).collect();
+        // Of most parameters nobody asks: what the axes name is kept.
+        let kept = |cell: &Cell| match every {
+            Every::Axis => {
+                by_path(cell).into_iter().filter(|(path, _)| axes.iter().any(|axis| axis.path == *path)).collect()
+            }
+            Every::Parameter => by_path(cell),
+        };
+        let parameters: Vec<BTreeMap<String, ParameterValue>> = cells.par_iter().map(kept).collect();
         let number = |path: &str, of: &BTreeMap<String, ParameterValue>| match of.get(path) {
             Some(ParameterValue::Number { value, .. }) => Some(*value),
             _ => None,

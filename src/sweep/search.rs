@@ -281,7 +281,7 @@ pub(super) fn run(
         let Ran { records, known: more } = run_all(&cells, &replications, store, listen)?;
         known += more;
         for ((hunt, number, cell), records) in wanted.into_iter().zip(records) {
-            let Results { mut cells, events, windows, .. } = Results::gather([records.as_slice()]);
+            let Results { mut cells, events, windows, .. } = Results::gather(vec![records]);
             let result = cells.remove(0);
             let shown = search.judge(&result)?;
             hunts[hunt].enter(Probe { number, cell, result, events, windows, shown });

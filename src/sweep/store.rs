@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, BufRead, BufReader, Read as _, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, RwLock};
 
 /// Why records cannot be kept or used.
 #[derive(Debug, thiserror::Error)]
@@ -51,7 +51,9 @@ pub enum StoreError {
 /// Runs on record, and where new ones go.
 #[derive(Debug)]
 pub struct Store {
-    known: BTreeMap<Key, Arc<Record>>,
+    known: RwLock<BTreeMap<Key, Arc<Record>>>,
+    /// How many were known when it was opened.
+    found: usize,
     writer: Mutex<Writer>,
 }
 
@@ -68,13 +70,15 @@ struct Writer {
     written: BTreeSet<String>,
     /// What was added.
     added: BTreeMap<Key, Arc<Record>>,
+    /// How many were added.
+    count: usize,
 }
 
 impl Store {
     /// A store that is gone when the program ends.
     #[must_use]
     pub fn in_memory() -> Store {
-        Store { known: BTreeMap::new(), writer: Mutex::new(Writer::default()) }
+        Store::of(BTreeMap::new(), Writer::default())
     }
 
     /// The records of `folder` that are among `wanted`, or all where none are named; new ones go to its file `name`, which the first of them creates. With
@@ -85,7 +89,7 @@ impl Store {
     pub fn open(folder: &Path, name: &str, alone: bool, wanted: Option<&BTreeSet<Key>>) -> Result<Store, StoreError> {
         let (known, layouts) = gather(&[folder], wanted)?;
         let writer = Writer { path: Some(folder.join(name)), alone, layouts, ..Writer::default() };
-        Ok(Store { known, writer: Mutex::new(writer) })
+        Ok(Store::of(known, writer))
     }
 
     /// The records of several folders that are among `wanted`; new ones are gone when the program ends.
@@ -95,13 +99,24 @@ impl Store {
     pub fn read(folders: &[PathBuf], wanted: Option<&BTreeSet<Key>>) -> Result<Store, StoreError> {
         let folders: Vec<&Path> = folders.iter().map(PathBuf::as_path).collect();
         let (known, layouts) = gather(&folders, wanted)?;
-        Ok(Store { known, writer: Mutex::new(Writer { layouts, ..Writer::default() }) })
+        Ok(Store::of(known, Writer { layouts, ..Writer::default() }))
+    }
+
+    fn of(known: BTreeMap<Key, Arc<Record>>, writer: Writer) -> Store {
+        Store { found: known.len(), known: RwLock::new(known), writer: Mutex::new(writer) }
     }
 
     /// The record of a run, found or added.
     #[must_use]
     pub fn get(&self, key: Key) -> Option<Arc<Record>> {
-        self.known.get(&key).cloned().or_else(|| self.lock().added.get(&key).cloned())
+        let known = self.known.read().expect("nothing panics while it is held").get(&key).cloned();
+        known.or_else(|| self.lock().added.get(&key).cloned())
+    }
+
+    /// Lets go of all records, which their takers may outlive; they stay on the disk, and new ones may be added.
+    pub fn let_go(&self) {
+        *self.known.write().expect("nothing panics while it is held") = BTreeMap::new();
+        self.lock().added = BTreeMap::new();
     }
 
     /// Keeps what a run gave: when this returns, a kill does not undo it.
@@ -113,7 +128,7 @@ impl Store {
         let outcome = outcome.map(|(figures, events, windows)| writer.layouts.told(figures, events, windows));
         let record = Arc::new(Record { key, outcome });
         writer.write(&record)?;
-        writer.added.insert(key, Arc::clone(&record));
+        writer.count += usize::from(writer.added.insert(key, Arc::clone(&record)).is_none());
         Ok(record)
     }
 
@@ -128,7 +143,7 @@ impl Store {
     /// Waits for the record that is being written, if one is, and holds up all others as long as the guard lives.
     #[must_use]
     pub fn seal(&self) -> Sealed<'_> {
-        Sealed { writer: self.lock(), known: self.known.len() }
+        Sealed { writer: self.lock(), known: self.found }
     }
 
     fn lock(&self) -> MutexGuard<'_, Writer> {
@@ -147,7 +162,7 @@ impl Sealed<'_> {
     /// How many runs are on record.
     #[must_use]
     pub fn runs(&self) -> usize {
-        self.known + self.writer.added.len()
+        self.known + self.writer.count
     }
 
     /// As [`Store::sync`].

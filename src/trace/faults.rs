@@ -136,11 +136,68 @@ impl FaultTrace {
         FaultTrace { merged: (all - rows.len()) as u64, rows, planned, hash }
     }
 
+    /// How long ago each of `nodes` nodes was last repaired when the trace ends; those without a fault are as old as it is long.
+    #[must_use]
+    pub fn ages(&self, nodes: u32) -> Vec<Span> {
+        let end =
+            self.rows.iter().map(|row| row.end.unwrap_or(row.start).max(row.start)).max().unwrap_or(SimTime::ZERO);
+        let mut ages = vec![end.since(SimTime::ZERO); nodes as usize];
+        for row in &self.rows {
+            if let Some(age) = ages.get_mut(row.node as usize) {
+                *age = (*age).min(end.since(row.end.unwrap_or(end)));
+            }
+        }
+        ages
+    }
+
     /// One more than the highest node number.
     #[must_use]
     pub fn nodes(&self) -> u32 {
         self.rows.iter().map(|row| row.node + 1).max().unwrap_or(0)
     }
+}
+
+/// Reads `node,age_s`: the age of each node of a cluster.
+///
+/// # Errors
+/// The first thing wrong: an unreadable file, a missing column, a cell that is no number, a node twice or left out.
+pub fn node_ages(path: &Path) -> Result<NodeAges, TraceError> {
+    let mut csv = lines::reader(path)?;
+    let header = csv.headers().map_err(|error| TraceError::reading(path, &error))?.clone();
+    let line = lines::header(&csv);
+    let place = |name: &str| {
+        let found = || format!("the header {}", names(&header));
+        let place = header.iter().position(|column| column == name);
+        place.ok_or_else(|| TraceError::line(path, line, found(), format!("a column {name}")))
+    };
+    let places = [place("node")?, place("age_s")?];
+    let mut ages = BTreeMap::new();
+    let mut record = csv::StringRecord::new();
+    while let Some(line) = lines::read(&mut csv, path, &mut record)? {
+        let cell = |slot: usize| record.get(places[slot]).unwrap_or_default();
+        let wrong = |slot: usize, expected: &str| {
+            TraceError::line(path, line, format!("{:?}", cell(slot)), expected).in_column(["node", "age_s"][slot])
+        };
+        let node = cell(0).parse::<u32>().map_err(|_| wrong(0, "a node number"))?;
+        let age = seconds(cell(1)).ok_or_else(|| wrong(1, "seconds of zero or more"))?;
+        if ages.insert(node, age.since(SimTime::ZERO)).is_some() {
+            return Err(wrong(0, "each node once"));
+        }
+    }
+    let hash = csv.get_ref().hash();
+    match (0..).zip(ages.keys()).find(|(expected, node)| expected != *node) {
+        Some((missing, _)) => Err(TraceError::file(path, format!("no row of node {missing}"), "each node from 0 on")),
+        None => Ok(NodeAges { ages: ages.into_values().collect(), hash }),
+    }
+}
+
+/// The ages of the nodes of a cluster.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NodeAges {
+    /// By node.
+    pub ages: Vec<Span>,
+    /// BLAKE3 of the file's bytes.
+    pub hash: blake3::Hash,
 }
 
 fn seconds(text: &str) -> Option<SimTime> {
@@ -183,6 +240,30 @@ mod tests {
 
     fn at(nanos: u64) -> SimTime {
         SimTime::from_nanos(nanos)
+    }
+
+    #[test]
+    fn a_trace_tells_how_old_its_nodes_are_at_its_end() {
+        let header = "node,start_s,end_s,class,domain,planned\n";
+        let file = file(&format!("{header}0,10,20,x,,0\n0,1000,1500,x,,0\n2,400,,x,,0\n1,2000,9000,x,,0\n"));
+        let trace = FaultTrace::csv(file.path(), "main").expect("sound");
+        // It ends at 9,000 s. Node 2 was never repaired: broken, and new when it is.
+        assert_eq!(trace.ages(4), [7_500, 0, 0, 9_000].map(Span::from_secs));
+    }
+
+    #[test]
+    fn ages_are_read_for_each_node() {
+        let ages = node_ages(file("age_s,node\n5.5,1\n0,0\n").path()).expect("sound").ages;
+        assert_eq!(ages, [Span::ZERO, Span::from_secs_f64(5.5)]);
+        for (text, said) in [
+            ("node,age_s\n0,1\n2,1\n", "no row of node 1"),
+            ("node,age_s\n0,1\n0,1\n", "each node once"),
+            ("node,age_s\n0,-1\n", "seconds of zero or more"),
+            ("node,age\n0,1\n", "a column age_s"),
+        ] {
+            let error = node_ages(file(text).path()).expect_err("wrong").to_string();
+            assert!(error.contains(said), "{error}");
+        }
     }
 
     #[test]

@@ -19,7 +19,7 @@ mod store;
 pub use align::Uncovered;
 pub use bench::{BENCH_LAYOUTS, Bench, BenchRequest, BenchRig, BenchRow, Benchmark, Measured};
 pub use error::TraceError;
-pub use faults::{FaultRow, FaultTrace};
+pub use faults::{FaultRow, FaultTrace, NodeAges, node_ages};
 pub use jobs::{DroppedJobs, JobEnd, LoadedJobs, TraceJob};
 pub use jobs_acme::acme;
 pub use jobs_philly::philly;

@@ -1,7 +1,9 @@
 //! A training job as one logical process: it runs, a node fails, it recovers, it runs on. Start reading at [`Job`].
 
 mod booking;
+mod corruption;
 mod speed;
+mod suspects;
 mod trade;
 mod upkeep;
 
@@ -16,8 +18,10 @@ use crate::fault::{Fault, FaultQueue, Symptom};
 use crate::ledger::{Book, EventKind, Grid, JobFacts, Outage, Use};
 use crate::units::{PerSecond, Share, SimTime, Span};
 use crate::world::{Domain, NodeSet};
+use corruption::Corruption;
 use speed::Stragglers;
 use std::collections::{BTreeMap, VecDeque};
+use suspects::Verdict;
 use upkeep::Upkeep;
 
 /// A training job.
@@ -61,6 +65,8 @@ pub struct Job {
     level: u8,
     stragglers: Option<Stragglers>,
     upkeep: Upkeep,
+    /// Chance of localisation.
+    suspicion: Stream,
     corruptions: Vec<Corruption>,
     /// By node in repair: its outage in the book.
     outages: BTreeMap<u32, usize>,
@@ -76,6 +82,7 @@ struct Clocks {
     detect_hang: Span,
     localise: Span,
     restart: Span,
+    warm_up: Span,
     planned: Span,
 }
 
@@ -109,17 +116,6 @@ struct Step {
     length: Span,
 }
 
-/// Silent corruption of the job's state that nobody has seen yet.
-#[derive(Debug, Clone, Copy)]
-struct Corruption {
-    /// The node that computes nonsense; `None` once it has left.
-    node: Option<u32>,
-    /// Since when; [`SimTime::NEVER`] where the state was restored to before it, and the node waits to spoil it again.
-    onset: SimTime,
-    /// When somebody will see it.
-    due: SimTime,
-}
-
 /// What a failure takes from the copies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Loss {
@@ -139,6 +135,9 @@ struct Tally {
     holding: (u32, SimTime),
     /// Node-nanoseconds that it held before that.
     held: u128,
+    /// Nodes taken out that had nothing, and broken ones that stayed.
+    suspects: u64,
+    missed: u64,
     /// Nodes that it took from the cluster for want of spares.
     taken: u64,
     /// When it was last preempted.
@@ -214,6 +213,7 @@ impl Job {
     pub fn new(plan: JobPlan, seed: Seed, grid: Grid) -> Job {
         let schedule = Schedule::new(&plan).expect("checkpoints were checked with the scenario");
         let stream = seed.stream(Entity::named(&format!("training.{}", plan.name)), "planned");
+        let suspicion = seed.stream(Entity::named(&format!("training.{}", plan.name)), "localise");
         let silent = plan.failures.symptoms.silent > Share::new(0.0);
         let depth = if silent { Depth::Retained } else { Depth::Newest };
         Job {
@@ -237,6 +237,7 @@ impl Job {
             level: 0,
             stragglers: Stragglers::new(&plan, seed, grid.horizon),
             upkeep: Upkeep::default(),
+            suspicion,
             corruptions: Vec::new(),
             outages: BTreeMap::new(),
             now: SimTime::ZERO,
@@ -281,9 +282,7 @@ impl Job {
         if self.tally.preempted.is_none() {
             self.run_or_pause(at);
         } else {
-            let restart = Step { what: Use::Restart, length: self.clocks.restart };
-            let reload = Step { what: Use::Reload, length: self.reload };
-            self.stop(at, VecDeque::from([restart, reload]));
+            self.stop(at, VecDeque::from(self.clocks.restarting(Span::ZERO, self.reload)));
         }
     }
 
@@ -322,7 +321,8 @@ impl Job {
     /// How long it will run from its start if nothing breaks: what it tells the scheduler.
     #[must_use]
     pub fn estimate(&self) -> Span {
-        let restart = if self.tally.preempted.is_some() { self.clocks.restart + self.reload } else { Span::ZERO };
+        let restart = self.clocks.restarting(Span::ZERO, self.reload).map(|step| step.length).into_iter().sum();
+        let restart: Span = if self.tally.preempted.is_some() { restart } else { Span::ZERO };
         restart + self.work_left()
     }
 
@@ -541,15 +541,9 @@ impl Job {
         self.pauses.taken += length;
         self.log(at, EventKind::Paused, String::new(), format!("{} h", length.as_secs_f64() / 3_600.0));
         let save = save.min(length);
-        self.stop(
-            at,
-            VecDeque::from([
-                Step { what: Use::Checkpoint, length: save },
-                Step { what: Use::Paused, length: length.saturating_sub(save) },
-                Step { what: Use::Restart, length: boot + self.clocks.restart },
-                Step { what: Use::Reload, length: self.reload },
-            ]),
-        );
+        let pause = [(Use::Checkpoint, save), (Use::Paused, length.saturating_sub(save))];
+        let pause = pause.map(|(what, length)| Step { what, length });
+        self.stop(at, pause.into_iter().chain(self.clocks.restarting(boot, self.reload)).collect());
     }
 
     fn failure(&mut self, at: SimTime) {
@@ -563,7 +557,7 @@ impl Job {
         match (computing.first(), fault.symptom) {
             (None, _) => return,
             (Some(&node), Symptom::Silent(latency)) => return self.corrupt(node, at, latency),
-            (Some(_), Symptom::Explicit | Symptom::Hang | Symptom::Slow | Symptom::Planned) => {}
+            (Some(_), Symptom::Explicit | Symptom::Hang | Symptom::Slow | Symptom::Planned | Symptom::Suspected) => {}
         }
         self.tally.interruptions += 1;
         let lost = match self.phase {
@@ -575,59 +569,22 @@ impl Job {
             Phase::Queued | Phase::Finished(_) => unreachable!("only a running job fails"),
         };
         self.log_failure(at, &fault, &computing, lost);
-        self.lose(&fault, &computing, at);
+        let own = fault.repair.is_none() && computing.len() == 1 && self.faults.is_broken(computing[0]);
+        match if own { self.verdict(computing[0]) } else { Verdict::Found(Vec::new()) } {
+            Verdict::Found(others) => {
+                self.lose(&fault, &computing, at);
+                self.take_for_test(&others, at);
+            }
+            Verdict::Missed(others) => {
+                self.overlook(computing[0], at);
+                self.take_for_test(&others, at);
+            }
+        }
         self.heal();
         self.begin_recovery(
             at,
             if fault.symptom == Symptom::Hang { self.clocks.detect_hang } else { self.clocks.detect },
         );
-    }
-
-    /// `node` begins to compute nonsense at `at`, and somebody sees it after `latency`.
-    fn corrupt(&mut self, node: u32, at: SimTime, latency: Span) {
-        self.log(at, EventKind::Corrupted, node.to_string(), String::new());
-        let onset = if matches!(self.phase, Phase::Running(_)) { at } else { SimTime::NEVER };
-        self.corruptions.push(Corruption { node: Some(node), onset, due: at + latency });
-    }
-
-    /// Somebody sees the corruption that is due at `at`: back to before it began, without the node.
-    fn uncovered(&mut self, at: SimTime) {
-        let first = self.corruptions.iter().enumerate().min_by_key(|(_, corruption)| corruption.due);
-        let (index, &Corruption { node, onset, .. }) = first.expect("a corruption was due");
-        self.corruptions.remove(index);
-        self.tally.interruptions += 1;
-        let lost = match self.phase {
-            Phase::Running(since) => self.end_stretch(since, at, Fate::RolledBack(Loss::Since(onset))),
-            Phase::Stalled(_) => {
-                self.book_stall(at);
-                self.lose_copies(Loss::Since(onset))
-            }
-            Phase::Queued | Phase::Finished(_) => unreachable!("only a running job is looked at"),
-        };
-        let detail = format!("silent corruption: lost {} s of work", lost.as_secs_f64().round());
-        self.log(at, EventKind::Failure, node.map_or(String::new(), |node| node.to_string()), detail);
-        if let Some(node) = node {
-            let (nodes, symptom) = (vec![node], Symptom::Silent(Span::ZERO));
-            let fault = Fault { at, domain: Domain::Node, nodes, repair: None, symptom };
-            self.lose(&fault, &[node], at);
-        }
-        self.heal();
-        self.begin_recovery(at, Span::ZERO);
-    }
-
-    /// After a roll-back: corruption that began later than the copy is gone with the work, unless its node is still here and will
-    /// begin again.
-    fn heal(&mut self) {
-        if self.corruptions.is_empty() {
-            return;
-        }
-        let taken = self.copies.newest(&self.schedule).map_or(self.tally.floor.1, |copy| copy.taken);
-        self.corruptions.retain_mut(|corruption| {
-            if taken <= corruption.onset {
-                corruption.onset = SimTime::NEVER;
-            }
-            corruption.onset < SimTime::NEVER || corruption.node.is_some()
-        });
     }
 
     /// The nodes at `place` that `fault` takes.
@@ -817,6 +774,7 @@ impl Job {
             swing: self.plan.swing,
             training: self.plan.at_level(0).draw.accelerator,
             slowed: self.tally.slowed,
+            suspects: self.plan.recovery.evict.map(|_| [self.tally.suspects, self.tally.missed]),
             stragglers: self.stragglers.as_ref().map(Stragglers::facts),
             taken: matches!(self.plan.spares.short, Short::Preempt { .. }).then_some(self.tally.taken),
             failure_clock: self.plan.recovery.failure_clock.name(),
@@ -835,19 +793,23 @@ impl Clocks {
             planned: plan
                 .planned
                 .length
-                .unwrap_or_else(|| plan.restart() + schedule.quickest_reload())
+                .unwrap_or_else(|| plan.restart() + schedule.quickest_reload() + plan.recovery.warm_up)
                 .max(schedule.blocking()),
+            warm_up: plan.recovery.warm_up,
         }
     }
 
-    fn recovery(&self, detect: Span, reload: Span) -> [Step; 5] {
-        [
-            Step { what: Use::Detect, length: detect },
-            Step { what: Use::Localise, length: self.localise },
-            Step { what: Use::SpareWait, length: Span::ZERO },
-            Step { what: Use::Restart, length: self.restart },
-            Step { what: Use::Reload, length: reload },
-        ]
+    fn recovery(&self, detect: Span, reload: Span) -> [Step; 6] {
+        let [restart, reload, warm_up] = self.restarting(Span::ZERO, reload);
+        let before = [(Use::Detect, detect), (Use::Localise, self.localise), (Use::SpareWait, Span::ZERO)];
+        let [detect, localise, spares] = before.map(|(what, length)| Step { what, length });
+        [detect, localise, spares, restart, reload, warm_up]
+    }
+
+    /// The steps of a start that is not the first, after `boot`.
+    fn restarting(&self, boot: Span, reload: Span) -> [Step; 3] {
+        let steps = [(Use::Restart, boot + self.restart), (Use::Reload, reload), (Use::WarmUp, self.warm_up)];
+        steps.map(|(what, length)| Step { what, length })
     }
 }
 

@@ -17,7 +17,7 @@ pub use roster::GivenBack;
 pub use schedule::{CheckpointError, Schedule, daly};
 pub use section::{
     Checkpoint, Every, FailureClock, Phase, PhaseSection, Planned, Progress, Recovery, Retire, Short, Spares, StepTime,
-    Swing, TrainingSection,
+    Suspects, Swing, TrainingSection,
 };
 pub use shift::{Shift, ShiftPlan, ShiftSection};
 pub use step::{MeasuredStep, ScaleLoss, StepModel};

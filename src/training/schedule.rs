@@ -10,6 +10,9 @@ use std::ops::Range;
 /// Useful time and saves alternate from the beginning of each stretch; the last save falls on the end of the work where the work
 /// is a whole number of intervals. A save is durable once its background write has ended; one write at a time in each tier.
 ///
+/// Writing in the background may slow training. In the time W after a save, of which that takes the share x, `(1 - x) W` is done: as
+/// though the job stood still for `x W` and then went on at full speed, which is how it is counted. After W both agree.
+///
 /// Tiers nest: a slower one saves right after a save of the next faster one, the first at or after its own interval, so that each
 /// interval is a whole multiple of the one before. A restart reads a copy of one of them and goes on in the round of all: a
 /// slower tier's next save comes when it would have come without the failure.
@@ -23,7 +26,11 @@ pub struct Schedule {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Tier {
     every: Span,
+    /// What a save takes of the job's time: it stops for it, and then for `drag`.
     blocking: Span,
+    /// What the background write takes of it.
+    drag: Span,
+    /// From then on until the copy is written.
     background: Span,
     reload: Span,
     survives: Domain,
@@ -90,7 +97,23 @@ impl Schedule {
     /// Time for which a save to every tier stops the job.
     #[must_use]
     pub fn blocking(&self) -> Span {
-        self.tiers.iter().map(|tier| tier.blocking).sum()
+        self.tiers.iter().map(|tier| tier.blocking.saturating_sub(tier.drag)).sum()
+    }
+
+    /// True where saves take time of the job, be it that it stops or that writing slows it.
+    #[must_use]
+    pub fn takes_time(&self) -> bool {
+        self.tiers.iter().any(|tier| tier.blocking > Span::ZERO)
+    }
+
+    /// Time that background writes have taken of the first `elapsed` of a stretch from `origin`: of whole saves.
+    #[must_use]
+    pub fn dragged(&self, origin: Origin, elapsed: Span) -> Span {
+        let dragging = self.tiers.iter().enumerate().filter(|(_, tier)| tier.drag > Span::ZERO);
+        let dragged = |(index, tier): (usize, &Tier)| {
+            tier.drag * (self.saves_of(index, origin.elapsed + elapsed) - tier.times(origin.useful))
+        };
+        dragging.map(dragged).sum()
     }
 
     /// What reading the quickest tier takes: after a drain, which saves to every tier, all copies are equally new.
@@ -210,11 +233,12 @@ impl Tier {
         let size = size(plan, checkpoint);
         let blocking = checkpoint.blocking;
         let background = checkpoint.background.unwrap_or_else(|| checkpoint.bandwidth.time_for(size));
+        let drag = background.scale(checkpoint.interference.as_f64());
         let every = match (checkpoint.every, plan.mean_time_between_failures()) {
             (Every::Fixed(Span::ZERO), _) => return Err(CheckpointError::NoInterval),
             (Every::Fixed(every), _) => every,
             (Every::Auto, None) => return Ok(None),
-            (Every::Auto, Some(between)) => daly(blocking, between).max(background),
+            (Every::Auto, Some(between)) => daly(blocking + drag, between).max(background),
         };
         if every == Span::ZERO {
             return Err(CheckpointError::FreeSave);
@@ -225,7 +249,8 @@ impl Tier {
         let read = checkpoint.read_bandwidth.map(|bandwidth| bandwidth.time_for(size));
         let reload = checkpoint.restore.or(read).unwrap_or_default();
         let Checkpoint { survives, retention, .. } = *checkpoint;
-        Ok(Some(Tier { every, blocking, background, reload, survives, retention, cycle: every + blocking }))
+        let (blocking, background) = (blocking + drag, background.saturating_sub(drag));
+        Ok(Some(Tier { every, blocking, drag, background, reload, survives, retention, cycle: every + blocking }))
     }
 
     /// Whole intervals in `useful`.
@@ -277,6 +302,7 @@ mod tests {
             every: minutes(10.0),
             blocking: minutes(1.0),
             background: minutes(3.0),
+            drag: Span::ZERO,
             reload: Span::ZERO,
             survives: Domain::Site,
             retention: None,
@@ -304,6 +330,36 @@ mod tests {
         assert_eq!(schedule.elapsed(Origin::default(), minutes(29.0)), minutes(31.0));
     }
 
+    #[test]
+    fn a_write_that_slows_training_has_slowed_it_when_it_ends() {
+        let tier = Tier {
+            every: minutes(10.0),
+            blocking: minutes(1.5),
+            drag: minutes(0.5),
+            background: minutes(4.5),
+            reload: Span::ZERO,
+            survives: Domain::Site,
+            retention: None,
+            cycle: minutes(11.5),
+        };
+        // 10 min of work, 1 min stopped, 5 min of writing at nine tenths, in 11.5 min rounds.
+        let schedule = Schedule::nested(vec![tier]);
+        assert_eq!(schedule.blocking(), minutes(1.0));
+        for (elapsed, useful, durable, dragged) in [
+            (11.0, 10.0, 0, 0.0),
+            (11.5, 10.0, 0, 0.5),
+            (15.9, 14.4, 0, 0.5),
+            (16.0, 14.5, 1, 0.5),
+            (23.0, 20.0, 1, 1.0),
+        ] {
+            let at = minutes(elapsed);
+            assert_eq!(schedule.useful(Origin::default(), at), minutes(useful), "useful after {elapsed} min");
+            assert_eq!(schedule.durable(0, Origin::default(), at).end - 1, durable, "written after {elapsed} min");
+            assert_eq!(schedule.dragged(Origin::default(), at), minutes(dragged), "taken after {elapsed} min");
+        }
+        assert_eq!(schedule.elapsed(Origin::default(), minutes(24.5)), minutes(27.5));
+    }
+
     /// Every save of a schedule in order, nanosecond by nanosecond of work: tier, end of its blocking part, work it holds.
     fn stepped(schedule: &Schedule, work: u64) -> (Vec<u64>, Vec<(usize, u64, u64)>) {
         let (mut useful_after, mut saves) = (vec![0], Vec::new());
@@ -326,6 +382,7 @@ mod tests {
                 every,
                 blocking,
                 background,
+                drag: Span::ZERO,
                 reload,
                 survives: Domain::Site,
                 retention: None,

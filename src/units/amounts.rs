@@ -54,6 +54,19 @@ macro_rules! amount {
                 });
             }
         }
+        impl $name {
+            /// As [`cut`](Self::cut): the part of the first weight.
+            #[must_use]
+            pub fn first_part(self, weights: &mut Weights) -> $name {
+                let mut first = $name(0);
+                self.cut(weights, |index, part| {
+                    if index == 0 {
+                        first = part;
+                    }
+                });
+                first
+            }
+        }
         impl std::ops::Add for $name {
             type Output = $name;
             fn add(self, other: $name) -> $name {

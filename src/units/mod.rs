@@ -11,8 +11,8 @@ mod time;
 pub use amounts::{Bytes, Dollars, GpuTime, GramsCo2e, Joules, Litres, Tokens, Watts};
 pub use quantity::{QuantityError, canonical};
 pub use rates::{
-    BytesPerSecond, DollarsPerHour, DollarsPerKw, DollarsPerKwh, FlopsPerSecond, GramsPerKwh, LitresPerKwh, PerSecond,
-    Ratio, Share,
+    BytesPerSecond, DollarsPerHour, DollarsPerKw, DollarsPerKwh, FlopsPerSecond, GramsPerHour, GramsPerKwh,
+    LitresPerKwh, PerSecond, Ratio, Share,
 };
 pub use split::Weights;
 pub use time::{SimTime, Span};

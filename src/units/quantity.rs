@@ -49,6 +49,7 @@ pub(super) const ENERGY_PRICE: Units = &[("USD/kWh", 1.0), ("USD/MWh", 1e-3)];
 pub(super) const HOURLY_PRICE: Units = &[("USD/h", 1.0)];
 pub(super) const DEMAND_PRICE: Units = &[("USD/kW", 1.0), ("USD/MW", 1e-3)];
 pub(super) const CARBON_INTENSITY: Units = &[("gCO2e/kWh", 1.0), ("kgCO2e/kWh", 1e3), ("kgCO2e/MWh", 1.0)];
+pub(super) const HOURLY_CARBON: Units = &[("gCO2e/h", 1.0), ("kgCO2e/h", 1e3)];
 pub(super) const WATER_INTENSITY: Units = &[("L/kWh", 1.0), ("L/MWh", 1e-3), ("m3/MWh", 1.0)];
 pub(super) const RATE: Units = &[
     ("/s", 1.0),
@@ -116,7 +117,7 @@ pub(super) fn parse(text: &str, units: Units, bare: bool) -> Result<f64, String>
 /// is none. Data in `B` are bytes: tokens are written as numbers.
 #[must_use]
 pub fn canonical(text: &str) -> Option<(f64, &'static str)> {
-    const KINDS: [Units; 12] = [
+    const KINDS: [Units; 13] = [
         TIME,
         POWER,
         MONEY,
@@ -125,6 +126,7 @@ pub fn canonical(text: &str) -> Option<(f64, &'static str)> {
         HOURLY_PRICE,
         DEMAND_PRICE,
         CARBON_INTENSITY,
+        HOURLY_CARBON,
         WATER_INTENSITY,
         RATE,
         FLOPS,

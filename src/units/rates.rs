@@ -177,6 +177,38 @@ impl std::fmt::Display for GramsPerKwh {
     }
 }
 
+/// Carbon of having something for an hour, in integer micrograms of CO2 equivalent (of one GPU, where it is of GPUs).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct GramsPerHour(u64);
+quantity!(GramsPerHour, "carbon per hour such as \"20 gCO2e/h\"", quantity::HOURLY_CARBON);
+
+impl GramsPerHour {
+    /// Carbon from grams per hour, to the nearest microgram.
+    #[must_use]
+    pub fn from_f64(grams: f64) -> GramsPerHour {
+        GramsPerHour((grams * 1e6).round() as u64)
+    }
+    fn from_base(grams: f64) -> Result<GramsPerHour, &'static str> {
+        quantity::unsigned(grams * 1e6).map(GramsPerHour)
+    }
+}
+
+impl std::ops::Mul<GpuTime> for GramsPerHour {
+    type Output = GramsCo2e;
+    /// Rounded down to the microgram.
+    fn mul(self, time: GpuTime) -> GramsCo2e {
+        const NANOS_PER_HOUR: u128 = 3_600_000_000_000;
+        let (hours, rest) = (time.nanos() / NANOS_PER_HOUR, time.nanos() % NANOS_PER_HOUR);
+        GramsCo2e::from_micro(hours * u128::from(self.0) + rest * u128::from(self.0) / NANOS_PER_HOUR)
+    }
+}
+
+impl std::fmt::Display for GramsPerHour {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} gCO2e/h", self.0 as f64 / 1e6)
+    }
+}
+
 /// Water use effectiveness, in integer microlitres per kilowatt-hour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct LitresPerKwh(u64);

@@ -2,7 +2,7 @@
 
 use super::{ClusterPower, DomainTree, Domains};
 use crate::catalog::{CapSheet, GpuSheet, NodeSheet};
-use crate::units::DollarsPerHour;
+use crate::units::{DollarsPerHour, GramsPerHour};
 
 /// What a node costs whoever holds it, energy apart.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -30,6 +30,8 @@ pub struct ClusterPlan {
     pub domains: Domains,
     /// Cost of holding a GPU.
     pub cost: Cost,
+    /// Carbon of making the hardware, for each GPU-hour of its life.
+    pub embodied: GramsPerHour,
     /// Its limits, and what nodes do that nobody holds.
     pub power: ClusterPower,
     /// How its accelerators answer a cap, resolved.

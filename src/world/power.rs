@@ -42,7 +42,7 @@ impl Default for ClusterPower {
 #[derive(Debug, Clone, Copy, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Network {
-    /// This share on top of what nodes draw, load for load. models/energy.md section 3 assumes 3 %.
+    /// This share on top of what nodes draw, load for load. 3 % is what we would assume.
     Share(Share),
     /// So many switches of so many watts, spread over the nodes.
     Switches {

@@ -22,20 +22,16 @@ impl Check<'_> {
         header: Option<&Header>,
         clusters: &[Option<ClusterPlan>],
     ) -> Vec<Option<Option<CappingPlan>>> {
-        let typed = self.typed;
-        let sites = typed.file.site.iter().enumerate();
-        sites.map(|(index, (name, section))| self.site_capping(index, name, section, header, clusters)).collect()
+        self.at_each_site(clusters, |check, site, here| check.site_capping(site, here, header, clusters))
     }
 
     fn site_capping(
         &mut self,
-        index: usize,
-        name: &str,
-        section: &SiteSection,
+        (name, section): (&str, &SiteSection),
+        here: &[&ClusterPlan],
         header: Option<&Header>,
         clusters: &[Option<ClusterPlan>],
     ) -> Option<Option<CappingPlan>> {
-        let here: Vec<&ClusterPlan> = clusters.iter().flatten().filter(|cluster| cluster.site == index).collect();
         let limited = here.iter().find(|cluster| cluster.power.rack_limit.or(cluster.power.row_limit).is_some());
         let Some(capping) = &section.capping else {
             if let Some(cluster) = limited {
@@ -56,7 +52,7 @@ impl Check<'_> {
             self.refuse(&["site", name, "capping"], "has no limit to keep", help);
             return None;
         }
-        let sound = self.levers_are_sound(name, capping, &here);
+        let sound = self.levers_are_sound(name, capping, here);
         let (header, ladder) = (header?, Ladder::new(capping));
         let steps = match (&section.demand_response, section.power_limit) {
             (Some(response), Some(limit)) => self.steps(name, response, limit, header)?,

@@ -4,13 +4,14 @@ use super::Check;
 use super::header::Header;
 use crate::catalog::{FAILURES, FailurePreset};
 use crate::fault::{
-    Blast, Burst, Bursty, Episodes, FailureLaw, FailureSection, FaultPlan, InitialAge, LawSection, Mixture, Modulation,
-    Replay, Straggler, Symptoms,
+    AgeFile, AgeSection, Blast, Burst, Bursty, Episodes, FailureLaw, FailureSection, FaultPlan, InitialAge, LawSection,
+    Mixture, Modulation, RepairSection, Replay, Straggler, Symptoms, TwoClass,
 };
 use crate::scenario::file::ClusterSection;
-use crate::trace::FaultTrace;
+use crate::trace::{self, FaultTrace};
 use crate::units::{PerSecond, Ratio, Share, Span};
 use crate::world::{ClusterPlan, Domain, DomainTree};
+use std::sync::Arc;
 
 /// A node that fails every hour does little else.
 pub(super) const MOST_FAILURES: PerSecond = PerSecond::per_day(24.0);
@@ -41,8 +42,10 @@ impl Check<'_> {
         let sound = stragglers.iter().all(|(domain, slow)| self.is_a_straggler(cluster, *domain, slow)) && sound;
         let sound = plan.is_none_or(|plan| self.is_maintained(cluster, section, &plan.domain_tree())) && sound;
         let sound = self.is_a_modulation(cluster, &section.modulation) && sound;
+        let sound = section.repair.is_none_or(|repair| self.is_a_repair(cluster, &repair)) && sound;
         let sound = self.are_symptoms(cluster, &section.symptoms) && sound;
         let (law, tree, header) = (law?, plan?.domain_tree(), header?);
+        let ages = self.ages(cluster, &section.failures, plan?)?;
         let mut modulation = section.modulation.clone();
         let mut replay = None;
         let law = match law {
@@ -63,6 +66,7 @@ impl Check<'_> {
         let first_hour = start.weekday().to_monday_zero_offset() as u32 * 24 + start.hour() as u32;
         sound.then_some(FaultPlan {
             law,
+            ages,
             bursts,
             stragglers,
             maintenance,
@@ -142,6 +146,37 @@ impl Check<'_> {
         !fine.contains(&false)
     }
 
+    /// How old each node of `plan` is at the start; outside `None` where something is wrong, inside where no file says it.
+    fn ages(&mut self, cluster: &str, section: &FailureSection, plan: &ClusterPlan) -> Option<Option<Arc<[Span]>>> {
+        let FailureSection::Law(LawSection::Weibull { initial_age: AgeSection::Trace(file), .. }) = section else {
+            return Some(None);
+        };
+        let path = |rest: &[&'static str]| -> Vec<String> {
+            let front = ["cluster", cluster, "failures", "weibull", "initial_age", "trace"];
+            front.iter().chain(rest).map(|key| (*key).to_owned()).collect()
+        };
+        let (at, ages) = match file {
+            AgeFile::Ages(file) => {
+                let at = path(&["ages", "path"]);
+                let keys: Vec<&str> = at.iter().map(String::as_str).collect();
+                (at.clone(), self.data(&keys, &file.path, trace::node_ages, |read| read.hash)?.ages)
+            }
+            AgeFile::Past(file) => {
+                let (format, name) = file.file();
+                let at = path(&["past", format, "path"]);
+                let keys: Vec<&str> = at.iter().map(String::as_str).collect();
+                let read = self.data(&keys, name, |path| file.read(path, cluster), |trace| trace.hash)?;
+                let nodes = read.nodes().max(plan.nodes);
+                (at.clone(), read.ages(nodes))
+            }
+        };
+        let keys: Vec<&str> = at.iter().map(String::as_str).collect();
+        let (count, nodes) = (ages.len(), plan.nodes);
+        let fits = count == nodes as usize
+            || self.no(&keys, &format!("has ages of {count} nodes, and the cluster has {nodes}"));
+        fits.then(|| Some(ages.into()))
+    }
+
     fn is_maintained(&mut self, cluster: &str, section: &ClusterSection, tree: &DomainTree) -> bool {
         let mut sound = true;
         for (name, work) in &section.maintenance {
@@ -157,6 +192,16 @@ impl Check<'_> {
             };
         }
         sound
+    }
+
+    fn is_a_repair(&mut self, cluster: &str, repair: &RepairSection) -> bool {
+        let at = |key| ["cluster", cluster, "repair", key];
+        let fine = [
+            (0.2..=20.0).contains(&repair.shape) || self.no(&at("shape"), "must lie between 0.2 and 20"),
+            repair.crews != Some(0) || self.no(&at("crews"), "must be at least 1: nobody would repair anything"),
+            repair.unfixed < Share::new(1.0) || self.no(&at("unfixed"), "must be below 1: some repair has to help"),
+        ];
+        !fine.contains(&false)
     }
 
     fn is_a_straggler(&mut self, cluster: &str, domain: Domain, slow: &Straggler) -> bool {
@@ -183,12 +228,19 @@ impl Check<'_> {
         match section {
             LawSection::None {} => Some(Law::Plain(FailureLaw::None)),
             LawSection::Preset(name) => self.preset(&["cluster", cluster, "failures", "preset"], name),
-            LawSection::Exponential { rate, mixture } => {
+            LawSection::Exponential { rate, mixture, lemons } => {
                 let fine = [
                     self.is_a_rate(&at("exponential", "rate"), *rate, MOST_FAILURES),
                     self.is_a_mixture(&["cluster", cluster, "failures", "exponential", "mixture", "shape"], *mixture),
+                    self.are_lemons(cluster, *lemons),
+                    mixture.is_none()
+                        || lemons.is_none()
+                        || self.no(&at("exponential", "lemons"), "says how nodes differ, which `mixture` says already"),
                 ];
-                (!fine.contains(&false)).then_some(law(*rate, 1.0, InitialAge::default(), *mixture))
+                (!fine.contains(&false)).then_some(match *lemons {
+                    Some(lemons) => Law::Plain(FailureLaw::TwoClass { rate: *rate, lemons }),
+                    None => law(*rate, 1.0, InitialAge::default(), *mixture),
+                })
             }
             LawSection::Weibull { rate, shape, initial_age, mixture } => {
                 let fine = [
@@ -196,7 +248,7 @@ impl Check<'_> {
                     self.is_a_mixture(&["cluster", cluster, "failures", "weibull", "mixture", "shape"], *mixture),
                     (0.2..=20.0).contains(shape) || self.no(&at("weibull", "shape"), "must lie between 0.2 and 20"),
                 ];
-                (!fine.contains(&false)).then_some(law(*rate, *shape, *initial_age, *mixture))
+                (!fine.contains(&false)).then_some(law(*rate, *shape, initial_age.of_all(), *mixture))
             }
             LawSection::Trace(file) => {
                 let (format, path) = file.file();
@@ -231,6 +283,16 @@ impl Check<'_> {
             FailurePreset::Exponential { rate } => law(rate, 1.0, InitialAge::default(), None),
             FailurePreset::Bursty { rate } => Law::Bursty(Bursty { rate, ..Bursty::default() }),
         })
+    }
+
+    fn are_lemons(&mut self, cluster: &str, lemons: Option<TwoClass>) -> bool {
+        let Some(TwoClass { share, factor, .. }) = lemons else { return true };
+        let at = |key| ["cluster", cluster, "failures", "exponential", "lemons", key];
+        let fine = [
+            share > Share::new(0.0) && share < Share::new(1.0) || self.no(&at("share"), "must lie between 0 and 1"),
+            (1.0..=1_000.0).contains(&factor) || self.no(&at("factor"), "must lie between 1 and 1000"),
+        ];
+        !fine.contains(&false)
     }
 
     fn is_a_mixture(&mut self, path: &[&str], mixture: Option<Mixture>) -> bool {

@@ -22,8 +22,8 @@ impl Header {
 /// Longest run: a century, well inside the 292 years that the clock holds with sums of two.
 const LONGEST: Span = Span::from_secs(36_525 * 86_400);
 
-/// Rows that a spreadsheet holds (Excel specifications and limits, worksheet size).
-const MOST_ROWS: u64 = 1_048_576;
+/// Rows of a timeline beyond which nobody means it: about 15 GB in each of four files.
+const MOST_ROWS: u64 = 100_000_000;
 
 impl Check<'_> {
     /// The checked header.
@@ -115,7 +115,7 @@ impl Check<'_> {
             let wider = WIDTHS.iter().map(|&seconds| Span::from_secs(seconds)).find(|&wider| rows(wider) <= MOST_ROWS);
             self.refuse(
                 &path,
-                format!("makes timelines of {} rows, more than the {MOST_ROWS} that a spreadsheet holds", rows(step)),
+                format!("makes timelines of {} rows, more than {MOST_ROWS}, which is some 15 GB a file", rows(step)),
                 wider.map(|wider| format!("use timeline = {{ step = \"{wider}\" }} or wider")),
             );
             return None;

@@ -8,7 +8,9 @@ use crate::catalog::{GpuSheet, MODELS, ModelSheet, Named};
 use crate::fault::FaultPlan;
 use crate::ledger::SitePlan;
 use crate::power::{Hand, NodePower};
-use crate::training::{Every, HeldTraining, JobPlan, Schedule, ShiftPlan, ShiftSection, Short, TrainingSection};
+use crate::training::{
+    Every, FailureClock, HeldTraining, JobPlan, Recovery, Schedule, ShiftPlan, ShiftSection, Short, TrainingSection,
+};
 use crate::units::{Bytes, Ratio, Share, Span, Tokens, Watts};
 use crate::world::ClusterPlan;
 
@@ -104,6 +106,11 @@ impl Check<'_> {
         let (index, plan, model, progress) = (cluster?, plan?, model?, progress?);
         let progress = self.at_scale(name, section, plan, &model, progress)?;
         self.note("training", name, "model", sheet_name(&section.model));
+        if section.recovery.failure_clock == FailureClock::Uptime && failures[index].as_ref()?.replay.is_some() {
+            let shift =
+                "uptime: the faults of the file come later than it says, by the time that the job stood still before";
+            self.note("training", name, "failure_clock", shift);
+        }
         let power = NodePower::new(&plan.node, &plan.gpu);
         let job = JobPlan {
             name: name.to_owned(),
@@ -125,7 +132,7 @@ impl Check<'_> {
             submit: section.submit,
             priority: section.priority,
             spares: section.spares,
-            recovery: section.recovery.clone(),
+            recovery: self.recovery(name, section),
             checkpoint: section.checkpoint.clone().into_iter().collect(),
             planned: section.planned,
             shift: None,
@@ -158,8 +165,41 @@ impl Check<'_> {
             model.active_parameters <= model.parameters || self.no(path, "uses more parameters a token than it has"),
             model.kv_bytes_per_token > Bytes::ZERO || self.no(path, "needs `kv_bytes_per_token` above zero"),
             model.layers > 0 || self.no(path, "needs `layers` above zero"),
+            model.experts.is_none_or(|experts| (1..experts.of).contains(&experts.chosen))
+                || self.no(path, "has `experts` of which a token chooses none, or all"),
+            model.experts.is_none_or(|experts| {
+                let chosen = f64::from(experts.chosen) / f64::from(experts.of);
+                chosen >= 1.0 || model.active_parameters >= chosen * model.parameters
+            }) || self.no(path, "has fewer active parameters than the `experts` that a token chooses"),
         ];
         (!fine.contains(&false)).then_some(model)
+    }
+
+    /// The recovery of a job: what it does not say of repairs, its cluster may.
+    fn recovery(&self, name: &str, section: &TrainingSection) -> Recovery {
+        let mut recovery = section.recovery.clone();
+        let cluster = self.typed.file.cluster.get(&section.cluster);
+        let Some(repair) = cluster.and_then(|cluster| cluster.repair) else { return recovery };
+        let unsaid = |key| !self.typed.was_written(&["training", name, "recovery", key]);
+        if unsaid("repair") {
+            recovery.repair = repair.mean;
+        }
+        if unsaid("repair_shape") {
+            recovery.repair_shape = repair.shape;
+        }
+        if unsaid("crews") {
+            recovery.crews = repair.crews;
+        }
+        if unsaid("unfixed") {
+            recovery.unfixed = repair.unfixed;
+        }
+        if unsaid("requalify") {
+            recovery.requalify = repair.requalify;
+        }
+        if unsaid("relapse") {
+            recovery.relapse = repair.relapse;
+        }
+        recovery
     }
 
     fn recovery_is_sound(&mut self, name: &str, section: &TrainingSection) -> bool {
@@ -171,6 +211,11 @@ impl Check<'_> {
                 || self.no(&at("repair_shape"), "must lie between 0.2 and 20"),
             recovery.crews != Some(0) || self.no(&at("crews"), "must be at least 1: nobody would repair anything"),
             recovery.unfixed < Share::new(1.0) || self.no(&at("unfixed"), "must be below 1: some repair has to help"),
+            recovery.evict.is_none_or(|evict| evict.group > 0 && evict.group <= section.nodes)
+                || self.no(&["training", name, "recovery", "evict", "group"], "must be from 1 to the job's nodes"),
+            recovery.evict.is_none_or(|evict| evict.miss < Share::new(1.0))
+                || self
+                    .no(&["training", name, "recovery", "evict", "miss"], "must be below 1: some node has to be found"),
             recovery.retire.is_none_or(|retire| retire.after > 0)
                 || self.no(&["training", name, "recovery", "retire", "after"], "must be at least 1"),
             match section.spares.short {

@@ -53,7 +53,8 @@ impl Check<'_> {
         let node = section.power.with_network(&node, &gpu, section.nodes);
         let cost = cost(&section.cost, &node);
         let (name, nodes, domains) = (name.to_owned(), section.nodes, section.domains);
-        Some(ClusterPlan { name, site: site?, nodes, node, gpu, domains, cost, power: section.power.clone(), response })
+        let (power, embodied) = (section.power.clone(), section.embodied);
+        Some(ClusterPlan { name, site: site?, nodes, node, gpu, domains, cost, embodied, power, response })
     }
 
     fn cost_is_sound(&mut self, cluster: &str, section: &CostSection) -> bool {
@@ -95,22 +96,33 @@ impl Check<'_> {
 
     /// The checked sites; one that is wrong is `None`.
     pub(super) fn sites(&mut self, header: Option<&Header>, clusters: &[Option<ClusterPlan>]) -> Vec<Option<SitePlan>> {
+        self.at_each_site(clusters, |check, (name, section), here| check.site(name, section, header, here))
+    }
+
+    /// What `look` finds at each site, given its name, its section and the sound clusters that stand there.
+    pub(super) fn at_each_site<T>(
+        &mut self,
+        clusters: &[Option<ClusterPlan>],
+        mut look: impl FnMut(&mut Self, (&str, &SiteSection), &[&ClusterPlan]) -> T,
+    ) -> Vec<T> {
         let typed = self.typed;
         let sites = typed.file.site.iter().enumerate();
-        sites.map(|(index, (name, section))| self.site(index, name, section, header, clusters)).collect()
+        let found = sites.map(|(index, (name, section))| {
+            let here: Vec<_> = clusters.iter().flatten().filter(|cluster| cluster.site == index).collect();
+            look(self, (name, section), &here)
+        });
+        found.collect()
     }
 
     fn site(
         &mut self,
-        index: usize,
         name: &str,
         section: &SiteSection,
         header: Option<&Header>,
-        clusters: &[Option<ClusterPlan>],
+        here: &[&ClusterPlan],
     ) -> Option<SitePlan> {
         let plain = self.is_plain_name(&["site", name], name);
-        let here = clusters.iter().flatten().filter(|cluster| cluster.site == index);
-        let (nameplate, nodes) = here.fold((Watts::ZERO, 0_u32), |(watts, nodes), cluster| {
+        let (nameplate, nodes) = here.iter().fold((Watts::ZERO, 0_u32), |(watts, nodes), cluster| {
             (watts + nameplate(cluster) * u64::from(cluster.nodes), nodes.saturating_add(cluster.nodes))
         });
         let facility = self.facility(name, &section.facility, (nameplate, nodes), header);

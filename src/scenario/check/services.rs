@@ -10,11 +10,12 @@ use crate::engine::Seed;
 use crate::fault::FaultPlan;
 use crate::power::{NodePower, Slowdown};
 use crate::serving::{
-    ArrivalPlan, ArrivalsSection, Deployment, Fidelity, HeldServing, MeasuredClients, Opens, Precision, ReplicaSection,
-    ScalePolicy, Servegen, ServicePlan, ServiceSection, StepModel, StepSection, TraceSection, mean_lengths,
+    ArrivalPlan, ArrivalsSection, Deployment, Fidelity, HeldServing, MeasuredClients, Opens, Precision, ReplicaOptions,
+    ReplicaSection, ScalePolicy, Servegen, ServicePlan, ServiceSection, StepModel, StepSection, Touched, TraceSection,
+    mean_lengths,
 };
 use crate::trace::{ColumnMap, RequestTrace, ServeGen};
-use crate::units::{Bytes, SimTime, Span};
+use crate::units::{Bytes, Dollars, SimTime, Span};
 use crate::world::ClusterPlan;
 
 impl Check<'_> {
@@ -62,14 +63,19 @@ impl Check<'_> {
         }
         let (index, cluster, nodes, model, header, arrivals) = (index?, cluster?, nodes?, model?, header?, arrivals?);
         let clientele = clientele?;
-        let options = options?;
         let on = deployment(section, cluster, &model);
         let kv_tokens = self.cache(name, section, &on)?;
         if !self.requests_fit(name, &section.arrivals, kv_tokens) {
             return None;
         }
         let node = NodePower::new(&cluster.node, &cluster.gpu);
-        let (step, step_source) = step_model(section.replica.step.as_ref(), &on);
+        let (step, mut step_source) = step_model(section.replica.step.as_ref(), &on);
+        // Coefficients that were measured hold their experts.
+        let experts = if on.is_measured(section.replica.step.as_ref()) { None } else { Touched::of(&model) };
+        if experts.is_some() {
+            step_source.push_str(", experts as they are touched");
+        }
+        let options = ReplicaOptions { experts, ..options? };
         let steady =
             Steady { on: &on, step: &step, lengths: mean_lengths(&arrivals), max_batch: section.replica.max_batch };
         let (power, power_source) = self.serving_power(name, &section.power, &node, &steady)?;
@@ -120,6 +126,7 @@ impl Check<'_> {
             arrivals,
             fidelity: section.fidelity,
             slo: section.slo,
+            prices: section.price,
             queue: section.queue,
             clientele,
             record: section.record,
@@ -278,11 +285,35 @@ impl Check<'_> {
             self.is_plain_name(&["service", name], name),
             opens,
             slo,
+            self.price_is_sound(name, section),
             self.replica_is_sound(name, &section.replica),
             self.scale_is_sound(name, section),
             self.arrivals_are_sound(name, section),
         ];
         !fine.contains(&false)
+    }
+
+    /// True where what its answers sell for makes sense; else complains.
+    fn price_is_sound(&mut self, name: &str, section: &ServiceSection) -> bool {
+        let at = |key| ["service", name, "price", key];
+        let Some(price) = section.price else { return true };
+        // A dollar a token is a hundred thousand times what anyone asks.
+        let is_sane = |dollars: Dollars| (Dollars::ZERO..Dollars::from_f64(1e6)).contains(&dollars);
+        for (key, dollars) in [("prompt", Some(price.prompt)), ("output", Some(price.output)), ("cached", price.cached)]
+        {
+            if let Some(dollars) = dollars.filter(|&dollars| !is_sane(dollars)) {
+                let message = format!("is {dollars}, and a price is of a million tokens, from $0 to below $1000000");
+                return self.no(&at(key), &message);
+            }
+        }
+        let share = price.cached_share.as_f64();
+        let has_cache = (0.0..=1.0).contains(&share) && (share == 0.0 || price.cached.is_some());
+        let has_cache =
+            has_cache || self.no(&at("cached_share"), "must lie between 0 and 1 and needs the price `cached`");
+        let is_simulated = section.replica.prefix_cache.is_some() && share > 0.0;
+        has_cache
+            & (!is_simulated
+                || self.no(&at("cached_share"), "is what the replicas' prefix_cache simulates: leave it out"))
     }
 
     fn requests_fit(&mut self, name: &str, arrivals: &ArrivalsSection, kv_tokens: u64) -> bool {

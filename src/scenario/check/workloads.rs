@@ -41,6 +41,7 @@ impl Check<'_> {
         failures: &[Option<FaultPlan>],
     ) -> Option<WorkloadPlan> {
         let at = |key| ["workload", name, key];
+        let typed = self.typed;
         let cluster = self.section(&at("cluster"), "cluster", &section.cluster);
         let fine = [
             self.is_plain_name(&["workload", name], name),
@@ -57,6 +58,9 @@ impl Check<'_> {
         }
         let (index, plan) = (cluster?, plan?);
         let jobs = self.jobs_of(name, &section.jobs, header?, plan)?;
+        let mut repair =
+            typed.file.cluster.get(&section.cluster).and_then(|cluster| cluster.repair).unwrap_or_default();
+        repair.mean = section.repair.unwrap_or(repair.mean);
         Some(WorkloadPlan {
             name: name.to_owned(),
             cluster: index,
@@ -71,7 +75,7 @@ impl Check<'_> {
             estimate: section.estimate,
             checkpoint: section.checkpoint,
             restart: section.restart,
-            repair: section.repair,
+            repair,
             listing: section.listing,
         })
     }

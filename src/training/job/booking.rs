@@ -84,7 +84,8 @@ impl Job {
     }
 
     /// Books a part of the stretch: its useful time as `what`, its saves as checkpoints. Between two edges of the book's bins the
-    /// order within does not show, so that a bin costs few entries however many saves it holds. Where something slows the job all
+    /// order within does not show, so that a bin costs few entries however many saves it holds; what background writes took of the
+    /// job's time is apart. Where something slows the job all
     /// along, the part of kept work that full speed would not have taken is apart.
     pub(super) fn book_running(&mut self, what: Use, from: SimTime, to: SimTime) {
         let pieces: Vec<Piece> = self.warp.pieces(from, to).collect();
@@ -92,12 +93,13 @@ impl Job {
         for piece in pieces {
             let slow = if what == Use::Productive { 1.0 - self.plan.rate() * piece.speed() } else { 0.0 };
             let training = self.training_draw(piece.level());
-            if self.schedule.blocking() == Span::ZERO && slow == 0.0 {
+            if !self.schedule.takes_time() && slow == 0.0 {
                 self.book.spend(what, piece.from, piece.to, training);
                 continue;
             }
             let (mut from, mut work) = (piece.from, piece.work_at(piece.from));
             let mut done = self.schedule.useful(self.origin, work);
+            let mut interfered = self.schedule.dragged(self.origin, work);
             let mut edge = self.bin_end(from);
             while from < piece.to {
                 let next = edge.min(piece.to);
@@ -107,7 +109,14 @@ impl Job {
                 let dragged = part.scale(slow);
                 self.book.spend(Use::Slow, from, from + dragged, training);
                 self.book.spend(what, from + dragged, from + part, training);
-                self.book.spend(Use::Checkpoint, from + part, next, saving);
+                // What a write took counts once it is whole, and never more than what was not training.
+                let saved = reached.saturating_sub(work).saturating_sub(useful.saturating_sub(done));
+                let drag = self.schedule.dragged(self.origin, reached).saturating_sub(interfered).min(saved);
+                interfered += drag;
+                let written = next.since(from).saturating_sub(part);
+                let drag = if drag == Span::ZERO { drag } else { share(written, drag, saved) };
+                self.book.spend(Use::Interference, from + part, from + part + drag, training);
+                self.book.spend(Use::Checkpoint, from + part + drag, next, saving);
                 (from, work, done) = (next, reached, useful);
                 edge += self.grid.bin;
             }

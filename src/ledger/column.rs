@@ -1,0 +1,131 @@
+//! One use of GPUs, bin by bin. Bins on end that took the same - a job that trains on between two checkpoints, a spare that stands
+//! by - cost the memory of one, so that a year of minutes fits.
+
+use super::Spent;
+use crate::units::{GpuTime, Joules};
+
+/// Bins that lie together.
+pub(super) const RUN: usize = 64;
+
+/// What one use took in each bin; nothing past the last bin entered.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Column(Vec<Run>);
+
+/// So many bins on end.
+#[derive(Debug, Clone)]
+enum Run {
+    /// The same in each of them.
+    Alike(Spent),
+    /// Few stretches of the same: the bin behind each, and what each of its bins took.
+    Few(Box<[(usize, Spent)]>),
+    /// What each took.
+    Apart(Box<[Spent; RUN]>),
+}
+
+impl Run {
+    /// What each bin took, to be added to.
+    fn apart(&mut self) -> &mut [Spent; RUN] {
+        if !matches!(self, Run::Apart(_)) {
+            *self = Run::Apart(Box::new(std::array::from_fn(|bin| self.at(bin))));
+        }
+        match self {
+            Run::Apart(bins) => bins,
+            Run::Alike(_) | Run::Few(_) => unreachable!("it was laid apart above"),
+        }
+    }
+
+    #[inline]
+    fn at(&self, bin: usize) -> Spent {
+        match self {
+            Run::Alike(each) => *each,
+            Run::Few(stretches) => stretches.iter().find(|(end, _)| bin < *end).map_or(Spent::ZERO, |(_, each)| *each),
+            Run::Apart(bins) => bins[bin],
+        }
+    }
+
+    /// Lays bins that are alike together where that takes less than half the memory.
+    fn pack(&mut self) {
+        let Run::Apart(bins) = self else { return };
+        let mut stretches: Vec<(usize, Spent)> = Vec::new();
+        for (bin, &spent) in bins.iter().enumerate() {
+            let many = stretches.len() == RUN / 3;
+            match stretches.last_mut() {
+                Some((end, each)) if *each == spent => *end = bin + 1,
+                _ if many => return,
+                _ => stretches.push((bin + 1, spent)),
+            }
+        }
+        *self = if let [(_, each)] = stretches[..] { Run::Alike(each) } else { Run::Few(stretches.into()) };
+    }
+}
+
+impl Column {
+    /// What the `bin`-th bin took.
+    #[inline]
+    pub(super) fn at(&self, bin: usize) -> Spent {
+        self.0.get(bin / RUN).map_or(Spent::ZERO, |run| run.at(bin % RUN))
+    }
+
+    /// Adds to what the `bin`-th bin took.
+    #[inline]
+    pub(super) fn add(&mut self, bin: usize, spent: Spent) {
+        match self.0.get_mut(bin / RUN) {
+            Some(Run::Apart(bins)) => bins[bin % RUN] += spent,
+            _ => self.run(bin / RUN).apart()[bin % RUN] += spent,
+        }
+    }
+
+    /// Adds the same to each bin of the `index`-th run.
+    pub(super) fn add_to_run(&mut self, index: usize, each: Spent) {
+        match self.run(index) {
+            Run::Alike(sum) => *sum += each,
+            Run::Few(stretches) => stretches.iter_mut().for_each(|(_, sum)| *sum += each),
+            Run::Apart(bins) => bins.iter_mut().for_each(|bin| *bin += each),
+        }
+    }
+
+    /// Adds all of `other`.
+    pub(super) fn merge(&mut self, other: Column) {
+        for (index, run) in other.0.into_iter().enumerate() {
+            match run {
+                Run::Alike(each) if each.is_zero() => {}
+                Run::Alike(each) => self.add_to_run(index, each),
+                theirs => {
+                    let mine = self.run(index).apart().iter_mut();
+                    mine.enumerate().for_each(|(bin, sum)| *sum += theirs.at(bin));
+                    self.0[index].pack();
+                }
+            }
+        }
+    }
+
+    /// What all bins took.
+    pub(super) fn total(&self) -> Spent {
+        let times = |each: &Spent, bins: usize| Spent {
+            time: GpuTime::from_nanos(each.time.nanos() * bins as u128),
+            accelerator: Joules::from_pico(each.accelerator.pico() * bins as u128),
+            host: Joules::from_pico(each.host.pico() * bins as u128),
+        };
+        let of_run = |run: &Run| match run {
+            Run::Alike(each) => times(each, RUN),
+            Run::Few(stretches) => {
+                let mut from = 0;
+                let length = |&(end, each): &(usize, Spent)| times(&each, end - std::mem::replace(&mut from, end));
+                stretches.iter().map(length).sum()
+            }
+            Run::Apart(bins) => bins.iter().copied().sum(),
+        };
+        self.0.iter().map(of_run).sum()
+    }
+
+    #[cold]
+    fn run(&mut self, index: usize) -> &mut Run {
+        if index >= self.0.len() {
+            // Books are written forwards, but for some minutes that turn out to have been lost: those of the last run may still change.
+            let written = if index > self.0.len() { self.0.len() } else { self.0.len().saturating_sub(1) };
+            self.0[written.saturating_sub(2)..written].iter_mut().for_each(Run::pack);
+            self.0.resize(index + 1, Run::Alike(Spent::ZERO));
+        }
+        &mut self.0[index]
+    }
+}
