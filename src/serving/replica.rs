@@ -423,7 +423,8 @@ impl Replica {
         let steps =
             if self.steps > 0 && self.decoding > 0 { self.steps_to(at).saturating_sub(1).min(self.steps) } else { 0 };
         let waiting: u64 = self.waiting.iter().map(|job| blocks_of(job.to_compute())).sum();
-        rules.blocks - self.free + self.blocks_over(steps) + waiting
+        let tokens = self.gain.tokens(steps);
+        rules.blocks - self.free + self.blocks_over(tokens) + waiting
     }
 
     /// Ends the planned stretch at the first step boundary at or after `at`.
