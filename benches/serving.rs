@@ -13,8 +13,8 @@ use tollway::fault::FailureLaw;
 use tollway::ledger::{Count, Grid};
 use tollway::power::{NodePower, Priority, ServingPower, Slowdown};
 use tollway::serving::{
-    ArrivalPlan, Cell, Chat, Clientele, Fidelity, Lengths, Measured, Poisson, ReplicaOptions, Router, ScalePolicy,
-    ScaleSection, ServicePlan, Slo, StepModel,
+    ArrivalPlan, Cell, Chat, Clientele, Fidelity, Front, Lengths, Measured, Poisson, ReplicaOptions, Router,
+    ScalePolicy, ScaleSection, ServicePlan, Slo, StepModel,
 };
 use tollway::units::{PerSecond, Ratio, SimTime, Span, Watts};
 use tollway::world::NodeSet;
@@ -69,6 +69,7 @@ fn plan(replicas: u32, router: Router, arrivals: ArrivalPlan) -> ServicePlan {
         scale: ScaleSection { min: replicas, max: replicas, policy: ScalePolicy::Fixed {} },
         tick: Span::from_secs(15),
         router,
+        front: Front::default(),
         arrivals,
         fidelity: Fidelity::Requests {},
         prices: None,

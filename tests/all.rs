@@ -27,6 +27,7 @@ mod recovery;
 mod replicas;
 mod report;
 mod requests;
+mod routing;
 mod run;
 mod scenario;
 mod scheduler;

@@ -7,7 +7,7 @@ use tollway::fault::{FailureLaw, InitialAge};
 use tollway::ledger::{Book, Count, EventKind, Grid, ServiceFacts, Use};
 use tollway::power::{NodePower, Priority, ServingPower, Slowdown};
 use tollway::serving::{
-    ArrivalPlan, Autoscaler, Cell, Chat, Clientele, Fidelity, Fluid, Lengths, Measured, ReplicaOptions, Router,
+    ArrivalPlan, Autoscaler, Cell, Chat, Clientele, Fidelity, Fluid, Front, Lengths, Measured, ReplicaOptions, Router,
     ScalePolicy, ScaleSection, ServicePlan, Slo, StepModel, Telemetry, cells,
 };
 use tollway::units::{GpuTime, PerSecond, Ratio, SimTime, Span, Watts};
@@ -41,6 +41,7 @@ fn plan(rate: f64, min: u32, max: u32, policy: ScalePolicy) -> ServicePlan {
         scale: ScaleSection { min, max, policy },
         tick: Span::from_secs(15),
         router: Router::default(),
+        front: Front::default(),
         arrivals: ArrivalPlan::Chat(Chat {
             rate: PerSecond::new(rate),
             noise: Ratio::new(0.25),

@@ -48,6 +48,7 @@ pub(super) fn plan(step: StepModel, max_batch: u32, requests: Vec<Request>) -> S
         scale: ScaleSection { min: 1, max: 64, policy: ScalePolicy::Fixed {} },
         tick: Span::from_secs(15),
         router: Router::LeastLoaded {},
+        front: Front::default(),
         arrivals: ArrivalPlan::Trace(requests.into()),
         fidelity: Fidelity::Requests {},
         prices: None,

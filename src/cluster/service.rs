@@ -2,7 +2,7 @@
 
 use super::Lp;
 use crate::ledger::{Book, Event, EventKind, ServiceFacts};
-use crate::serving::{Autoscaler, Fidelity, ServicePlan, Telemetry, cells, slo_share};
+use crate::serving::{Autoscaler, Fidelity, Front, ServicePlan, Telemetry, cells, slo_share};
 use crate::units::SimTime;
 use crate::world::{Hall, NodeSet};
 use std::ops::Range;
@@ -31,6 +31,9 @@ pub(super) struct Service {
     doors: Doors,
     autoscaler: Autoscaler,
     next_tick: SimTime,
+    /// Outstanding requests of each process as last reported to the front router, and when it reports next.
+    reported: Vec<u64>,
+    next_report: SimTime,
     events: Vec<Event>,
 }
 
@@ -40,6 +43,8 @@ impl Service {
             index,
             autoscaler: Autoscaler::new(&plan),
             replicas: vec![0; processes.len()],
+            reported: vec![0; processes.len()],
+            next_report: SimTime::NEVER,
             plan,
             processes,
             doors: Doors::Closed,
@@ -55,7 +60,7 @@ impl Service {
             Doors::Closed if opens > now => opens,
             Doors::Closed => SimTime::NEVER,
             Doors::Opening(ready) => ready,
-            Doors::Open(_) => self.next_tick,
+            Doors::Open(_) => self.next_tick.min(self.next_report),
         }
     }
 
@@ -70,12 +75,20 @@ impl Service {
             }
             Doors::Opening(ready) if ready <= now => {
                 self.doors = Doors::Open(now);
+                self.report(now, processes);
                 self.share(now, processes);
                 processes.iter_mut().for_each(|process| process.open(now));
                 self.log(now, EventKind::Opened, format!("{} replicas", self.replicas.iter().sum::<u32>()));
                 self.next_tick = now + self.plan.tick;
             }
+            Doors::Open(_) if self.next_tick > now && self.next_report <= now => {
+                self.report(now, processes);
+                self.share(now, processes);
+            }
             Doors::Open(_) if self.next_tick <= now => {
+                if self.next_report <= now {
+                    self.report(now, processes);
+                }
                 let desired = self.autoscaler.desired(now, telemetry(processes));
                 self.scale_to(desired, now, hall, processes);
                 self.share(now, processes);
@@ -117,12 +130,34 @@ impl Service {
         }
     }
 
-    /// Splits arrivals among the processes in proportion to the replicas that are ready.
+    /// The processes report their loads to the front router, where it asks.
+    fn report(&mut self, now: SimTime, processes: &[Lp]) {
+        if let Front::StaleLoad(front) = self.plan.front {
+            let loads = processes.iter().map(|process| process.telemetry());
+            self.reported = loads.map(|seen| seen.running + seen.queued).collect();
+            self.next_report = now + front.report_every;
+        }
+    }
+
+    /// Splits arrivals among the processes in proportion to the replicas that are ready, or as the front router does by the loads that
+    /// were last reported.
     fn share(&self, now: SimTime, processes: &mut [Lp]) {
         let ready: Vec<u32> = processes.iter().map(|process| process.telemetry().ready).collect();
         let total: u32 = ready.iter().sum();
         // With none ready, all alike.
         let (weights, whole) = if total == 0 { (vec![1; ready.len()], ready.len() as u32) } else { (ready, total) };
+        if let Front::StaleLoad(front) = self.plan.front {
+            let parts = of_the_least_loaded(&self.reported, &weights, front.choices);
+            let mut before = 0.0;
+            let last = parts.len() - 1;
+            for (index, (process, part)) in processes.iter_mut().zip(parts).enumerate() {
+                // The slices tile 0..1 to the last bit.
+                let after = if index == last { 1.0 } else { before + part };
+                process.set_slice(now, before..after);
+                before = after;
+            }
+            return;
+        }
         let mut before = 0;
         for (process, weight) in processes.iter_mut().zip(weights) {
             let edge = |sum: u32| f64::from(sum) / f64::from(whole);
@@ -168,6 +203,27 @@ pub(super) fn processes_of(plan: &ServicePlan) -> u32 {
     }
 }
 
+/// What each of several cells gets of the requests that each go to the least loaded of `choices` cells, drawn by `weights` and with
+/// replacement. Loads are outstanding requests over weight; equal ones share. A cell whose own and higher loads have a part `f` of
+/// the weights, of which the higher have `g`, is the least loaded of those drawn with probability `f^choices - g^choices`.
+fn of_the_least_loaded(outstanding: &[u64], weights: &[u32], choices: u32) -> Vec<f64> {
+    let whole: u64 = weights.iter().map(|&weight| u64::from(weight)).sum();
+    // load a <= load b, without dividing; a cell of no weight gets nothing anyhow.
+    let at_most = |a: usize, b: usize| {
+        u128::from(outstanding[a]) * u128::from(weights[b]) <= u128::from(outstanding[b]) * u128::from(weights[a])
+    };
+    let part = |index: usize| {
+        let of = |meant: &dyn Fn(usize) -> bool| -> u64 {
+            (0..weights.len()).filter(|&other| meant(other)).map(|other| u64::from(weights[other])).sum()
+        };
+        let from = of(&|other| at_most(index, other));
+        let above = of(&|other| at_most(index, other) && !at_most(other, index));
+        let wins = |weight: u64| libm::pow(weight as f64 / whole as f64, f64::from(choices));
+        (wins(from) - wins(above)) * f64::from(weights[index]) / (from - above).max(1) as f64
+    };
+    (0..weights.len()).map(part).collect()
+}
+
 fn telemetry(processes: &[Lp]) -> Telemetry {
     processes.iter().map(Lp::telemetry).fold(Telemetry::default(), |sum, cell| Telemetry {
         ready: sum.ready + cell.ready,
@@ -175,6 +231,8 @@ fn telemetry(processes: &[Lp]) -> Telemetry {
         running: sum.running + cell.running,
         queued: sum.queued + cell.queued,
         output: sum.output + cell.output,
+        ended: sum.ended + cell.ended,
+        within_slo: sum.within_slo + cell.within_slo,
     })
 }
 
@@ -229,5 +287,24 @@ impl Lp {
             Lp::Fluid(fluid) => fluid.telemetry(),
             Lp::Job(_) | Lp::Device(_) => unreachable!("a service's processes are cells or fluid"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Of two cells drawn from four alike, the emptiest wins 7/16, the others 5/16, 3/16 and 1/16; equal ones share.
+    #[test]
+    fn two_choices_by_hand() {
+        let parts = |loads: &[u64], weights: &[u32], choices| of_the_least_loaded(loads, weights, choices);
+        assert_eq!(parts(&[9, 0, 5, 7], &[1; 4], 2), [1.0 / 16.0, 7.0 / 16.0, 5.0 / 16.0, 3.0 / 16.0]);
+        assert_eq!(parts(&[9, 0, 0, 9], &[2; 4], 2), [1.0 / 8.0, 3.0 / 8.0, 3.0 / 8.0, 1.0 / 8.0]);
+        assert_eq!(parts(&[3, 1], &[3, 1], 2), [0.75, 0.25], "as loaded, by weight");
+        // One choice is by weight alone; many herd.
+        assert_eq!(parts(&[9, 0, 5], &[1, 1, 2], 1), [0.25, 0.25, 0.5]);
+        assert!(parts(&[9, 0, 5, 7], &[1; 4], 64)[1] > 0.999_999);
+        // Who has no replica gets nothing.
+        assert_eq!(parts(&[0, 4], &[0, 4], 2), [0.0, 1.0]);
     }
 }

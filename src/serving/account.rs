@@ -62,6 +62,8 @@ pub(crate) struct Account {
     /// Timed out, or broken by a failure.
     pub(crate) failed: Tally,
     pub(crate) completed: Tally,
+    /// Those that met every limit.
+    pub(crate) within: u64,
     /// Each request, where somebody asked for them.
     pub(crate) log: Option<RequestLog>,
 }
@@ -93,6 +95,7 @@ impl Account {
             rejected: Tally::default(),
             failed: Tally::default(),
             completed: Tally::default(),
+            within: 0,
             log: None,
         }
     }
@@ -181,6 +184,7 @@ impl Account {
         let slo = self.classes.get(usize::from(job.class)).copied().unwrap_or(self.slo);
         let within = slo.is_none_or(|slo| ttft <= slo.ttft && tpot.unwrap_or_default() <= slo.tpot);
         self.completed.add(job);
+        self.within += u64::from(within);
         self.book.count(Count::Completed, *at, 1);
         self.book.count(Count::WithinSlo, *at, u64::from(within));
         self.book.count(Count::PromptTokens, *at, u64::from(job.prompt));

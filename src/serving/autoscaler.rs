@@ -9,7 +9,8 @@
 use super::bursts::working_hours;
 use super::lengths::{Lengths, Part};
 use super::{
-    ArrivalPlan, BatchLimits, MeanLengths, ScalePolicy, ServicePlan, StepLoad, StepModel, TargetLoad, Telemetry, weekly,
+    ArrivalPlan, BatchLimits, MeanLengths, ScalePolicy, Schedule, ServicePlan, SloScale, StepLoad, StepModel,
+    TargetLoad, Telemetry, weekly,
 };
 use crate::power::Slowdown;
 use crate::units::{SimTime, Span, Tokens};
@@ -21,7 +22,28 @@ pub struct Autoscaler {
     min: u32,
     max: u32,
     initial: u32,
-    target: Option<Target>,
+    rule: Rule,
+}
+
+/// Who decides.
+#[derive(Debug, Clone)]
+enum Rule {
+    /// Always the maximum.
+    Fixed,
+    Target(Target),
+    Promise(Promise),
+    /// By the hour of the week, the run having begun in the given one.
+    Schedule(Schedule, u64),
+}
+
+/// Replicas by how many requests met their limits of late.
+#[derive(Debug, Clone)]
+struct Promise {
+    policy: SloScale,
+    /// What was seen at earlier decisions, the oldest as long ago as the window: when, requests ended, and those in time.
+    seen: VecDeque<(SimTime, u64, u64)>,
+    /// Since when few enough have failed.
+    quiet_since: Option<SimTime>,
 }
 
 #[derive(Debug, Clone)]
@@ -40,16 +62,25 @@ impl Autoscaler {
     #[must_use]
     pub fn new(plan: &ServicePlan) -> Autoscaler {
         let scale = &plan.scale;
-        let (initial, target) = match scale.policy {
-            ScalePolicy::Fixed {} => (scale.max, None),
+        let (initial, rule) = match scale.policy {
+            ScalePolicy::Fixed {} => (scale.max, Rule::Fixed),
+            ScalePolicy::Schedule(schedule) => {
+                let start = u64::from(plan.start_hour_of_week);
+                (schedule.at(start + plan.opens_at.nanos() / Span::HOUR.nanos()), Rule::Schedule(schedule, start))
+            }
+            ScalePolicy::Slo(policy) => {
+                let each = target_outstanding(plan, TargetLoad::default());
+                let initial = at_opening(plan, each, &Pace::new(plan)).ceil().min(f64::from(scale.max)) as u32;
+                (initial, Rule::Promise(Promise { policy, seen: VecDeque::new(), quiet_since: None }))
+            }
             ScalePolicy::TargetLoad(policy) => {
                 let (each, pace) = (target_outstanding(plan, policy), Pace::new(plan));
                 let initial = at_opening(plan, each, &pace).ceil().min(f64::from(scale.max)) as u32;
                 let (down_after, tolerance) = (policy.down_after, policy.tolerance.as_f64());
-                (initial, Some(Target { each, pace, down_after, tolerance, asks: VecDeque::new() }))
+                (initial, Rule::Target(Target { each, pace, down_after, tolerance, asks: VecDeque::new() }))
             }
         };
-        Autoscaler { min: scale.min, max: scale.max, initial: initial.clamp(scale.min, scale.max), target }
+        Autoscaler { min: scale.min, max: scale.max, initial: initial.clamp(scale.min, scale.max), rule }
     }
 
     /// Replicas to open with: what the target load asks for at the rate in the hour of the opening; at the mean
@@ -62,7 +93,14 @@ impl Autoscaler {
     /// Replicas to have from `now` on, loading ones included.
     pub fn desired(&mut self, now: SimTime, seen: Telemetry) -> u32 {
         let have = seen.ready + seen.loading;
-        let Some(target) = &mut self.target else { return self.max };
+        let target = match &mut self.rule {
+            Rule::Fixed => return self.max,
+            Rule::Promise(promise) => return promise.replicas(now, seen).clamp(self.min, self.max),
+            Rule::Schedule(schedule, start) => {
+                return schedule.at(*start + now.nanos() / Span::HOUR.nanos()).clamp(self.min, self.max);
+            }
+            Rule::Target(target) => target,
+        };
         let ask = target.needed(seen).ceil().clamp(f64::from(self.min), f64::from(self.max)) as u32;
         if target.asks.is_empty() {
             // What stands at first was somebody's ask.
@@ -84,6 +122,36 @@ impl Autoscaler {
         } else {
             have.clamp(self.min, self.max)
         }
+    }
+}
+
+impl Promise {
+    /// Replicas to have from `now` on. Where too few of the requests that ended in the window met their limits, or none ended and
+    /// some wait, more come, once those that load are ready; where less than half of what may fail has failed for a while, some go.
+    fn replicas(&mut self, now: SimTime, seen: Telemetry) -> u32 {
+        let (have, policy) = (seen.ready + seen.loading, self.policy);
+        self.seen.push_back((now, seen.ended, seen.within_slo));
+        while self.seen.get(1).is_some_and(|&(at, ..)| now.since(at) >= policy.window) {
+            self.seen.pop_front();
+        }
+        let (_, ended, within) = self.seen.front().copied().expect("one was entered above");
+        let failed = match (seen.ended - ended, seen.queued) {
+            (0, 0) => 0.0,
+            (0, _) => 1.0,
+            (ended, _) => 1.0 - (seen.within_slo - within) as f64 / ended as f64,
+        };
+        let step = ((f64::from(have) * policy.step.as_f64()).floor() as u32).max(1);
+        let allowed = 1.0 - policy.attainment.as_f64();
+        if failed > allowed / 2.0 {
+            self.quiet_since = None;
+            return if failed > allowed && seen.loading == 0 { have + step } else { have };
+        }
+        let since = *self.quiet_since.get_or_insert(now);
+        if now.since(since) < policy.down_after {
+            return have;
+        }
+        self.quiet_since = Some(now);
+        have.saturating_sub(step)
     }
 }
 
@@ -214,7 +282,7 @@ mod tests {
     use super::super::tests::{chat, plan};
     use super::*;
     use crate::serving::ScaleSection;
-    use crate::units::PerSecond;
+    use crate::units::{PerSecond, Share};
 
     fn scaled(policy: ScalePolicy, min: u32, max: u32) -> ServicePlan {
         let plan = plan(ArrivalPlan::Chat(chat(PerSecond::new(50.0))), max);
@@ -237,7 +305,8 @@ mod tests {
         let mut plan = scaled(ScalePolicy::default(), 2, 40);
         plan.step = StepModel { d_ms: 0.0, b_ms: 0.0, c_ms: 0.0, e_ms: 0.0, ..plan.step };
         let mut autoscaler = Autoscaler::new(&plan);
-        autoscaler.target.as_mut().unwrap().each = 10.0;
+        let Rule::Target(target) = &mut autoscaler.rule else { panic!("a target") };
+        target.each = 10.0;
         // (seconds, ready, loading, running, queued, expected)
         let steps = [
             (0, 4, 0, 40, 0, 4, "as asked"),
@@ -258,9 +327,55 @@ mod tests {
     }
 
     #[test]
+    fn a_service_that_nobody_asks_goes_to_zero_and_comes_back() {
+        let mut autoscaler = Autoscaler::new(&scaled(ScalePolicy::default(), 0, 40));
+        let at = |seconds| SimTime::ZERO + Span::from_secs(seconds);
+        assert_eq!(autoscaler.desired(at(0), seen(2, 0, 0, 0)), 2, "not at once");
+        assert_eq!(autoscaler.desired(at(300), seen(2, 0, 0, 0)), 0);
+        assert_eq!(autoscaler.desired(at(315), seen(0, 0, 0, 1)), 1, "one request at the door");
+    }
+
+    #[test]
+    fn a_schedule_goes_by_the_hour_of_the_week() {
+        let (mut weekdays, mut weekend) = ([2; 24], [1; 24]);
+        (weekdays[9], weekend[23]) = (9, 4);
+        let schedule = Schedule { weekdays, weekend: Some(weekend) };
+        // The run starts on Saturday 22:00: hour 166.
+        let plan = ServicePlan { start_hour_of_week: 166, ..scaled(ScalePolicy::Schedule(schedule), 0, 8) };
+        let mut autoscaler = Autoscaler::new(&plan);
+        assert_eq!(autoscaler.initial(), 1);
+        for (hours, expected) in [(0, 1), (1, 4), (2, 1), (25, 4), (26, 2), (35, 8), (36, 2)] {
+            let now = SimTime::ZERO + Span::HOUR * hours;
+            assert_eq!(autoscaler.desired(now, seen(3, 0, 0, 0)), expected, "{hours} h after Saturday 22:00");
+        }
+    }
+
+    #[test]
+    fn a_promise_that_is_broken_adds_replicas_and_one_that_is_kept_takes_some() {
+        let policy = SloScale { attainment: Share::new(0.9), ..SloScale::default() };
+        let mut autoscaler = Autoscaler::new(&scaled(ScalePolicy::Slo(policy), 1, 40));
+        // (seconds, ready, loading, queued, ended and within their limits so far, expected)
+        let steps = [
+            (0, 20, 0, 0, 0, 0, 20, "nothing is known"),
+            (15, 20, 0, 0, 100, 89, 22, "11 of 100 failed: a tenth more"),
+            (30, 20, 2, 0, 200, 170, 22, "those that load are waited for"),
+            (75, 22, 0, 0, 1_000, 960, 22, "30 of 900 in the last minute"),
+            (375, 22, 0, 0, 4_000, 3_950, 20, "few enough for 300 s"),
+            (390, 20, 0, 0, 4_100, 4_050, 20, "and for 300 s again, from then on"),
+            (405, 20, 0, 5, 4_100, 4_050, 20, "none failed within the minute"),
+            (480, 20, 0, 5, 4_100, 4_050, 22, "none ended in a minute, and some wait"),
+        ];
+        for (seconds, ready, loading, queued, ended, within_slo, expected, why) in steps {
+            let seen = Telemetry { ended, within_slo, ..seen(ready, loading, 0, queued) };
+            let now = SimTime::ZERO + Span::from_secs(seconds);
+            assert_eq!(autoscaler.desired(now, seen), expected, "{seconds} s: {why}");
+        }
+    }
+
+    #[test]
     fn it_asks_for_the_same_replicas_however_many_carry_the_load() {
         let plan = scaled(ScalePolicy::default(), 1, 400);
-        let target = Autoscaler::new(&plan).target.unwrap();
+        let Rule::Target(target) = Autoscaler::new(&plan).rule else { panic!("a target") };
         let rate = 50.0 * target.pace.throughput(target.each);
         // The steady batch of each of `ready` replicas, by bisection.
         for ready in [45, 50, 80, 200] {
@@ -284,7 +399,7 @@ mod tests {
         for (hour, opens_after, rate) in [(0, None, 280.2), (37, None, 740.6), (37, Some(0), 500.0)] {
             let plan = ServicePlan { opens_at: Span::HOUR * hour, opens_after, ..plan.clone() };
             let autoscaler = Autoscaler::new(&plan);
-            let target = autoscaler.target.as_ref().unwrap();
+            let Rule::Target(target) = &autoscaler.rule else { panic!("a target") };
             let replicas = rate / target.pace.throughput(target.each);
             assert_eq!(autoscaler.initial(), replicas.ceil() as u32, "{replicas}");
         }

@@ -78,6 +78,8 @@ pub struct Cell {
     replicas: Vec<Replica>,
     places: Vec<Place>,
     routing: Routing,
+    /// What each replica holds in its key-value memory, where the router weighs that.
+    memory: Vec<u32>,
     source: Source,
     /// The next arrival.
     arriving: Option<Request>,
@@ -126,6 +128,7 @@ impl Cell {
             replicas: Vec::new(),
             places: Vec::new(),
             routing: Routing::new(plan.router, seed.stream(entity, "router")),
+            memory: Vec::new(),
             listens: source.listens(),
             source,
             arriving: None,
@@ -254,7 +257,10 @@ impl Cell {
             waiting += replica.waiting();
         }
         seen.queued = waiting as u64;
-        seen.output = Tokens::new(self.account.completed.output);
+        let account = &self.account;
+        seen.output = Tokens::new(account.completed.output);
+        seen.ended = account.completed.requests + account.rejected.requests + account.failed.requests;
+        seen.within_slo = account.within;
         seen
     }
 
@@ -470,7 +476,7 @@ impl Cell {
     fn admit(&mut self, request: Request) -> Option<(usize, Job)> {
         let mut job = Job::from(request);
         self.desk.classify(&mut job);
-        if self.rules.prefixes.is_some() {
+        if self.rules.prefixes.is_some() || self.routing.knows_origins() {
             job.prefix = self.source.origin().prefix();
         }
         self.account.arrive(&job);
@@ -498,11 +504,27 @@ impl Cell {
             self.turn_away(at, &job, retries);
             return None;
         }
-        let chosen = self.routing.choose(&self.loads);
+        let chosen = self.choose(at, &job);
         if chosen.is_none() {
             self.wait_at_the_door(at, job);
         }
         chosen.map(|index| (index, job))
+    }
+
+    /// The replica for `job` at `at`, up to which all replicas were brought; none where no one is ready.
+    #[inline]
+    fn choose(&mut self, at: SimTime, job: &Job) -> Option<usize> {
+        let key = if self.routing.knows_origins() { self.routing.key(&self.plan.arrivals, job) } else { None };
+        if !self.routing.weighs_memory() {
+            return self.routing.choose(&self.loads, key);
+        }
+        let held = |(replica, &load): (&Replica, &u32)| match load {
+            CLOSED => CLOSED,
+            _ => replica.weight(at, &self.rules).min(u64::from(CLOSED - 1)) as u32,
+        };
+        self.memory.clear();
+        self.memory.extend(self.replicas.iter().zip(&self.loads).map(held));
+        self.routing.choose(&self.memory, key)
     }
 
     /// Turns away an attempt that got no ticket.
@@ -573,7 +595,7 @@ impl Cell {
     /// Sends those who wait at the door to replicas, where one is ready.
     fn let_in(&mut self, at: SimTime) {
         while let Some(job) = self.door.pop_front() {
-            match self.routing.choose(&self.loads) {
+            match self.choose(at, &job) {
                 Some(index) => self.deliver(index, at, job),
                 None => return self.door.push_front(job),
             }
@@ -613,7 +635,7 @@ impl Cell {
 
     /// Sends `job`, which a failure has thrown out, to another replica.
     fn start_over(&mut self, at: SimTime, job: Job) {
-        match self.routing.choose(&self.loads) {
+        match self.choose(at, &job) {
             Some(index) => {
                 self.desk.moved(job.ticket, Home::Replica(index));
                 self.replicas[index].arrive_in_front(at, job);

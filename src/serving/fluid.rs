@@ -201,6 +201,9 @@ impl Fluid {
             running: (self.held.mean - waiting + self.held.excess).max(0.0).round() as u64,
             queued: waiting.round() as u64,
             output: Tokens::new(self.flows.output()),
+            // What single requests met is for those who look at single requests.
+            ended: 0,
+            within_slo: 0,
         }
     }
 

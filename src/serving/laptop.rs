@@ -5,8 +5,8 @@
 //! class, Llama-3.1-8B at 4.5 bit: 17 tokens/s.
 
 use super::{
-    ArrivalPlan, Cell, Chat, Clientele, DevicePlan, Fidelity, Lengths, Poisson, ReplicaOptions, Router, ScalePolicy,
-    ScaleSection, ServicePlan, Source, StepModel,
+    ArrivalPlan, Cell, Chat, Clientele, DevicePlan, Fidelity, Front, Lengths, Poisson, ReplicaOptions, Router,
+    ScalePolicy, ScaleSection, ServicePlan, Source, StepModel,
 };
 use crate::catalog::{GpuSheet, Named, NodeSheet};
 use crate::engine::{Entity, Process, Seed};
@@ -80,6 +80,7 @@ impl DevicePlan {
             scale: ScaleSection { min: 1, max: 1, policy: ScalePolicy::Fixed {} },
             tick: service.tick,
             router: Router::default(),
+            front: Front::default(),
             arrivals: self.prompts(&service.arrivals, seed.stream(Entity::named(&name), "prompt"), horizon),
             fidelity: Fidelity::default(),
             slo: None,

@@ -96,6 +96,7 @@ mod tests {
             scale: ScaleSection { min: 1, max, policy: ScalePolicy::default() },
             tick: Span::from_secs(15),
             router: Router::default(),
+            front: Front::default(),
             arrivals,
             fidelity: Fidelity::default(),
             prices: None,

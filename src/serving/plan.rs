@@ -2,9 +2,9 @@
 
 use super::ramp::RampPoint;
 use super::{
-    Bursts, Chat, Clientele, Clients, ClosedLoop, Fidelity, FlashCrowd, MeasuredClients, Poisson, Prefill,
-    PrefixCacheSection, Ramp, Reasoning, Router, ScalePolicy, ScaleSection, Sessions, Slo, Speculation, StepModel,
-    TargetLoad, Touched,
+    Bursts, Chat, Clientele, Clients, ClosedLoop, Fidelity, FlashCrowd, Front, MeasuredClients, Poisson, Prefill,
+    PrefixCacheSection, Ramp, Reasoning, Router, ScalePolicy, ScaleSection, Schedule, Sessions, Slo, Speculation,
+    StepModel, TargetLoad, Touched,
 };
 use crate::catalog::{DeviceSheet, ModelSheet};
 use crate::fault::FailureLaw;
@@ -56,6 +56,8 @@ pub struct ServicePlan {
     pub tick: Span,
     /// Which replica takes a request.
     pub router: Router,
+    /// Which cell takes a request.
+    pub front: Front,
     /// Who asks, when and how much.
     pub arrivals: ArrivalPlan,
     /// Every request, or response tables.
@@ -110,9 +112,18 @@ impl ServicePlan {
     #[must_use]
     pub fn with_utilisation(&self, factor: Ratio) -> ServicePlan {
         let fewer = |replicas: u32| (f64::from(replicas) / factor.as_f64()).ceil().max(1.0) as u32;
-        let min = fewer(self.scale.min);
+        let min = if self.scale.min == 0 { 0 } else { fewer(self.scale.min) };
         let scale = match self.scale.policy {
             ScalePolicy::Fixed {} => ScaleSection { min, max: fewer(self.scale.max), ..self.scale },
+            ScalePolicy::Slo(_) => self.scale,
+            ScalePolicy::Schedule(schedule) => {
+                let each = |replicas: u32| if replicas == 0 { 0 } else { fewer(replicas) };
+                let [weekdays, weekend] =
+                    [Some(schedule.weekdays), schedule.weekend].map(|hours| hours.map(|hours| hours.map(each)));
+                let weekdays = weekdays.expect("weekdays are always given");
+                let policy = ScalePolicy::Schedule(Schedule { weekdays, weekend });
+                ScaleSection { min, max: self.scale.max.max(min), policy }
+            }
             ScalePolicy::TargetLoad(target) => {
                 let load = Share::new((target.load.as_f64() * factor.as_f64()).min(1.0));
                 let policy = ScalePolicy::TargetLoad(TargetLoad { load, ..target });
@@ -239,6 +250,10 @@ pub struct Telemetry {
     pub queued: u64,
     /// Output tokens so far.
     pub output: Tokens,
+    /// Requests that have ended so far, in any way.
+    pub ended: u64,
+    /// Those of them that met every limit.
+    pub within_slo: u64,
 }
 
 #[cfg(test)]

@@ -418,6 +418,15 @@ impl Replica {
         self.ordered
     }
 
+    /// Key-value blocks that running sequences hold at `at`, inside the planned stretch, and that those who wait will need.
+    pub(crate) fn weight(&self, at: SimTime, rules: &Rules) -> u64 {
+        let steps =
+            if self.steps > 0 && self.decoding > 0 { self.steps_to(at).saturating_sub(1).min(self.steps) } else { 0 };
+        let waiting: u64 = self.waiting.iter().map(|job| blocks_of(job.to_compute())).sum();
+        let tokens = self.gain.tokens(steps);
+        rules.blocks - self.free + self.blocks_over(tokens) + waiting
+    }
+
     /// Ends the planned stretch at the first step boundary at or after `at`.
     #[inline]
     fn cut(&mut self, at: SimTime) {

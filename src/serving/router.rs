@@ -1,6 +1,8 @@
 //! Which replica takes a request: exact loads, read at the instant of arrival.
 
-use super::Router;
+use super::arrivals::hashed;
+use super::replica::Job;
+use super::{ArrivalPlan, Router};
 use crate::engine::Stream;
 
 /// Load of a replica that takes no requests.
@@ -24,9 +26,45 @@ impl Routing {
         matches!(self.policy, Router::RoundRobin {} | Router::Random {})
     }
 
-    /// The replica that takes the next request, given the outstanding requests of each; none where all are [`CLOSED`].
+    /// True where a load is what a replica holds in its key-value memory, not its requests.
     #[inline]
-    pub(crate) fn choose(&mut self, loads: &[u32]) -> Option<usize> {
+    pub(crate) fn weighs_memory(&self) -> bool {
+        matches!(self.policy, Router::LeastKv {})
+    }
+
+    /// True where choices depend on what requests have in common.
+    #[inline]
+    pub(crate) fn knows_origins(&self) -> bool {
+        matches!(self.policy, Router::SessionSticky {} | Router::PrefixAffinity(_))
+    }
+
+    /// What `job` has in common with others that should come to the same replica: its conversation, or the beginning of its prompt.
+    pub(crate) fn key(&self, arrivals: &ArrivalPlan, job: &Job) -> Option<u64> {
+        let number = Some(u64::from(job.prefix)).filter(|_| job.prefix != Job::UNNAMED)?;
+        let ArrivalPlan::Trace(trace) = arrivals else { return Some(number) };
+        match self.policy {
+            Router::PrefixAffinity(policy) => {
+                let blocks = trace.blocks(number);
+                // Hashes are chained: the last of the leading blocks stands for all before it.
+                let last = blocks.len().min(policy.blocks as usize).checked_sub(1);
+                last.map(|last| blocks[last]).or_else(|| trace.session(number))
+            }
+            _ => trace.session(number),
+        }
+    }
+
+    /// The replica that takes the next request, given the load of each and what it has in common with others; none where all
+    /// are [`CLOSED`].
+    #[inline]
+    pub(crate) fn choose(&mut self, loads: &[u32], key: Option<u64>) -> Option<usize> {
+        match (self.policy, key) {
+            (Router::SessionSticky {}, Some(key)) => return highest(loads, key, CLOSED - 1),
+            (Router::PrefixAffinity(policy), Some(key)) => {
+                let least = loads.iter().copied().fold(CLOSED, u32::min);
+                return highest(loads, key, least.saturating_add(policy.excess).min(CLOSED - 1));
+            }
+            _ => {}
+        }
         let chosen = match self.policy {
             Router::RoundRobin {} => self.next_where(loads, |load| load != CLOSED)?,
             Router::Random {} => {
@@ -34,7 +72,7 @@ impl Routing {
                 (open > 0).then(|| nth_open(loads, self.stream.below(open)))?
             }
             Router::PowerOfTwo {} => self.better_of_two(loads)?,
-            Router::LeastLoaded {} => {
+            Router::LeastLoaded {} | Router::LeastKv {} | Router::SessionSticky {} | Router::PrefixAffinity(_) => {
                 let least = loads.iter().copied().fold(CLOSED, u32::min);
                 // Ties go in turn: "the lowest index" skews loads (p99 TTFT 81.3 against 79.2 ms, models/engine.md section 7).
                 (least != CLOSED).then(|| self.next_where(loads, |load| load == least))??
@@ -68,6 +106,13 @@ impl Routing {
     }
 }
 
+/// Of the replicas with a load of at most `most` the one that `key` prefers: the highest of hashes of key and replica (rendezvous,
+/// Thaler and Ravishankar 1998), so that a replica that closes moves its own keys and no others.
+fn highest(loads: &[u32], key: u64, most: u32) -> Option<usize> {
+    let able = (0..loads.len()).filter(|&index| loads[index] <= most);
+    able.max_by(|&one, &two| hashed(key, one as u64).total_cmp(&hashed(key, two as u64)))
+}
+
 /// How many replicas take requests.
 #[inline]
 fn open(loads: &[u32]) -> u32 {
@@ -85,6 +130,7 @@ fn nth_open(loads: &[u32], nth: u32) -> usize {
 mod tests {
     use super::*;
     use crate::engine::{Entity, Seed};
+    use crate::serving::PrefixAffinity;
 
     fn routing(policy: Router) -> Routing {
         let seed = Seed { seed: 1, replication: 0 };
@@ -94,7 +140,7 @@ mod tests {
     /// How often each of the replicas is chosen in 30,000 times.
     fn frequencies(policy: Router, loads: &[u32]) -> Vec<u32> {
         let (mut routing, mut chosen) = (routing(policy), vec![0; loads.len()]);
-        (0..30_000).for_each(|_| chosen[routing.choose(loads).expect("one is open")] += 1);
+        (0..30_000).for_each(|_| chosen[routing.choose(loads, None).expect("one is open")] += 1);
         chosen
     }
 
@@ -107,8 +153,8 @@ mod tests {
         let better = frequencies(Router::PowerOfTwo {}, &[9, CLOSED, 0, 5]);
         assert!(better[..2] == [0, 0] && better[2].abs_diff(20_000) < 408, "{better:?}");
         assert_eq!(frequencies(Router::PowerOfTwo {}, &[CLOSED, 7]), [0, 30_000]);
-        assert_eq!(routing(Router::Random {}).choose(&[CLOSED]), None);
-        assert_eq!(routing(Router::PowerOfTwo {}).choose(&[CLOSED]), None);
+        assert_eq!(routing(Router::Random {}).choose(&[CLOSED], None), None);
+        assert_eq!(routing(Router::PowerOfTwo {}).choose(&[CLOSED], None), None);
     }
 
     #[test]
@@ -119,10 +165,45 @@ mod tests {
         ];
         for (policy, loads, expected) in cases {
             let mut routing = routing(policy);
-            let chosen: Vec<usize> = (0..5).map(|_| routing.choose(&loads).expect("one is open")).collect();
+            let chosen: Vec<usize> = (0..5).map(|_| routing.choose(&loads, None).expect("one is open")).collect();
             assert_eq!(chosen, expected, "{policy:?}");
         }
-        assert_eq!(routing(Router::LeastLoaded {}).choose(&[CLOSED, CLOSED]), None);
-        assert_eq!(routing(Router::RoundRobin {}).choose(&[CLOSED]), None);
+        assert_eq!(routing(Router::LeastLoaded {}).choose(&[CLOSED, CLOSED], None), None);
+        assert_eq!(routing(Router::RoundRobin {}).choose(&[CLOSED], None), None);
+        assert_eq!(routing(Router::SessionSticky {}).choose(&[CLOSED], Some(7)), None);
+    }
+
+    #[test]
+    fn a_key_stays_where_it_is_and_only_those_of_a_closed_replica_move() {
+        let mut sticky = routing(Router::SessionSticky {});
+        let mut homes = |loads: &[u32]| -> Vec<usize> {
+            (0..30_000).map(|key| sticky.choose(loads, Some(key)).expect("one is open")).collect()
+        };
+        let (all, without) = (homes(&[0, 900, 7]), homes(&[0, CLOSED, 7]));
+        for (before, after) in all.iter().zip(&without) {
+            assert!(before == after || *before == 1, "from {before} to {after}");
+        }
+        // 10,000 keys each, with a standard deviation of 82, whatever the loads.
+        let at = |homes: &[usize], index| homes.iter().filter(|&&home| home == index).count() as u32;
+        assert!(
+            (0..3).all(|index| at(&all, index).abs_diff(10_000) < 408),
+            "{:?}",
+            [at(&all, 0), at(&all, 1), at(&all, 2)]
+        );
+    }
+
+    #[test]
+    fn an_overloaded_home_sends_its_key_to_the_next_best() {
+        let mut affine = routing(Router::PrefixAffinity(PrefixAffinity { blocks: 4, excess: 10 }));
+        for key in 0..1_000 {
+            let home = affine.choose(&[5, 5, 5], Some(key)).expect("all are open");
+            let mut loads = [5, 5, 5];
+            loads[home] = 15;
+            assert_eq!(affine.choose(&loads, Some(key)), Some(home), "ten above the least loaded");
+            loads[home] = 16;
+            assert_ne!(affine.choose(&loads, Some(key)), Some(home), "eleven above");
+            // Without a key it goes by load.
+            assert_ne!(affine.choose(&loads, None), Some(home));
+        }
     }
 }

@@ -45,6 +45,9 @@ pub struct ServiceSection {
     /// Which replica takes a request.
     #[serde(default)]
     pub router: Router,
+    /// How requests are shared among its cells, of up to 64 replicas each.
+    #[serde(default)]
+    pub front: Front,
     /// Who asks, when and how much.
     pub arrivals: ArrivalsSection,
     /// Every request, or response tables.
@@ -184,6 +187,10 @@ pub enum ScalePolicy {
     Fixed {},
     /// Keeps outstanding requests per ready replica near a share of the batch at which TPOT meets the SLO.
     TargetLoad(TargetLoad),
+    /// More where too few requests met their limits of late, fewer where nearly all did for a while.
+    Slo(SloScale),
+    /// As many as the hour says.
+    Schedule(Schedule),
 }
 
 impl Default for ScalePolicy {
@@ -219,6 +226,54 @@ impl Default for TargetLoad {
     }
 }
 
+/// `policy = { slo = { attainment = 0.95 } }`
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct SloScale {
+    /// Part of the requests that must meet every limit: 0.95 asks that the 95 % quantiles lie within them.
+    pub attainment: Share,
+    /// Over the requests that ended in this time.
+    pub window: Span,
+    /// Part of its replicas that come or go at once, at least one.
+    pub step: Share,
+    /// How long the part that fails must stay below half of what is allowed before replicas go.
+    pub down_after: Span,
+    /// Time between decisions; unset, 15 s, and 60 s in runs of more than 7 days.
+    pub tick: Option<Span>,
+}
+
+impl Default for SloScale {
+    fn default() -> SloScale {
+        // Assumed: Kubernetes' 5 min before it scales down, and its usual one-minute windows of metrics.
+        SloScale {
+            attainment: Share::new(0.95),
+            window: Span::MINUTE,
+            step: Share::new(0.1),
+            down_after: Span::from_secs(300),
+            tick: None,
+        }
+    }
+}
+
+/// `policy = { schedule = { weekdays = [2, 2, …], weekend = [1, 1, …] } }`
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Schedule {
+    /// Replicas by hour of day (UTC), Monday to Friday.
+    pub weekdays: [u32; 24],
+    /// The same of Saturday and Sunday; unset, as on weekdays.
+    pub weekend: Option<[u32; 24]>,
+}
+
+impl Schedule {
+    /// Replicas in that hour since Sunday 00:00 UTC.
+    pub(super) fn at(&self, hour_of_week: u64) -> u32 {
+        let (day, hour) = (hour_of_week / 24 % 7, (hour_of_week % 24) as usize);
+        let weekend = matches!(day, 0 | 6);
+        self.weekend.filter(|_| weekend).unwrap_or(self.weekdays)[hour]
+    }
+}
+
 /// Router.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
@@ -231,6 +286,62 @@ pub enum Router {
     PowerOfTwo {},
     /// The fewest outstanding requests; ties in turn.
     LeastLoaded {},
+    /// The fewest key-value blocks, those of waiting prompts included; ties in turn.
+    LeastKv {},
+    /// Every turn of a conversation to the same replica, whatever its load; others to the least loaded.
+    SessionSticky {},
+    /// Prompts that begin alike to the same replica, unless it is overloaded; others to the least loaded.
+    PrefixAffinity(PrefixAffinity),
+}
+
+/// `router = { prefix_affinity = {} }`
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct PrefixAffinity {
+    /// Leading blocks of a trace's prompt that must be the same; a conversation's prompts always begin alike.
+    pub blocks: u32,
+    /// Outstanding requests more than at the least loaded replica from which on a request goes to the next best.
+    pub excess: u32,
+}
+
+impl Default for PrefixAffinity {
+    fn default() -> PrefixAffinity {
+        // Assumed: the first block of a trace is often a system prompt that all share; half of a usual batch of 32.
+        PrefixAffinity { blocks: 4, excess: 16 }
+    }
+}
+
+/// How a service of several cells (more than 64 replicas) shares requests among them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Front {
+    /// By chance, in proportion to their ready replicas.
+    Weighted {},
+    /// Each to the least loaded of some cells drawn by chance, by what the cells last reported.
+    StaleLoad(StaleLoad),
+}
+
+impl Default for Front {
+    fn default() -> Front {
+        Front::Weighted {}
+    }
+}
+
+/// `front = { stale_load = { report_every = "1 s" } }`
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct StaleLoad {
+    /// Time between reports: loads are up to that old.
+    pub report_every: Span,
+    /// How many cells are drawn for a request, at most three.
+    pub choices: u32,
+}
+
+impl Default for StaleLoad {
+    fn default() -> StaleLoad {
+        // Mitzenmacher (2000), How useful is old information?: two choices lose little to old loads, many herd.
+        StaleLoad { report_every: Span::SECOND, choices: 2 }
+    }
 }
 
 impl Default for Router {

@@ -15,6 +15,7 @@ mod options;
 mod places;
 mod power;
 mod progress;
+mod scaling;
 mod series;
 mod services;
 mod workloads;

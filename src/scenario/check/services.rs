@@ -56,8 +56,9 @@ impl Check<'_> {
         let options = self.options(name, section);
         let recorded = self.record_is_sound(name, section);
         let clientele = self.clientele(name, section);
+        let routed = self.routes_are_sound(name, section);
         let arrivals = self.arrivals(name, &section.arrivals);
-        if !sound || !recorded || !fits || !self.typed.sound(&["service", name]) {
+        if !sound || !recorded || !fits || !routed || !self.typed.sound(&["service", name]) {
             return None;
         }
         let (index, cluster, nodes, model, header, arrivals) = (index?, cluster?, nodes?, model?, header?, arrivals?);
@@ -121,6 +122,7 @@ impl Check<'_> {
             scale: section.scale,
             tick: tick(section.scale.policy, header),
             router: section.router,
+            front: section.front,
             arrivals,
             fidelity: section.fidelity,
             slo: section.slo,
@@ -351,27 +353,6 @@ impl Check<'_> {
         sound && (!still || self.no(&["service", name, "replica", "step"], "takes no time at all"))
     }
 
-    fn scale_is_sound(&mut self, name: &str, section: &ServiceSection) -> bool {
-        let at = |key| ["service", name, "scale", key];
-        let scale = section.scale;
-        let policy = match scale.policy {
-            ScalePolicy::Fixed {} => true,
-            ScalePolicy::TargetLoad(target) => {
-                let at = |key| ["service", name, "scale", "policy", "target_load", key];
-                let load = target.load.as_f64() > 0.0 || self.no(&at("load"), "must be above zero");
-                let slow = target.tick.is_none_or(|tick| tick >= Span::SECOND);
-                load & (slow || self.no(&at("tick"), "must be at least 1 s"))
-            }
-        };
-        let order = scale.min <= scale.max || {
-            let message = format!("is {}, more than `max` = {}", scale.min, scale.max);
-            self.refuse(&at("min"), message, "`min` replicas always run, and never more than `max`".to_owned());
-            false
-        };
-        let fine = [self.is_positive(&at("min"), scale.min), self.is_positive(&at("max"), scale.max), order, policy];
-        !fine.contains(&false)
-    }
-
     /// Nodes of one replica on `cluster`; `None`, with a complaint, where its GPUs fill no whole nodes.
     fn replica_nodes(&mut self, name: &str, replica: &ReplicaSection, cluster: &ClusterPlan) -> Option<u32> {
         let in_node = cluster.node.gpus;
@@ -471,7 +452,8 @@ fn rows(trace: &RequestTrace) -> String {
 fn tick(policy: ScalePolicy, header: &Header) -> Span {
     let given = match policy {
         ScalePolicy::TargetLoad(target) => target.tick,
-        ScalePolicy::Fixed {} => None,
+        ScalePolicy::Slo(slo) => slo.tick,
+        ScalePolicy::Fixed {} | ScalePolicy::Schedule(_) => None,
     };
     // 15 s is the Kubernetes default (horizontal-pod-autoscaler-sync-period); runs of more than a week look once a minute.
     let long = header.horizon > SimTime::ZERO + Span::DAY * 7;
