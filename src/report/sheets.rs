@@ -102,6 +102,7 @@ fn parameter_suffix(unit: &str) -> &'static str {
         "USD/kW" => "_usd_per_kw",
         "USD/kWh" => "_usd_per_kwh",
         "gCO2e/kWh" => "_gco2e_per_kwh",
+        "gCO2e/h" => "_gco2e_per_h",
         "L/kWh" => "_l_per_kwh",
         other => panic!("a column of a parameter in {other} has no ending"),
     }
