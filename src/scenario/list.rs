@@ -37,6 +37,8 @@ const POLICIES: &[(&str, &str)] = &[
     ("csv", "cluster.<name>.failures.trace, src/trace/faults.rs"),
     ("stepfun", "cluster.<name>.failures.trace, src/trace/faults.rs"),
     ("bursty", "cluster.<name>.failures, src/fault/law.rs"),
+    ("ages", "cluster.<name>.failures.weibull.initial_age.trace, src/fault/law.rs"),
+    ("past", "cluster.<name>.failures.weibull.initial_age.trace, src/fault/law.rs"),
     ("wait", "training.<name>.spares.short, src/training/section.rs"),
     ("shrink", "training.<name>.spares.short, src/training/section.rs"),
     ("preempt", "training.<name>.spares.short, src/training/section.rs"),
