@@ -1,6 +1,7 @@
 //! What a cell enters into its book: the energy of each stretch, and the latencies and tokens of each request.
 
-use super::replica::{Done, Job, Stretch};
+use super::job::Job;
+use super::replica::{Done, Stretch};
 use super::{BatchLimits, ServicePlan, Slo, StepLoad, mean_lengths};
 use crate::ledger::{Book, Count, Draw, End, Grid, Miss, Request, RequestLog, Use};
 use crate::power::PerGpu;

@@ -12,8 +12,9 @@
 use super::account::{Account, Tally};
 use super::desk::{Desk, Home};
 use super::hazard::Hazard;
+use super::job::{Job, give_way, line_up, line_up_in_front};
 use super::prefix::{Names, Prefixes};
-use super::replica::{BLOCK, Done, Job, Replica, Rules, give_way, line_up, line_up_in_front};
+use super::replica::{BLOCK, Done, Replica, Rules};
 use super::router::{CLOSED, Routing};
 use super::step::Pace;
 use super::{ArrivalPlan, OnFailure, ServicePlan, Source, Telemetry};

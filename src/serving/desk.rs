@@ -4,7 +4,7 @@
 //! patient, so deadlines come in the order of attempts, and two queues hold them; entries of attempts that have ended are
 //! passed over when their time comes. What is inside is bounded by the rate times the patience, never by the number of requests.
 
-use super::replica::Job;
+use super::job::Job;
 use super::{Clientele, Patience};
 use crate::engine::{Entity, Seed, Stream};
 use crate::units::{SimTime, Span};

@@ -15,6 +15,7 @@ mod experts;
 mod fluid;
 mod hazard;
 mod inspect;
+mod job;
 mod laptop;
 mod lengths;
 #[cfg(test)]

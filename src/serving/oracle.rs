@@ -1,7 +1,8 @@
 //! The replica, one token at a time: what jumping must equal, written without its bookkeeping. Only tests use it.
 
+use super::job::Job;
 use super::prefix::{Names, Prefixes};
-use super::replica::{BLOCK, Done, Job, Prefill, Replica, Rules, Stretch};
+use super::replica::{BLOCK, Done, Prefill, Replica, Rules, Stretch};
 use super::speculation::Gain;
 use super::step::{FINE_BITS, Pace};
 use super::tests::plan;

@@ -10,7 +10,8 @@
 //! Nothing is looked up or given up inside a stretch, so that jumping stays exact: what decoding took is settled before the
 //! next admission.
 
-use super::replica::{BLOCK, Job};
+use super::job::Job;
+use super::replica::BLOCK;
 use crate::ledger::PrefixFacts;
 use crate::trace::RequestTrace;
 use schemars::JsonSchema;

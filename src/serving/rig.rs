@@ -3,7 +3,8 @@
 //!
 //! In a closed loop without pauses which step holds what does not depend on how long steps take; in a recorded run it does.
 
-use super::replica::{BLOCK, Job, Replica, Rules};
+use super::job::Job;
+use super::replica::{BLOCK, Replica, Rules};
 use super::step::Pace;
 use super::{StepLoad, StepModel};
 use crate::power::Slowdown;

@@ -1,7 +1,7 @@
 //! Which replica takes a request: exact loads, read at the instant of arrival.
 
 use super::arrivals::hashed;
-use super::replica::Job;
+use super::job::Job;
 use super::{ArrivalPlan, Router};
 use crate::engine::Stream;
 

@@ -6,8 +6,8 @@
 //! begins with a system prompt that all share. So a prefix cache may find the whole history of a session, and the system prompt
 //! for everybody: [`Origin`] says which. A session's turns all come to one cell; its first one chose it.
 
+use super::job::Job;
 use super::lengths::{Component, Lengths, Measured, Part, whole};
-use super::replica::Job;
 use crate::engine::{Entity, QuantileTable, Seed, Stream};
 use crate::trace::Request;
 use crate::units::{PerSecond, Ratio, SimTime, Span};
