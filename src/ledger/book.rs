@@ -446,6 +446,12 @@ impl Book {
     /// Counts `number` of `what` at `at`; nothing past the horizon is counted.
     #[inline]
     pub fn count(&mut self, what: Count, at: SimTime, number: u64) {
+        self.count_each(at, [(what, number)]);
+    }
+
+    /// Counts so many of each at `at`; nothing past the horizon is counted.
+    #[inline]
+    pub fn count_each<const KINDS: usize>(&mut self, at: SimTime, numbers: [(Count, u64); KINDS]) {
         if at < self.from || at >= self.to {
             if at > self.grid.horizon {
                 return;
@@ -453,9 +459,15 @@ impl Book {
             self.turn_to(self.grid.index(at));
         }
         if self.bin >= self.counts.len() {
-            self.counts.resize(self.bin + 1, Default::default());
+            self.lengthen_counts();
         }
-        self.counts[self.bin][what as usize] += number;
+        let counts = &mut self.counts[self.bin];
+        numbers.into_iter().for_each(|(what, number)| counts[what as usize] += number);
+    }
+
+    #[cold]
+    fn lengthen_counts(&mut self) {
+        self.counts.resize(self.bin + 1, Default::default());
     }
 
     /// Enters an event.
