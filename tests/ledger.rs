@@ -57,6 +57,7 @@ fn owned() -> Holding {
 fn job_facts(research_multiplier: f64) -> JobFacts {
     JobFacts {
         gpus: 8,
+        sized: None,
         submitted: hour(0),
         started: Some(hour(0)),
         finished: Some(hour(2)),

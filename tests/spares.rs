@@ -82,7 +82,7 @@ fn a_job_without_spares_takes_a_node_of_a_lower_one_and_gives_one_back_after_the
 }
 
 /// Where the time of the job `name` went, in seconds.
-fn own_time(accounts: &Accounts, name: &str) -> Vec<(Use, u64)> {
+pub(crate) fn own_time(accounts: &Accounts, name: &str) -> Vec<(Use, u64)> {
     let tenant = accounts.tenants().iter().find(|tenant| tenant.subject == format!("training.{name}"));
     let Some(Facts::Job(facts)) = tenant.map(|tenant| &tenant.facts) else { panic!("no such job") };
     let seconds = Use::ALL.into_iter().map(|what| (what, facts.time.of(what).nanos() / 1_000_000_000));

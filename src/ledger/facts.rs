@@ -84,8 +84,10 @@ pub enum Facts {
 /// What a training job achieved.
 #[derive(Debug, Clone, PartialEq)]
 pub struct JobFacts {
-    /// GPUs that compute.
+    /// GPUs that compute; the most of any phase.
     pub gpus: u32,
+    /// Where phases differ in their GPUs, GPUs times time.
+    pub sized: Option<SizedFacts>,
     /// When it was submitted.
     pub submitted: SimTime,
     /// When it got its nodes.
@@ -136,6 +138,15 @@ pub struct JobFacts {
     pub shrinks: bool,
     /// Which moments counted towards the time between failures: `serial`, `wall` or `uptime`.
     pub failure_clock: &'static str,
+}
+
+/// GPUs times time of a job whose phases differ in their GPUs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SizedFacts {
+    /// From start to finish.
+    pub elapsed: GpuTime,
+    /// That the kept tokens take without any interruption.
+    pub ideal: GpuTime,
 }
 
 /// What slow members did to a training job.

@@ -5,7 +5,7 @@ use super::accounts::{Accounts, Boundary, Sum, Sums};
 use super::comparison::{Axis, Row};
 use super::{
     Attempts, Book, ClassBook, Count, Equivalents, EventKind, Facts, Histogram, JobFacts, Latencies, PrefixFacts,
-    ServiceFacts, Tenant, Use,
+    ServiceFacts, SizedFacts, Tenant, Use,
 };
 use crate::units::{Dollars, DollarsPerHour, GpuTime, SimTime, Span};
 
@@ -197,7 +197,12 @@ fn job(rows: &mut Rows<'_>, tenant: &Tenant, facts: &JobFacts, horizon: SimTime,
     let ideal = facts.ideal.as_secs_f64();
     let flops = facts.kept.count() as f64 * facts.flops_per_token;
     let peak = f64::from(facts.gpus) * facts.peak.as_f64();
-    rows.gpu_hours("gpu_hours", GpuTime::new(facts.gpus, elapsed));
+    let at_peak = |seconds: f64, of: fn(&SizedFacts) -> GpuTime| match &facts.sized {
+        Some(sized) => of(sized).nanos() as f64 / 1e9 * facts.peak.as_f64(),
+        None => peak * seconds,
+    };
+    let gpu_hours = facts.sized.map_or(GpuTime::new(facts.gpus, elapsed), |sized| sized.elapsed);
+    rows.gpu_hours("gpu_hours", gpu_hours);
     rows.put("elapsed", facts.started.map(|_| elapsed.as_secs_f64()), "s");
     rows.put("submitted", facts.submitted.as_secs_f64(), "s");
     rows.put("started", facts.started.map(SimTime::as_secs_f64), "s");
@@ -206,8 +211,8 @@ fn job(rows: &mut Rows<'_>, tenant: &Tenant, facts: &JobFacts, horizon: SimTime,
     rows.put("ettr", over(ideal, elapsed.as_secs_f64()), "fraction");
     rows.put("ettr_queued", over(ideal, end.since(facts.submitted).as_secs_f64()), "fraction");
     rows.put("goodput", over(ideal, end.since(facts.submitted).as_secs_f64()), "fraction");
-    rows.put("mfu", over(flops, peak * ideal), "fraction");
-    rows.put("whole_run_mfu", over(flops, peak * elapsed.as_secs_f64()), "fraction");
+    rows.put("mfu", over(flops, at_peak(ideal, |sized| sized.ideal)), "fraction");
+    rows.put("whole_run_mfu", over(flops, at_peak(elapsed.as_secs_f64(), |sized| sized.elapsed)), "fraction");
     rows.put("tokens", facts.kept.count() as f64, "tokens");
     rows.count("interruptions", facts.interruptions);
     rhythm(rows, book, facts.started.unwrap_or(end), end);

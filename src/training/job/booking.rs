@@ -72,7 +72,8 @@ impl Job {
     /// What a job without a copy starts from.
     pub(super) fn nothing(&self) -> Copy {
         let (position, taken) = self.tally.floor;
-        Copy { position, taken, reload: Span::ZERO }
+        let reload = if position > Span::ZERO { self.schedule.quickest_reload() } else { Span::ZERO };
+        Copy { position, taken, reload }
     }
 
     /// A planned stop saves to every tier before it begins.

@@ -1,6 +1,6 @@
 //! The job's own time by use, beside the GPU time of its book.
 //!
-//! While all its nodes run the two say the same, so that those stretches are read from the book when it closes; stalls, and stretches on
+//! While all its nodes run the two say the same, so that those stretches are read from the book when it closes or their number changes; stalls, and stretches on
 //! fewer replicas, are entered when they end. What kept progress takes longer on a of w nodes, 1 - a / w of it, is degraded.
 
 use super::Job;
@@ -37,19 +37,24 @@ impl Job {
         }
     }
 
+    /// What the book says of its stretches so far, entered.
+    pub(super) fn settled(&self) -> Hours {
+        let (mut hours, gpus) = (self.hours, self.plan.gpus());
+        for what in RUNNING {
+            let left = self.book.spent(what).time.nanos() - hours.entered[what as usize];
+            assert!(left.is_multiple_of(u128::from(gpus)), "all nodes of a job run together");
+            hours.enter(what, Span::from_nanos((left / u128::from(gpus)) as u64), gpus);
+        }
+        hours
+    }
+
     /// Where the job's own time went until `horizon`, all of it.
     pub(super) fn own_time(&self, horizon: SimTime) -> JobTime {
-        let Hours { mut time, degraded, entered } = self.hours;
-        let gpus = u128::from(self.plan.gpus());
-        for what in RUNNING {
-            let left = self.book.spent(what).time.nanos() - entered[what as usize];
-            assert!(left.is_multiple_of(gpus), "all nodes of a job run together");
-            time.enter(what, Span::from_nanos((left / gpus) as u64));
-        }
+        let Hours { mut time, degraded, .. } = self.settled();
         time.move_part(Use::Productive, Use::Degraded, degraded);
         let until = self.finished().unwrap_or(horizon).min(horizon);
         let submitted = (SimTime::ZERO + self.plan.submit).min(until);
-        time.enter(Use::Queued, self.tally.started.unwrap_or(until).since(submitted));
+        time.enter(Use::Queued, self.tally.started.unwrap_or(until).since(submitted) + self.tally.regrouped);
         time.enter(Use::Preempted, self.tally.requeued);
         assert!(time.total() == until.since(submitted), "each nanosecond of a job lies in exactly one use");
         time
