@@ -118,7 +118,7 @@ impl Part {
     /// The part that a use belongs to.
     const fn of(what: Use) -> Part {
         match what {
-            Use::Spare => Part::Spare,
+            Use::Spare | Use::Degraded => Part::Spare,
             Use::Repair => Part::Repair,
             Use::WarmIdle => Part::WarmIdle,
             Use::Paused => Part::Paused,

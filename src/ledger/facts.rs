@@ -1,6 +1,6 @@
 //! What a process tells the ledger beside its book, and what the ledger knows of the places.
 
-use super::{Book, Event, TokenPrices, WorkloadFacts};
+use super::{Book, Event, JobTime, TokenPrices, WorkloadFacts};
 use crate::facility::Facility;
 use crate::market::Market;
 use crate::units::{FlopsPerSecond, GpuTime, Ratio, SimTime, Span, Tokens, Watts};
@@ -130,6 +130,10 @@ pub struct JobFacts {
     pub stragglers: Option<StragglerFacts>,
     /// Nodes that it took from its cluster for want of spares; none of a job that may not.
     pub taken: Option<u64>,
+    /// Where its time went, from its submission on.
+    pub time: JobTime,
+    /// Whether it goes on with fewer replicas.
+    pub shrinks: bool,
     /// Which moments counted towards the time between failures: `serial`, `wall` or `uptime`.
     pub failure_clock: &'static str,
 }

@@ -234,7 +234,12 @@ fn job(rows: &mut Rows<'_>, tenant: &Tenant, facts: &JobFacts, horizon: SimTime,
     rows.gpu_hours("interference_gpu_hours", time_of(book, &[Use::Interference]));
     rows.gpu_hours("checkpoint_gpu_hours", time_of(book, &[Use::Checkpoint]));
     rows.gpu_hours("recovery_gpu_hours", time_of(book, &RECOVERY));
+    rows.gpu_hours("preempted_gpu_hours", time_of(book, &[Use::Preempted]));
     rows.gpu_hours("planned_gpu_hours", time_of(book, &[Use::Planned]));
+    if facts.shrinks {
+        rows.put("degraded", facts.time.of(Use::Degraded).as_secs_f64(), "s");
+        rows.gpu_hours("degraded_gpu_hours", time_of(book, &[Use::Degraded]));
+    }
     rows.gpu_hours("spare_gpu_hours", time_of(book, &[Use::Spare]));
     rows.gpu_hours("repair_gpu_hours", time_of(book, &[Use::Repair]));
     if let Some(paused) = facts.paused {
@@ -412,7 +417,7 @@ fn costs(rows: &mut Rows<'_>, accounts: &Accounts, index: usize) {
     };
     rows.metered("energy_cost", bill, "USD");
     rows.bounded("cost_per_gpu_hour", "USD", sums, |sum| over(sum.cost.as_f64(), sum.time.gpu_hours()));
-    let failed: Vec<Use> = RECOVERY.into_iter().chain([Use::Recomputed, Use::Repair]).collect();
+    let failed: Vec<Use> = RECOVERY.into_iter().chain([Use::Recomputed, Use::Degraded, Use::Repair]).collect();
     match &tenant.facts {
         Facts::Workload(_) => rows.metered("cost_of_failures", of(&failed), "USD"),
         Facts::Job(facts) => {

@@ -10,6 +10,7 @@ mod comparison;
 mod equivalents;
 mod facts;
 mod figures;
+mod job_time;
 mod latencies;
 mod prices;
 mod requests;
@@ -31,6 +32,7 @@ pub use facts::{
     Attempts, CapFacts, Facts, JobFacts, Miss, PrefixFacts, ServiceFacts, SitePlan, StragglerFacts, Tenant,
 };
 pub use figures::Figure;
+pub use job_time::JobTime;
 pub use latencies::{Histogram, Latencies};
 pub use prices::TokenPrices;
 pub use requests::{End, Request, RequestLog};

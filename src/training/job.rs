@@ -2,6 +2,7 @@
 
 mod booking;
 mod corruption;
+mod hours;
 mod speed;
 mod suspects;
 mod trade;
@@ -19,6 +20,7 @@ use crate::ledger::{Book, EventKind, Grid, JobFacts, Outage, Use};
 use crate::units::{PerSecond, Share, SimTime, Span};
 use crate::world::{Domain, NodeSet};
 use corruption::Corruption;
+use hours::Hours;
 use speed::Stragglers;
 use std::collections::{BTreeMap, VecDeque};
 use suspects::Verdict;
@@ -54,6 +56,7 @@ pub struct Job {
     seed: Seed,
     grid: Grid,
     book: Book,
+    hours: Hours,
     per_node: PerNode,
     faults: FaultQueue,
     maintenance: Maintenance,
@@ -227,6 +230,7 @@ impl Job {
             seed,
             grid,
             book: Book::new(grid),
+            hours: Hours::default(),
             per_node: PerNode::new(&plan),
             faults: FaultQueue::new(&plan.failures, seed, &cluster_of(&plan), grid.horizon),
             maintenance: Maintenance { stream, rate: plan.planned.rate, next: SimTime::NEVER },
@@ -282,7 +286,8 @@ impl Job {
         if self.tally.preempted.is_none() {
             self.run_or_pause(at);
         } else {
-            self.stop(at, VecDeque::from(self.clocks.restarting(Span::ZERO, self.reload)));
+            let steps = self.clocks.restarting(Span::ZERO, self.reload);
+            self.stop(at, steps.map(|step| Step { what: Use::Preempted, ..step }).into());
         }
     }
 
@@ -371,7 +376,7 @@ impl Job {
             self.tally.requeued += horizon.since(preempted);
         }
         self.assert_time_is_whole(horizon);
-        let facts = self.facts();
+        let facts = self.facts(horizon);
         (self.book, facts)
     }
 }
@@ -751,7 +756,7 @@ impl Job {
         stall
     }
 
-    fn facts(&self) -> JobFacts {
+    fn facts(&self, horizon: SimTime) -> JobFacts {
         let (kept, ideal) = self.plan.done_after(self.tally.position);
         JobFacts {
             gpus: self.plan.gpus(),
@@ -777,6 +782,8 @@ impl Job {
             suspects: self.plan.recovery.evict.map(|_| [self.tally.suspects, self.tally.missed]),
             stragglers: self.stragglers.as_ref().map(Stragglers::facts),
             taken: matches!(self.plan.spares.short, Short::Preempt { .. }).then_some(self.tally.taken),
+            time: self.own_time(horizon),
+            shrinks: matches!(self.plan.spares.short, Short::Shrink { .. }),
             failure_clock: self.plan.recovery.failure_clock.name(),
         }
     }
