@@ -5,7 +5,7 @@ use crate::ledger::{Draw, Event, EventKind, Use};
 use crate::power::State;
 use crate::training::copies::{Copy, Stretch};
 use crate::training::pace::Pace;
-use crate::training::warp::{Piece, share};
+use crate::training::warp::share;
 use crate::units::{SimTime, Span};
 
 impl Job {
@@ -90,9 +90,12 @@ impl Job {
     /// job's time is apart. Where something slows the job all
     /// along, the part of kept work that full speed would not have taken is apart.
     pub(super) fn book_running(&mut self, what: Use, from: SimTime, to: SimTime) {
-        let pieces: Vec<Piece> = self.warp.pieces(from, to).collect();
+        if from >= to {
+            return;
+        }
         let saving = self.per_node.draw(self.roster().computing(), State::Checkpoint);
-        for piece in pieces {
+        for turn in 0..self.warp.turns() {
+            let Some(piece) = self.warp.piece(turn, from, to) else { continue };
             let slow = if what == Use::Productive { 1.0 - self.plan.rate() * piece.speed() } else { 0.0 };
             let training = self.training_draw(piece.level());
             if !self.schedule.takes_time() && slow == 0.0 {
