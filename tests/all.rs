@@ -34,6 +34,7 @@ mod scheduler;
 mod servegen;
 mod serving;
 mod shards;
+mod sizes;
 mod spares;
 mod stragglers;
 mod sweep;

@@ -10,6 +10,7 @@ mod comparison;
 mod equivalents;
 mod facts;
 mod figures;
+mod job_time;
 mod latencies;
 mod prices;
 mod requests;
@@ -28,9 +29,10 @@ pub use classes::ClassBook;
 pub use comparison::{Axis, Comparison, Crossing, Row};
 pub use equivalents::{Equivalents, Side};
 pub use facts::{
-    Attempts, CapFacts, Facts, JobFacts, Miss, PrefixFacts, ServiceFacts, SitePlan, StragglerFacts, Tenant,
+    Attempts, CapFacts, Facts, JobFacts, Miss, PrefixFacts, ServiceFacts, SitePlan, SizedFacts, StragglerFacts, Tenant,
 };
 pub use figures::Figure;
+pub use job_time::JobTime;
 pub use latencies::{Histogram, Latencies};
 pub use prices::TokenPrices;
 pub use requests::{End, Request, RequestLog};
