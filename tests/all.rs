@@ -35,6 +35,7 @@ mod scheduler;
 mod servegen;
 mod serving;
 mod shards;
+mod sizes;
 mod spares;
 mod stragglers;
 mod sweep;

@@ -5,7 +5,7 @@ use tollway::catalog::{CarbonSeries, ConstantGrid, GridSheet, PriceSeries, Price
 use tollway::facility::{Air, Constant, Design, Facility, Weather};
 use tollway::ledger::{
     Accounts, Axis, Book, Boundary, ClusterBooks, Count, Crossing, Draw, Event, EventKind, Factor, Facts, Grid,
-    Holding, JobFacts, Part, ServiceFacts, Shift, SitePlan, Sum, Tenant, Use, close,
+    Holding, JobFacts, JobTime, Part, ServiceFacts, Shift, SitePlan, Sum, Tenant, Use, close,
 };
 use tollway::market::{Contracts, Given, Market, Matching};
 use tollway::units::{
@@ -57,6 +57,7 @@ fn owned() -> Holding {
 fn job_facts(research_multiplier: f64) -> JobFacts {
     JobFacts {
         gpus: 8,
+        sized: None,
         submitted: hour(0),
         started: Some(hour(0)),
         finished: Some(hour(2)),
@@ -79,6 +80,8 @@ fn job_facts(research_multiplier: f64) -> JobFacts {
         taken: None,
         suspects: None,
         stragglers: None,
+        time: JobTime::default(),
+        shrinks: false,
         failure_clock: "serial",
     }
 }

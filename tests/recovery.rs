@@ -39,7 +39,18 @@ fn a_job_that_shrinks_goes_on_with_the_whole_replicas_that_are_left() {
     assert!((shrinks - expected).abs() < 0.02, "{shrinks}, not {expected}");
     assert!((waits - 0.278).abs() < 0.03, "{waits}");
     assert_eq!(outcome.gpu_nanos(Use::SpareWait), 0);
-    assert!(outcome.gpu_nanos(Use::Spare) > 0, "the rest of a broken replica stands by");
+    assert_eq!(outcome.gpu_nanos(Use::Spare), 0);
+    // The rest of a broken replica stands by: with the nodes in repair, what the nodes that compute lack.
+    let lacking = outcome.gpu_nanos(Use::Degraded) + outcome.gpu_nanos(Use::Repair);
+    let running = outcome.facts.time.of(Use::Productive) + outcome.facts.time.of(Use::Degraded);
+    assert!(outcome.gpu_nanos(Use::Degraded) > 0);
+    let expected = 512 * u128::from(outcome.facts.time.of(Use::Degraded).nanos());
+    assert!(lacking.abs_diff(expected) < expected / 100, "{lacking} GPU-ns stand still, {expected} lost");
+    assert_eq!(outcome.facts.time.total(), horizon, "each of the job's seconds in one use");
+    assert!(running > days(3_900.0), "{running}");
+    // Its productive time is that of the work; what it took longer on fewer replicas is degraded.
+    let productive = outcome.facts.time.of(Use::Productive).as_secs_f64();
+    assert!((productive / outcome.facts.ideal.as_secs_f64() - 1.0).abs() < 1e-9, "{productive} s");
     // A node that computes is productive, however many there are.
     let productive = outcome.gpu_nanos(Use::Productive) as f64 / 512.0;
     assert!((productive / outcome.facts.ideal.nanos() as f64 - 1.0).abs() < 1e-6);

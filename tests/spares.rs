@@ -1,6 +1,6 @@
 //! Jobs that take nodes of their cluster for want of spares.
 
-use tollway::ledger::{Accounts, EventKind};
+use tollway::ledger::{Accounts, EventKind, Facts, Use};
 use tollway::{scenario, simulate};
 
 /// A world of one cluster whose faults are `faults`, rows of a file, and whose jobs are `jobs`, after more of the cluster.
@@ -67,8 +67,35 @@ fn a_job_without_spares_takes_a_node_of_a_lower_one_and_gives_one_back_after_the
     assert_eq!(count(&accounts, "lesser", "preemptions"), 1.0);
     close(hours(&accounts, "lesser", "finished"), 15.0 + 10.0 / 60.0 + 13.9);
     close(gpu_hours(&accounts, "lesser", "productive_gpu_hours"), 32.0 * 24.0);
+    // What that preemption took: 10 min of its GPUs, and 4.9 h of its own time on top.
+    close(gpu_hours(&accounts, "lesser", "preempted_gpu_hours"), 32.0 / 6.0);
+    close(gpu_hours(&accounts, "lesser", "recovery_gpu_hours"), 0.0);
+    assert_eq!(
+        own_time(&accounts, "lesser"),
+        [(Use::Productive, 86_400), (Use::Preempted, 17_640 + 600)],
+        "each second in one use"
+    );
+    let vital = [(Use::Productive, 86_400), (Use::Detect, 60), (Use::Localise, 300), (Use::SpareWait, 60)];
+    assert_eq!(own_time(&accounts, "vital"), [&vital[..], &[(Use::Restart, 600)]].concat());
     let waits = accounts_of(&accounts, "training.vital", EventKind::TookNodes);
     assert_eq!(waits, 1, "the events say so");
+}
+
+/// Where the time of the job `name` went, in seconds.
+pub(crate) fn own_time(accounts: &Accounts, name: &str) -> Vec<(Use, u64)> {
+    let tenant = accounts.tenants().iter().find(|tenant| tenant.subject == format!("training.{name}"));
+    let Some(Facts::Job(facts)) = tenant.map(|tenant| &tenant.facts) else { panic!("no such job") };
+    let seconds = Use::ALL.into_iter().map(|what| (what, facts.time.of(what).nanos() / 1_000_000_000));
+    seconds.filter(|&(_, seconds)| seconds > 0).collect()
+}
+
+#[test]
+fn waiting_for_the_first_nodes_is_the_jobs_own_time() {
+    // Four nodes for two jobs of a day under a queue in order of names: the vital one waits for the whole of the lesser.
+    let accounts = accounts(4, "", &format!("{}{}", job("vital", 1, "{}"), job("lesser", 0, "{}")));
+    assert_eq!(own_time(&accounts, "lesser"), [(Use::Productive, 86_400)]);
+    assert_eq!(own_time(&accounts, "vital"), [(Use::Productive, 86_400), (Use::Queued, 86_400)]);
+    close(gpu_hours(&accounts, "vital", "held_gpu_hours"), 32.0 * 24.0);
 }
 
 fn accounts_of(accounts: &Accounts, subject: &str, kind: EventKind) -> usize {

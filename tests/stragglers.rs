@@ -51,7 +51,7 @@ fn what_slows_a_job_multiplies() {
     let mut failures = slow(Domain::Site, 20.0, days(1e4));
     failures.stragglers[0].1.speed = Share::new(0.5);
     let base = plan(8, days(10.0));
-    let phases = vec![Phase { tokens: base.tokens, progress: Progress::Ideal(days(10.0)) }];
+    let phases = vec![Phase { tokens: base.tokens, nodes: base.nodes, progress: Progress::Ideal(days(10.0)) }];
     let job = JobPlan { failures, progress: Progress::Phased { phases, rate: 0.8 }, ..base };
     let outcome = run(job, 1, days(100.0));
     let finished = outcome.facts.finished.expect("it gets there").as_secs_f64();

@@ -671,6 +671,7 @@ fn too_few_spares_are_a_cliff_for_a_job_that_waits() {
 fn phased(rate: f64, phases: &[(u64, f64)]) -> Progress {
     let phase = |&(tokens, speed): &(u64, f64)| Phase {
         tokens: Tokens::new(tokens),
+        nodes: 4,
         progress: Progress::TokensPerSecond(PerSecond::new(speed)),
     };
     Progress::Phased { phases: phases.iter().map(phase).collect(), rate }
@@ -694,8 +695,11 @@ fn a_phase_trains_at_its_own_speed() {
         ),
         tokens: Tokens::new((global_batch * 2_048.0) as u64),
     };
-    let phase =
-        |tokens: f64, batch| Phase { tokens: Tokens::new(tokens as u64), progress: Progress::Step(bloom(batch)) };
+    let phase = |tokens: f64, batch| Phase {
+        tokens: Tokens::new(tokens as u64),
+        nodes: 4,
+        progress: Progress::Step(bloom(batch)),
+    };
     let phases = vec![phase(20e9, 192.0), phase(346e9, 2_048.0)];
     let ramped =
         JobPlan { tokens: Tokens::new(366_000_000_000), progress: Progress::Phased { phases, rate: 1.0 }, ..plan };
@@ -709,7 +713,10 @@ fn what_slows_a_job_has_a_bucket_of_its_own() {
     let tokens = Tokens::new(9_000_000_000_000);
     let slowed = |checkpoint| JobPlan {
         tokens,
-        progress: Progress::Phased { phases: vec![Phase { tokens, progress: Progress::Ideal(days(9.0)) }], rate: 0.9 },
+        progress: Progress::Phased {
+            phases: vec![Phase { tokens, nodes: 4, progress: Progress::Ideal(days(9.0)) }],
+            rate: 0.9,
+        },
         checkpoint,
         ..plan(4, Span::DAY)
     };

@@ -21,8 +21,8 @@ pub struct Jobs {
     records: Vec<JobRecord>,
     /// How each ends.
     fates: Vec<JobEnd>,
-    /// Work that jobs have kept which lost their nodes.
-    kept: BTreeMap<u32, Span>,
+    /// Work that jobs have kept which lost their nodes, and what starting again goes to: the use of why they lost them.
+    kept: BTreeMap<u32, (Span, Use)>,
     running: BTreeMap<u32, Held>,
     ends: BTreeSet<(SimTime, u32)>,
     /// Nodes that failed under a job, by when.
@@ -38,8 +38,9 @@ struct Held {
     nodes: NodeSet,
     since: SimTime,
     ends: SimTime,
-    /// Until when it restarts, before it works.
+    /// Until when it restarts, before it works, and what that time goes to.
     ready: SimTime,
+    restarting: Use,
 }
 
 /// Why a job loses its nodes.
@@ -128,12 +129,13 @@ impl Jobs {
     pub fn start(&mut self, job: u32, at: SimTime, nodes: NodeSet) {
         let ends = at + self.length(job);
         let ready = if self.record(job).starts > 0 { at + self.plan.restart } else { at };
+        let restarting = self.kept.get(&job).map_or(Use::Restart, |&(_, why)| why);
         let record = &mut self.records[job as usize];
         record.started.get_or_insert(at);
         record.starts += 1;
         record.status = JobStatus::Running;
         self.ends.insert((ends, job));
-        let before = self.running.insert(job, Held { nodes, since: at, ends, ready });
+        let before = self.running.insert(job, Held { nodes, since: at, ends, ready, restarting });
         assert!(before.is_none(), "a job runs once at a time");
     }
 
@@ -141,7 +143,7 @@ impl Jobs {
     pub fn end_due(&mut self, now: SimTime) -> Option<(u32, NodeSet)> {
         let &(ends, job) = self.ends.first().filter(|&&(ends, _)| ends <= now)?;
         let held = self.leave(job);
-        self.spend(job, Use::Restart, held.since, held.ready);
+        self.spend(job, held.restarting, held.since, held.ready);
         self.spend(job, Use::Productive, held.ready, ends);
         self.kept.remove(&job);
         let record = &mut self.records[job as usize];
@@ -154,7 +156,7 @@ impl Jobs {
     pub fn cut(&mut self, job: u32, at: SimTime, why: Cut) -> NodeSet {
         let held = self.leave(job);
         let ready = held.ready.min(at);
-        let before = self.kept.get(&job).copied().unwrap_or_default();
+        let before = self.kept.get(&job).map_or(Span::ZERO, |&(kept, _)| kept);
         let work = before + at.since(ready);
         let kept = match (self.plan.checkpoint, why) {
             (None, _) => Span::ZERO,
@@ -164,10 +166,14 @@ impl Jobs {
         let lost = work.saturating_sub(kept);
         // What earlier starts had kept is in the book as productive; a job without checkpoints has kept nothing.
         let turn = ready + kept.saturating_sub(before);
-        self.spend(job, Use::Restart, held.since, ready);
+        let (thrown_away, restarting) = match why {
+            Cut::NodeFailed(_) => (Use::Recomputed, Use::Restart),
+            Cut::Preempted => (Use::Preempted, Use::Preempted),
+        };
+        self.spend(job, held.restarting, held.since, ready);
         self.spend(job, Use::Productive, ready, turn);
-        self.spend(job, Use::Recomputed, turn, at);
-        self.kept.insert(job, kept);
+        self.spend(job, thrown_away, turn, at);
+        self.kept.insert(job, (kept, restarting));
         self.records[job as usize].status = JobStatus::Waiting;
         let lost = lost.as_secs_f64().round();
         match why {
@@ -199,7 +205,7 @@ impl Jobs {
     pub fn close(mut self, horizon: SimTime) -> (Book, WorkloadFacts) {
         for job in self.running.keys().copied().collect::<Vec<_>>() {
             let held = self.leave(job);
-            self.spend(job, Use::Restart, held.since, held.ready.min(horizon));
+            self.spend(job, held.restarting, held.since, held.ready.min(horizon));
             self.spend(job, Use::Productive, held.ready.min(horizon), horizon);
         }
         for since in std::mem::take(&mut self.repairs).into_values() {
@@ -223,7 +229,7 @@ impl Jobs {
     /// How long `job` will hold its nodes if nothing breaks: what is left of its work, and a restart where it ran before.
     fn length(&self, job: u32) -> Span {
         let record = self.record(job);
-        let kept = self.kept.get(&job).copied().unwrap_or_default();
+        let kept = self.kept.get(&job).map_or(Span::ZERO, |&(kept, _)| kept);
         let restart = if record.starts > 0 { self.plan.restart } else { Span::ZERO };
         restart + record.run.saturating_sub(kept)
     }

@@ -185,13 +185,20 @@ impl engine::Control<Lp> for Control<'_> {
 }
 
 impl Control<'_> {
-    /// Gives the nodes of finished jobs back to their halls.
+    /// Gives the nodes of finished jobs back to their halls; those of jobs whose next phase is for another number of nodes, too, which
+    /// queue again.
     fn take_back_finished(&mut self, processes: &mut [Lp]) {
-        for (index, stage) in self.stages.iter_mut().enumerate().filter(|(_, stage)| **stage == Stage::Running) {
-            let job = job_mut(processes, index);
+        for index in 0..self.stages.len() {
+            if self.stages[index] != Stage::Running {
+                continue;
+            }
+            let (job, cluster) = (job_mut(processes, index), self.parts.jobs[index].cluster);
             if job.finished().is_some() {
-                *stage = Stage::Done;
-                self.floors[self.parts.jobs[index].cluster].take_back(gang(Member::Training(index)), job.release());
+                self.stages[index] = Stage::Done;
+                self.floors[cluster].take_back(gang(Member::Training(index)), job.release());
+            } else if job.is_at_border() {
+                self.floors[cluster].take_back(gang(Member::Training(index)), job.regroup(self.now));
+                self.queue(index, processes);
             }
         }
     }
@@ -258,7 +265,7 @@ impl Control<'_> {
             gang: gang(Member::Training(index)),
             priority: plan.priority,
             submitted: SimTime::ZERO + plan.submit,
-            need: Need::Nodes(plan.granted_nodes()),
+            need: Need::Nodes(job(processes, index).plan().granted_nodes()),
             estimate: job(processes, index).estimate(),
         });
     }

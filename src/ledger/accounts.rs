@@ -5,7 +5,7 @@ use super::buckets::{Bucket, Weighing};
 use super::classes::Sharing;
 use super::comparison::Curve;
 use super::figures::{self, Figure};
-use super::settle::{Charge, Entry, Settled};
+use super::settle::{Charge, Entry, Settled, assert_conserved};
 use super::{Book, CapFacts, Comparison, Count, Draw, Facts, Grid, Shift, SitePlan, Tenant, Use};
 use crate::units::{Dollars, DollarsPerHour, GpuTime, GramsCo2e, GramsPerHour, Joules, Litres, Watts, Weights};
 use std::collections::BTreeMap;
@@ -118,7 +118,7 @@ impl Part {
     /// The part that a use belongs to.
     const fn of(what: Use) -> Part {
         match what {
-            Use::Spare => Part::Spare,
+            Use::Spare | Use::Degraded => Part::Spare,
             Use::Repair => Part::Repair,
             Use::WarmIdle => Part::WarmIdle,
             Use::Paused => Part::Paused,
@@ -350,8 +350,10 @@ impl Accounts {
     /// The same books, with what the power control of the sites did.
     #[must_use]
     pub fn with_capping(mut self, capping: Vec<CapFacts>) -> Accounts {
-        self.capping = capping;
-        self.figures = figures::all(&self);
+        if !capping.is_empty() {
+            self.capping = capping;
+            self.figures = figures::all(&self);
+        }
         self
     }
 
@@ -529,11 +531,16 @@ impl Accounts {
         let classes = |line: &Line| line.tenant.map_or(&[][..], |tenant| self.tenants[tenant].book.classes());
         let mut sharings: Vec<Sharing> = self.lines.iter().map(|line| Sharing::of(classes(line))).collect();
         let (mut settled, mut weights) = (Settled::default(), Weights::default());
+        let mut shown = vec![Charge::default(); self.meters.len()];
         for bin in 0..self.grid.bins() {
             self.settle_into(bin, &mut settled);
+            shown.iter_mut().zip(&settled.shown).for_each(|(sum, whole)| *sum += *whole);
             let mut serving = Sums::default();
             let lines = self.lines.iter().zip(&mut totals).zip(&mut weighings).zip(&mut sharings);
             for ((((line, total), weighing), sharing), entry) in lines.zip(&settled.entries) {
+                if entry.is_empty() {
+                    continue;
+                }
                 total.0 += *entry;
                 if let Some(tenant) = line.tenant {
                     weighing.enter(line, &self.tenants[tenant].book, bin, entry);
@@ -554,6 +561,9 @@ impl Accounts {
             if serves {
                 curve.push(bin, serving);
             }
+        }
+        for (meter, whole) in self.meters.iter().zip(shown) {
+            assert_conserved(whole, totals[meter.lines.clone()].iter().map(|(entry, _)| entry));
         }
         self.enter_totals(&totals);
         for ((line, weighing), (total, _)) in self.lines.iter().zip(&weighings).zip(&totals) {
@@ -592,8 +602,8 @@ impl Accounts {
     }
 
     fn read_peaks(&mut self, bin: usize, settled: &Settled) {
-        for (meter, energy) in self.meters.iter().zip(&settled.metered_energy).filter(|(meter, _)| meter.has_facility) {
-            let (mean, swinging) = (energy.mean_over(self.grid.span(bin)), self.swinging(meter.site, bin));
+        for (meter, shown) in self.meters.iter().zip(&settled.shown).filter(|(meter, _)| meter.has_facility) {
+            let (mean, swinging) = (shown.energy.mean_over(self.grid.span(bin)), self.swinging(meter.site, bin));
             let site = &mut self.site_sums[meter.site];
             site.peak = site.peak.max(mean);
             site.crest = site.crest.max(mean + swinging);

@@ -45,13 +45,20 @@ pub enum Use {
     Loading,
     /// A job waits for cleaner or cheaper hours.
     Paused,
+    /// A whole node that stands by while its job runs on fewer replicas for want of others; of the job's own time, what it took longer
+    /// for that.
+    Degraded,
+    /// What a preemption took: restarting after it, and work that it threw away; of the job's own time, waiting for nodes again, too.
+    Preempted,
+    /// A job that waits for its first nodes: time of its own, and no GPU's.
+    Queued,
     /// Held by nobody.
     Unallocated,
 }
 
 impl Use {
     /// Every use, in the order of its discriminant.
-    pub const ALL: [Use; 19] = [
+    pub const ALL: [Use; 22] = [
         Use::Productive,
         Use::Recomputed,
         Use::Checkpoint,
@@ -70,6 +77,9 @@ impl Use {
         Use::WarmIdle,
         Use::Loading,
         Use::Paused,
+        Use::Degraded,
+        Use::Preempted,
+        Use::Queued,
         Use::Unallocated,
     ];
 
@@ -95,16 +105,26 @@ impl Use {
             Use::WarmIdle => "warm_idle",
             Use::Loading => "loading",
             Use::Paused => "paused",
+            Use::Degraded => "degraded",
+            Use::Preempted => "preempted",
+            Use::Queued => "queued",
             Use::Unallocated => "unallocated",
         }
     }
 
-    /// True of what an unplanned interruption takes of the nodes that compute.
+    /// True of what an unplanned interruption takes of the nodes that compute, or would if others had not broken.
     #[must_use]
     pub const fn is_lost(self) -> bool {
         matches!(
             self,
-            Use::Recomputed | Use::Detect | Use::Localise | Use::SpareWait | Use::Restart | Use::Reload | Use::WarmUp
+            Use::Recomputed
+                | Use::Detect
+                | Use::Localise
+                | Use::SpareWait
+                | Use::Restart
+                | Use::Reload
+                | Use::WarmUp
+                | Use::Degraded
         )
     }
 
@@ -117,7 +137,8 @@ impl Use {
             Use::Productive => "GOODPUT",
             Use::Recomputed => "WASTED_PROGRESS_FROM_DISRUPTION",
             Use::Checkpoint => "UNPRODUCTIVE_CHECKPOINT_SAVE_TIME",
-            Use::Detect | Use::Localise | Use::SpareWait => "INFRASTRUCTURE_RECOVERY_FROM_DISRUPTION",
+            Use::Detect | Use::Localise | Use::SpareWait | Use::Preempted => "INFRASTRUCTURE_RECOVERY_FROM_DISRUPTION",
+            Use::Degraded => "ELASTIC_SLICE_DOWN",
             Use::Restart => "PROGRAM_STARTUP",
             Use::Reload => "UNPRODUCTIVE_CHECKPOINT_RESTORE_TIME",
             Use::WarmUp => "TRAINING_PREP",
@@ -129,7 +150,7 @@ impl Use {
     /// True where GPUs stand reserved and do nothing: what boundary B3 adds to B2.
     #[must_use]
     pub const fn is_reserve(self) -> bool {
-        matches!(self, Use::Spare | Use::Repair | Use::WarmIdle | Use::Paused)
+        matches!(self, Use::Spare | Use::Degraded | Use::Repair | Use::WarmIdle | Use::Paused)
     }
 }
 
@@ -446,6 +467,12 @@ impl Book {
     /// Counts `number` of `what` at `at`; nothing past the horizon is counted.
     #[inline]
     pub fn count(&mut self, what: Count, at: SimTime, number: u64) {
+        self.count_each(at, [(what, number)]);
+    }
+
+    /// Counts so many of each at `at`; nothing past the horizon is counted.
+    #[inline]
+    pub fn count_each<const KINDS: usize>(&mut self, at: SimTime, numbers: [(Count, u64); KINDS]) {
         if at < self.from || at >= self.to {
             if at > self.grid.horizon {
                 return;
@@ -453,9 +480,15 @@ impl Book {
             self.turn_to(self.grid.index(at));
         }
         if self.bin >= self.counts.len() {
-            self.counts.resize(self.bin + 1, Default::default());
+            self.lengthen_counts();
         }
-        self.counts[self.bin][what as usize] += number;
+        let counts = &mut self.counts[self.bin];
+        numbers.into_iter().for_each(|(what, number)| counts[what as usize] += number);
+    }
+
+    #[cold]
+    fn lengthen_counts(&mut self) {
+        self.counts.resize(self.bin + 1, Default::default());
     }
 
     /// Enters an event.

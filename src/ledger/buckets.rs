@@ -53,7 +53,9 @@ impl Weighing {
         if self.0.is_empty() || whole == 0.0 {
             return;
         }
-        let charged = charges(entry).map(|charge| charge as f64 / whole);
+        // What 64 bits hold, as all but energy does, takes one instruction.
+        let float = |charge: i128| i64::try_from(charge).map_or(charge as f64, |charge| charge as f64);
+        let charged = charges(entry).map(|charge| float(charge) / whole);
         for (weights, &what) in self.0.iter_mut().zip(&line.uses) {
             let energy = book.spent_in(what, bin).node().pico();
             if energy > 0 {

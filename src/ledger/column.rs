@@ -46,16 +46,18 @@ impl Run {
     /// Lays bins that are alike together where that takes less than half the memory.
     fn pack(&mut self) {
         let Run::Apart(bins) = self else { return };
-        let mut stretches: Vec<(usize, Spent)> = Vec::new();
+        let (mut stretches, mut count) = ([(0, Spent::ZERO); RUN / 3], 0);
         for (bin, &spent) in bins.iter().enumerate() {
-            let many = stretches.len() == RUN / 3;
-            match stretches.last_mut() {
-                Some((end, each)) if *each == spent => *end = bin + 1,
-                _ if many => return,
-                _ => stretches.push((bin + 1, spent)),
+            if count > 0 && stretches[count - 1].1 == spent {
+                stretches[count - 1].0 = bin + 1;
+            } else if count < stretches.len() {
+                stretches[count] = (bin + 1, spent);
+                count += 1;
+            } else {
+                return;
             }
         }
-        *self = if let [(_, each)] = stretches[..] { Run::Alike(each) } else { Run::Few(stretches.into()) };
+        *self = if count == 1 { Run::Alike(stretches[0].1) } else { Run::Few(stretches[..count].into()) };
     }
 }
 

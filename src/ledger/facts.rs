@@ -1,6 +1,6 @@
 //! What a process tells the ledger beside its book, and what the ledger knows of the places.
 
-use super::{Book, Count, Event, Spent, TokenPrices, Use, WorkloadFacts};
+use super::{Book, Count, Event, JobTime, Spent, TokenPrices, Use, WorkloadFacts};
 use crate::facility::Facility;
 use crate::market::Market;
 use crate::units::{FlopsPerSecond, GpuTime, Ratio, SimTime, Span, Tokens, Watts};
@@ -84,8 +84,10 @@ pub enum Facts {
 /// What a training job achieved.
 #[derive(Debug, Clone, PartialEq)]
 pub struct JobFacts {
-    /// GPUs that compute.
+    /// GPUs that compute; the most of any phase.
     pub gpus: u32,
+    /// Where phases differ in their GPUs, GPUs times time.
+    pub sized: Option<SizedFacts>,
     /// When it was submitted.
     pub submitted: SimTime,
     /// When it got its nodes.
@@ -130,8 +132,21 @@ pub struct JobFacts {
     pub stragglers: Option<StragglerFacts>,
     /// Nodes that it took from its cluster for want of spares; none of a job that may not.
     pub taken: Option<u64>,
+    /// Where its time went, from its submission on.
+    pub time: JobTime,
+    /// Whether it goes on with fewer replicas.
+    pub shrinks: bool,
     /// Which moments counted towards the time between failures: `serial`, `wall` or `uptime`.
     pub failure_clock: &'static str,
+}
+
+/// GPUs times time of a job whose phases differ in their GPUs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SizedFacts {
+    /// From start to finish.
+    pub elapsed: GpuTime,
+    /// That the kept tokens take without any interruption.
+    pub ideal: GpuTime,
 }
 
 /// What slow members did to a training job.

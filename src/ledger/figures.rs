@@ -5,7 +5,7 @@ use super::accounts::{Accounts, Boundary, Sum, Sums};
 use super::comparison::{Axis, Row};
 use super::{
     Attempts, Book, ClassBook, Count, Equivalents, EventKind, Facts, Histogram, JobFacts, Latencies, PrefixFacts,
-    SampleFacts, ServiceFacts, Tenant, Use,
+    SampleFacts, ServiceFacts, SizedFacts, Tenant, Use,
 };
 use crate::units::{Dollars, DollarsPerHour, GpuTime, SimTime, Span};
 
@@ -197,7 +197,12 @@ fn job(rows: &mut Rows<'_>, tenant: &Tenant, facts: &JobFacts, horizon: SimTime,
     let ideal = facts.ideal.as_secs_f64();
     let flops = facts.kept.count() as f64 * facts.flops_per_token;
     let peak = f64::from(facts.gpus) * facts.peak.as_f64();
-    rows.gpu_hours("gpu_hours", GpuTime::new(facts.gpus, elapsed));
+    let at_peak = |seconds: f64, of: fn(&SizedFacts) -> GpuTime| match &facts.sized {
+        Some(sized) => of(sized).nanos() as f64 / 1e9 * facts.peak.as_f64(),
+        None => peak * seconds,
+    };
+    let gpu_hours = facts.sized.map_or(GpuTime::new(facts.gpus, elapsed), |sized| sized.elapsed);
+    rows.gpu_hours("gpu_hours", gpu_hours);
     rows.put("elapsed", facts.started.map(|_| elapsed.as_secs_f64()), "s");
     rows.put("submitted", facts.submitted.as_secs_f64(), "s");
     rows.put("started", facts.started.map(SimTime::as_secs_f64), "s");
@@ -206,8 +211,8 @@ fn job(rows: &mut Rows<'_>, tenant: &Tenant, facts: &JobFacts, horizon: SimTime,
     rows.put("ettr", over(ideal, elapsed.as_secs_f64()), "fraction");
     rows.put("ettr_queued", over(ideal, end.since(facts.submitted).as_secs_f64()), "fraction");
     rows.put("goodput", over(ideal, end.since(facts.submitted).as_secs_f64()), "fraction");
-    rows.put("mfu", over(flops, peak * ideal), "fraction");
-    rows.put("whole_run_mfu", over(flops, peak * elapsed.as_secs_f64()), "fraction");
+    rows.put("mfu", over(flops, at_peak(ideal, |sized| sized.ideal)), "fraction");
+    rows.put("whole_run_mfu", over(flops, at_peak(elapsed.as_secs_f64(), |sized| sized.elapsed)), "fraction");
     rows.put("tokens", facts.kept.count() as f64, "tokens");
     rows.count("interruptions", facts.interruptions);
     rhythm(rows, book, facts.started.unwrap_or(end), end);
@@ -234,7 +239,12 @@ fn job(rows: &mut Rows<'_>, tenant: &Tenant, facts: &JobFacts, horizon: SimTime,
     rows.gpu_hours("interference_gpu_hours", time_of(book, &[Use::Interference]));
     rows.gpu_hours("checkpoint_gpu_hours", time_of(book, &[Use::Checkpoint]));
     rows.gpu_hours("recovery_gpu_hours", time_of(book, &RECOVERY));
+    rows.gpu_hours("preempted_gpu_hours", time_of(book, &[Use::Preempted]));
     rows.gpu_hours("planned_gpu_hours", time_of(book, &[Use::Planned]));
+    if facts.shrinks {
+        rows.put("degraded", facts.time.of(Use::Degraded).as_secs_f64(), "s");
+        rows.gpu_hours("degraded_gpu_hours", time_of(book, &[Use::Degraded]));
+    }
     rows.gpu_hours("spare_gpu_hours", time_of(book, &[Use::Spare]));
     rows.gpu_hours("repair_gpu_hours", time_of(book, &[Use::Repair]));
     if let Some(paused) = facts.paused {
@@ -412,7 +422,7 @@ fn costs(rows: &mut Rows<'_>, accounts: &Accounts, index: usize) {
     };
     rows.metered("energy_cost", bill, "USD");
     rows.bounded("cost_per_gpu_hour", "USD", sums, |sum| over(sum.cost.as_f64(), sum.time.gpu_hours()));
-    let failed: Vec<Use> = RECOVERY.into_iter().chain([Use::Recomputed, Use::Repair]).collect();
+    let failed: Vec<Use> = RECOVERY.into_iter().chain([Use::Recomputed, Use::Degraded, Use::Repair]).collect();
     match &tenant.facts {
         Facts::Workload(_) => rows.metered("cost_of_failures", of(&failed), "USD"),
         Facts::Job(facts) => {

@@ -10,6 +10,7 @@ mod comparison;
 mod equivalents;
 mod facts;
 mod figures;
+mod job_time;
 mod latencies;
 mod prices;
 mod requests;
@@ -29,9 +30,10 @@ pub use comparison::{Axis, Comparison, Crossing, Row};
 pub use equivalents::{Equivalents, Side};
 pub use facts::{
     Attempts, CapFacts, Facts, JobFacts, Miss, PrefixFacts, SampleErrors, SampleFacts, ServiceFacts, SitePlan,
-    StragglerFacts, Tenant,
+    SizedFacts, StragglerFacts, Tenant,
 };
 pub use figures::Figure;
+pub use job_time::JobTime;
 pub use latencies::{Histogram, Latencies};
 pub use prices::TokenPrices;
 pub use requests::{End, Request, RequestLog};

@@ -125,8 +125,8 @@ impl std::ops::AddAssign for Entry {
 pub(super) struct Settled {
     /// One entry for each line, in the order of the lines.
     pub(super) entries: Vec<Entry>,
-    /// What each meter shows.
-    pub(super) metered_energy: Vec<Joules>,
+    /// What each meter shows, and what that is charged.
+    pub(super) shown: Vec<Charge>,
     /// Energy of the nodes, by line of the meter at hand.
     nodes: Weights,
     /// Energy at the meter, by line of the meter at hand.
@@ -140,7 +140,7 @@ impl Accounts {
     pub(super) fn settle_into(&self, bin: usize, settled: &mut Settled) {
         settled.entries.clear();
         settled.entries.resize(self.lines.len(), Entry::default());
-        settled.metered_energy.clear();
+        settled.shown.clear();
         let mut held = GpuTime::ZERO;
         for (line, entry) in self.lines.iter().zip(&mut settled.entries) {
             let spent = match (line.part, line.tenant, line.cluster) {
@@ -197,7 +197,6 @@ impl Accounts {
         water.cut(nodes, |line, part| entries[line].own.water = part);
 
         let energy = it + overhead;
-        settled.metered_energy.push(energy);
         metered.fill(entries.iter().map(|entry| entry.own.energy.pico()));
         let carbon = plan.market.direct(hour) * energy;
         carbon.cut(metered, |line, part| entries[line].own.carbon = part);
@@ -215,7 +214,10 @@ impl Accounts {
 
         let bill = self.bill(meter, bin, settled);
         let whole = Charge { energy, bill, carbon, market, upstream, water, water_offsite };
-        assert_conserved(whole, &settled.entries[meter.lines.clone()]);
+        settled.shown.push(whole);
+        if cfg!(debug_assertions) {
+            assert_conserved(whole, &settled.entries[meter.lines.clone()]);
+        }
     }
 
     /// Bills the energy of the lines whose rent does not contain it, and returns the whole bill.
@@ -322,14 +324,21 @@ impl Line {
     }
 }
 
+impl Entry {
+    /// True where nothing was spent and nothing is charged.
+    pub(super) fn is_empty(&self) -> bool {
+        self.spent.is_zero() && self.own == Charge::default() && self.share == Charge::default()
+    }
+}
+
 /// Both ways of adding up give the meter: lines with losses and cooling apart, and lines with their shares of them.
-fn assert_conserved(whole: Charge, entries: &[Entry]) {
-    let (mut apart, mut shares) = (Charge::default(), Charge::default());
+pub(super) fn assert_conserved<'a>(whole: Charge, entries: impl IntoIterator<Item = &'a Entry>) {
+    let (mut apart, mut shares, mut facility) = (Charge::default(), Charge::default(), Charge::default());
     for entry in entries {
         apart += entry.own;
         shares += entry.share;
+        facility = entry.own;
     }
-    let facility = entries.last().expect("a meter has a line for losses and cooling").own;
     assert_eq!(apart, whole, "tenants, idle, losses and cooling add up to the meter");
     assert_eq!(shares, facility, "shares of losses and cooling add up to them");
 }

@@ -100,6 +100,7 @@ pub(super) fn figures(rows: &mut Rows<'_>, tenant: &Tenant, facts: &WorkloadFact
     rows.gpu_hours("productive_gpu_hours", spent(Use::Productive));
     rows.gpu_hours("recomputed_gpu_hours", spent(Use::Recomputed));
     rows.gpu_hours("recovery_gpu_hours", spent(Use::Restart));
+    rows.gpu_hours("preempted_gpu_hours", spent(Use::Preempted));
     rows.gpu_hours("repair_gpu_hours", spent(Use::Repair));
     rows.sums(sums);
     for (class, name) in facts.classes.iter().enumerate() {

@@ -536,7 +536,7 @@ pub(super) const CARBON: Sheet = Sheet {
 /// Where the time of each tenant went, and what that cost.
 pub(super) const BUCKETS: Sheet = Sheet {
     file: "buckets.csv",
-    about: "Where GPU time went: each GPU-second in one bucket, with what it took, losses and cooling included. The rows of a subject add up to its figures inside B4, those of all subjects but devices to the meters.",
+    about: "Where time went: each GPU-second in one bucket, with what it took, losses and cooling included, and each second of a training job's own time. The rows of a subject add up to its figures inside B4, those of all subjects but devices to the meters.",
     columns: Cow::Borrowed(&[
         column("subject", "string", "", "whose time: a tenant's, or cluster.<name> for GPUs that nobody held"),
         column("bucket", "string", "", "what it went to"),
@@ -545,6 +545,12 @@ pub(super) const BUCKETS: Sheet = Sheet {
             "string",
             "",
             "name of the same time in Google's ml-goodput-measurement; empty where that does not count it",
+        ),
+        column(
+            "job_s",
+            "number",
+            "s",
+            "a training job's own time, of its computing nodes together: all of it from submission to finish or horizon; empty of others, and of nodes beside",
         ),
         column("gpu_h", "number", "GPU-h", "accelerator time"),
         column("time_fraction", "number", "", "of the subject's accelerator time"),
@@ -642,9 +648,14 @@ pub(super) const FAULTS: Sheet = Sheet {
         column("node", "integer", "", "node number"),
         column("start_s", "number", "s", "since when, from the start of the run"),
         column("end_s", "number", "s", "until when; empty where it still was at the end"),
-        column("class", "string", "", "how it showed: explicit, hang or silent"),
+        column("class", "string", "", "how it showed: explicit, hang, silent, slow, planned or suspected"),
         column("domain", "string", "", "what broke: gpu, node, rack, power_unit, switch, cooling_loop or site"),
-        column("planned", "string", "", "false: planned stops are in events.csv"),
+        column(
+            "planned",
+            "string",
+            "",
+            "true where it was taken out without having failed; planned stops of a whole job are in events.csv",
+        ),
     ]),
 };
 

@@ -219,18 +219,29 @@ pub(super) fn buckets(accounts: &Accounts, to: impl Write) -> csv::Result<()> {
     csv.write_record(sheets::BUCKETS.header())?;
     for (index, tenant) in accounts.tenants().iter().enumerate() {
         let held = accounts.tenant(index).within(Boundary::B4).time;
-        for Bucket { what, sum } in accounts.buckets(index) {
-            csv.write_record(bucket_cells(&tenant.subject, *what, sum, held))?;
+        let own = |what: Use| match &tenant.facts {
+            Facts::Job(facts) => Some(facts.time.of(what)).filter(|&time| time > Span::ZERO),
+            Facts::Workload(_) | Facts::Service(_) | Facts::Device(_) => None,
+        };
+        let spent = accounts.buckets(index);
+        for Bucket { what, sum } in spent {
+            csv.write_record(bucket_cells(&tenant.subject, *what, own(*what), sum, held))?;
+        }
+        // A job that waits without nodes spends its own time only.
+        for what in Use::ALL.into_iter().filter(|what| spent.iter().all(|bucket| bucket.what != *what)) {
+            if let Some(time) = own(what) {
+                csv.write_record(bucket_cells(&tenant.subject, what, Some(time), &Sum::default(), held))?;
+            }
         }
     }
     for (index, cluster) in accounts.clusters().iter().enumerate() {
         let (subject, idle) = (format!("cluster.{}", cluster.name), accounts.idle(index));
-        csv.write_record(bucket_cells(&subject, Use::Unallocated, idle, idle.time))?;
+        csv.write_record(bucket_cells(&subject, Use::Unallocated, None, idle, idle.time))?;
     }
     Ok(csv.flush()?)
 }
 
-fn bucket_cells(subject: &str, what: Use, sum: &Sum, held: GpuTime) -> Vec<String> {
+fn bucket_cells(subject: &str, what: Use, own: Option<Span>, sum: &Sum, held: GpuTime) -> Vec<String> {
     let amounts = [
         sum.time.gpu_hours(),
         sum.time.fraction_of(held),
@@ -243,7 +254,8 @@ fn bucket_cells(subject: &str, what: Use, sum: &Sum, held: GpuTime) -> Vec<Strin
         sum.water_offsite.as_f64(),
     ];
     let names = [subject, what.name(), what.ml_goodput().unwrap_or_default()].map(str::to_owned);
-    names.into_iter().chain(amounts.map(|amount| figure(Some(amount)))).collect()
+    let own = figure(own.map(Span::as_secs_f64));
+    names.into_iter().chain([own]).chain(amounts.map(|amount| figure(Some(amount)))).collect()
 }
 
 /// `jobs.csv`: all figures and time buckets of each training job and workload.

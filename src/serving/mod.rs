@@ -11,6 +11,7 @@ mod clients;
 mod closed;
 mod curve;
 mod desk;
+mod due;
 mod experts;
 mod fluid;
 mod hazard;
@@ -18,6 +19,7 @@ mod inspect;
 mod job;
 mod laptop;
 mod lengths;
+mod loads;
 #[cfg(test)]
 mod oracle;
 mod plan;

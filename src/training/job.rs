@@ -2,6 +2,8 @@
 
 mod booking;
 mod corruption;
+mod hours;
+mod resize;
 mod speed;
 mod suspects;
 mod trade;
@@ -16,9 +18,10 @@ use super::{FailureClock, JobPlan, Schedule, Short};
 use crate::engine::{Entity, Process, Seed, Stream};
 use crate::fault::{Fault, FaultQueue, Symptom};
 use crate::ledger::{Book, EventKind, Grid, JobFacts, Outage, Use};
-use crate::units::{PerSecond, Share, SimTime, Span};
+use crate::units::{GpuTime, PerSecond, Share, SimTime, Span};
 use crate::world::{Domain, NodeSet};
 use corruption::Corruption;
+use hours::Hours;
 use speed::Stragglers;
 use std::collections::{BTreeMap, VecDeque};
 use suspects::Verdict;
@@ -36,7 +39,8 @@ use upkeep::Upkeep;
 ///
 /// A node that fails goes to repair at that instant. Spares neither fail nor age while they stand by, but go with their domain.
 ///
-/// A job that is preempted saves, gives all its nodes back and waits; on the next ones it restarts as after a planned stop.
+/// A job that is preempted saves, gives all its nodes back and waits; on the next ones it restarts as after a planned stop. So does one
+/// whose next phase is for another number of nodes.
 #[derive(Debug)]
 pub struct Job {
     plan: JobPlan,
@@ -49,11 +53,14 @@ pub struct Job {
     clocks: Clocks,
     /// What reading the copy takes that the job would restart from.
     reload: Span,
-    /// Time of all the work, undisturbed.
-    ideal: Span,
+    /// Time of the work, undisturbed, up to where its nodes suffice: all of it, or to the next phase on another number of nodes.
+    goal: Span,
+    /// After that: how many nodes compute until when.
+    sizes: VecDeque<(u32, Span)>,
     seed: Seed,
     grid: Grid,
     book: Book,
+    hours: Hours,
     per_node: PerNode,
     faults: FaultQueue,
     maintenance: Maintenance,
@@ -140,8 +147,12 @@ struct Tally {
     missed: u64,
     /// Nodes that it took from the cluster for want of spares.
     taken: u64,
-    /// When it was last preempted.
-    preempted: Option<SimTime>,
+    /// When it last gave its nodes up, and what restarting after that counts as.
+    left: Option<(SimTime, Use)>,
+    /// Time without nodes between phases.
+    regrouped: Span,
+    /// GPUs times time of earlier phases on another number of them, and when the last of those ended.
+    earlier: Option<(GpuTime, SimTime)>,
     preemptions: u64,
     /// Time without nodes after preemptions.
     requeued: Span,
@@ -210,7 +221,10 @@ enum Fate {
 impl Job {
     /// The job of `plan`, queued. Its checkpoints must have passed [`Schedule::new`].
     #[must_use]
-    pub fn new(plan: JobPlan, seed: Seed, grid: Grid) -> Job {
+    pub fn new(mut plan: JobPlan, seed: Seed, grid: Grid) -> Job {
+        let mut sizes: VecDeque<(u32, Span)> = plan.sizes().collect();
+        let (first, goal) = sizes.pop_front().expect("a job has work to do");
+        plan.nodes = first;
         let schedule = Schedule::new(&plan).expect("checkpoints were checked with the scenario");
         let stream = seed.stream(Entity::named(&format!("training.{}", plan.name)), "planned");
         let suspicion = seed.stream(Entity::named(&format!("training.{}", plan.name)), "localise");
@@ -223,10 +237,12 @@ impl Job {
             pace: Pace::FULL,
             schedule,
             reload: Span::ZERO,
-            ideal: plan.running(),
+            goal,
+            sizes,
             seed,
             grid,
             book: Book::new(grid),
+            hours: Hours::default(),
             per_node: PerNode::new(&plan),
             faults: FaultQueue::new(&plan.failures, seed, &cluster_of(&plan), grid.horizon),
             maintenance: Maintenance { stream, rate: plan.planned.rate, next: SimTime::NEVER },
@@ -263,10 +279,9 @@ impl Job {
         self.tally.granted = Some(at);
         self.tally.hold(roster.held(), at);
         self.tally.started.get_or_insert(at);
-        let away = self.tally.preempted.map_or(Span::ZERO, |preempted| at.since(preempted));
-        self.tally.requeued += away;
-        if let Some(preempted) = self.tally.preempted {
-            self.tally.stalled += self.faults.inner(at).since(self.faults.inner(preempted));
+        if let Some((left, _)) = self.tally.left {
+            self.tally.wait_for_nodes(at);
+            self.tally.stalled += self.faults.inner(at).since(self.faults.inner(left));
         }
         self.now = at;
         let clock = self.failure_clock(at);
@@ -279,10 +294,15 @@ impl Job {
         self.roster = Some(roster);
         self.begin_upkeep(at);
         self.maintenance.plan_next(at);
-        if self.tally.preempted.is_none() {
-            self.run_or_pause(at);
-        } else {
-            self.stop(at, VecDeque::from(self.clocks.restarting(Span::ZERO, self.reload)));
+        match self.tally.left {
+            None => self.run_or_pause(at),
+            Some((_, Use::Planned)) => {
+                self.stop(at, VecDeque::from([Step { what: Use::Planned, length: self.clocks.planned }]));
+            }
+            Some((_, what)) => {
+                let steps = self.clocks.restarting(Span::ZERO, self.reload);
+                self.stop(at, steps.map(|step| Step { what, ..step }).into());
+            }
         }
     }
 
@@ -302,6 +322,12 @@ impl Job {
         }
         self.book_roster(at);
         self.log(at, EventKind::Preempted, String::new(), String::new());
+        self.tally.preemptions += 1;
+        self.leave(at, Use::Preempted)
+    }
+
+    /// Gives all nodes up at `at`; restarting on others counts as `what`.
+    fn leave(&mut self, at: SimTime, what: Use) -> GivenBack {
         self.faults.clear();
         self.stragglers.iter_mut().for_each(Stragglers::clear);
         self.upkeep.clear();
@@ -311,8 +337,7 @@ impl Job {
             corruption.onset < SimTime::NEVER
         });
         self.phase = Phase::Queued;
-        self.tally.preempted = Some(at);
-        self.tally.preemptions += 1;
+        self.tally.left = Some((at, what));
         self.tally.granted = None;
         self.tally.hold(0, at);
         self.roster.as_mut().expect("a running job has nodes").give_up()
@@ -322,7 +347,7 @@ impl Job {
     #[must_use]
     pub fn estimate(&self) -> Span {
         let restart = self.clocks.restarting(Span::ZERO, self.reload).map(|step| step.length).into_iter().sum();
-        let restart: Span = if self.tally.preempted.is_some() { restart } else { Span::ZERO };
+        let restart: Span = if self.tally.left.is_some() { restart } else { Span::ZERO };
         restart + self.work_left()
     }
 
@@ -347,7 +372,7 @@ impl Job {
     /// When it finished.
     #[must_use]
     pub fn finished(&self) -> Option<SimTime> {
-        if let Phase::Finished(at) = self.phase { Some(at) } else { None }
+        if let (Phase::Finished(at), true) = (&self.phase, self.sizes.is_empty()) { Some(*at) } else { None }
     }
 
     /// All nodes that it holds, once, after the finish.
@@ -367,11 +392,11 @@ impl Job {
         if self.finished().is_none() && self.tally.granted.is_some() {
             self.book_roster(horizon);
         }
-        if let (Phase::Queued, Some(preempted)) = (&self.phase, self.tally.preempted) {
-            self.tally.requeued += horizon.since(preempted);
+        if let Phase::Queued = &self.phase {
+            self.tally.wait_for_nodes(horizon);
         }
         self.assert_time_is_whole(horizon);
-        let facts = self.facts();
+        let facts = self.facts(horizon);
         (self.book, facts)
     }
 }
@@ -446,10 +471,12 @@ impl Job {
 
     fn finish(&mut self, since: SimTime, at: SimTime) {
         self.end_stretch(since, at, Fate::Kept);
-        assert!(self.tally.position == self.ideal, "a finished job has done its work exactly once");
+        assert!(self.tally.position == self.goal, "a finished job has done its work exactly once");
         self.book_roster(at);
         self.phase = Phase::Finished(at);
-        self.log(at, EventKind::Finished, String::new(), String::new());
+        if !self.is_at_border() {
+            self.log(at, EventKind::Finished, String::new(), String::new());
+        }
     }
 
     fn repaired(&mut self, at: SimTime) {
@@ -697,12 +724,12 @@ impl Job {
     /// The least time in which the work can be finished from a restart.
     fn work_at_best(&self) -> Span {
         let origin = self.schedule.origin(self.tally.position);
-        self.schedule.elapsed(origin, self.ideal.saturating_sub(self.tally.position))
+        self.schedule.elapsed(origin, self.goal.saturating_sub(self.tally.position))
     }
 
     /// Length of the stretch that would finish the work.
     fn work_left(&self) -> Span {
-        self.schedule.elapsed(self.origin, self.pace.time_for(self.ideal.saturating_sub(self.tally.position)))
+        self.schedule.elapsed(self.origin, self.pace.time_for(self.goal.saturating_sub(self.tally.position)))
     }
 
     /// True while nothing but a repaired node can end the step.
@@ -751,10 +778,12 @@ impl Job {
         stall
     }
 
-    fn facts(&self) -> JobFacts {
+    fn facts(&self, horizon: SimTime) -> JobFacts {
         let (kept, ideal) = self.plan.done_after(self.tally.position);
         JobFacts {
-            gpus: self.plan.gpus(),
+            gpus: (self.plan.most_granted_nodes() - self.plan.spares.hot - self.plan.spares.cold)
+                * self.plan.gpus_per_node,
+            sized: self.sized(horizon),
             submitted: SimTime::ZERO + self.plan.submit,
             started: self.tally.started,
             finished: self.finished(),
@@ -777,6 +806,8 @@ impl Job {
             suspects: self.plan.recovery.evict.map(|_| [self.tally.suspects, self.tally.missed]),
             stragglers: self.stragglers.as_ref().map(Stragglers::facts),
             taken: matches!(self.plan.spares.short, Short::Preempt { .. }).then_some(self.tally.taken),
+            time: self.own_time(horizon),
+            shrinks: matches!(self.plan.spares.short, Short::Shrink { .. }),
             failure_clock: self.plan.recovery.failure_clock.name(),
         }
     }
@@ -814,6 +845,15 @@ impl Clocks {
 }
 
 impl Tally {
+    /// It has waited until `at` for nodes since it left its own, if it did.
+    fn wait_for_nodes(&mut self, at: SimTime) {
+        match self.left {
+            Some((left, Use::Planned)) => self.regrouped += at.since(left),
+            Some((left, _)) => self.requeued += at.since(left),
+            None => {}
+        }
+    }
+
     /// It holds `nodes` from `at` on.
     fn hold(&mut self, nodes: u32, at: SimTime) {
         let (before, since) = std::mem::replace(&mut self.holding, (nodes, at));

@@ -1,10 +1,10 @@
 //! A training job once checked: every name resolved, every number in range.
 
-use super::{Checkpoint, Planned, Progress, Recovery, ShiftPlan, Spares};
+use super::{Checkpoint, Phase, Planned, Progress, Recovery, ShiftPlan, Spares};
 use crate::catalog::ModelSheet;
 use crate::fault::FaultPlan;
 use crate::power::{NodePower, PerGpu, Priority, State};
-use crate::units::{FlopsPerSecond, Ratio, Span, Tokens, Watts};
+use crate::units::{FlopsPerSecond, GpuTime, Ratio, Span, Tokens, Watts};
 
 /// A checked training job.
 #[derive(Debug, Clone, PartialEq)]
@@ -17,7 +17,7 @@ pub struct JobPlan {
     pub cluster_name: String,
     /// What it trains.
     pub model: ModelSheet,
-    /// Nodes that compute; spares come on top.
+    /// Nodes that compute; spares come on top. Where phases differ in it, those of the phase under way.
     pub nodes: u32,
     /// GPUs of a node.
     pub gpus_per_node: u32,
@@ -85,6 +85,36 @@ impl JobPlan {
         self.nodes + self.spares.hot + self.spares.cold
     }
 
+    /// The most nodes that it is granted in any of its phases.
+    #[must_use]
+    pub fn most_granted_nodes(&self) -> u32 {
+        let most = self.sizes().map(|(nodes, _)| nodes).max().unwrap_or(self.nodes);
+        most + self.spares.hot + self.spares.cold
+    }
+
+    /// How many nodes compute, and until how much running is behind the job, in order: one entry where all phases have as many.
+    pub fn sizes(&self) -> impl Iterator<Item = (u32, Span)> {
+        let phases: &[Phase] = if let Progress::Phased { phases, .. } = &self.progress { phases } else { &[] };
+        let mut behind = Span::ZERO;
+        let borders = phases.windows(2).filter_map(move |two| {
+            behind += self.time_for(two[0].tokens, &two[0].progress, two[0].nodes);
+            (two[0].nodes != two[1].nodes).then(|| (two[0].nodes, self.at_rate(behind)))
+        });
+        borders.chain([(phases.last().map_or(self.nodes, |last| last.nodes), self.running())])
+    }
+
+    /// GPUs times time that the first `running` takes at full rate.
+    #[must_use]
+    pub fn gpu_time_of(&self, running: Span) -> GpuTime {
+        let (mut time, mut from) = (GpuTime::ZERO, Span::ZERO);
+        for (nodes, until) in self.sizes() {
+            let part = until.min(running).saturating_sub(from);
+            time += GpuTime::new(nodes * self.gpus_per_node, part.scale(self.rate()));
+            from = until;
+        }
+        time
+    }
+
     /// Floating-point operations of one token: 6 for each active parameter (Kaplan et al., arXiv:2001.08361 section 2.1).
     #[must_use]
     pub fn flops_per_token(&self) -> f64 {
@@ -95,7 +125,7 @@ impl JobPlan {
     /// 1,024 H100 and MFU 0.40 take 2.0725e6 s.
     #[must_use]
     pub fn ideal(&self) -> Span {
-        self.time_for(self.tokens, &self.progress).max(Span::from_nanos(1))
+        self.time_for(self.tokens, &self.progress, self.nodes).max(Span::from_nanos(1))
     }
 
     /// Time that all tokens take without any interruption at the rate that is left; at least a nanosecond.
@@ -125,7 +155,7 @@ impl JobPlan {
         };
         let (mut left, mut done) = (running, 0);
         for phase in phases {
-            let all = self.at_rate(self.time_for(phase.tokens, &phase.progress));
+            let all = self.at_rate(self.time_for(phase.tokens, &phase.progress, phase.nodes));
             done += part(phase.tokens, left.min(all), all);
             left = left.saturating_sub(all);
         }
@@ -139,18 +169,18 @@ impl JobPlan {
         }
     }
 
-    fn time_for(&self, tokens: Tokens, progress: &Progress) -> Span {
+    fn time_for(&self, tokens: Tokens, progress: &Progress, nodes: u32) -> Span {
         let count = tokens.count() as f64;
         match progress {
             Progress::Mfu(mfu) => {
-                let speed = f64::from(self.gpus()) * self.peak.as_f64() * mfu.as_f64();
+                let speed = f64::from(nodes * self.gpus_per_node) * self.peak.as_f64() * mfu.as_f64();
                 Span::from_secs_f64(self.flops_per_token() * count / speed)
             }
             Progress::TokensPerSecond(speed) => Span::from_secs_f64(count / speed.as_f64()),
             Progress::Step(step) => step.time.scale(count / step.tokens.count() as f64),
             Progress::Ideal(span) => *span,
             Progress::Phased { phases, .. } => {
-                phases.iter().map(|phase| self.time_for(phase.tokens, &phase.progress)).sum()
+                phases.iter().map(|phase| self.time_for(phase.tokens, &phase.progress, phase.nodes)).sum()
             }
         }
     }

@@ -375,9 +375,10 @@ impl Roster {
 
     /// Enters what spares and nodes in repair have spent until `at`. Called before any of them moves.
     pub(super) fn book(&mut self, book: &mut Book, at: SimTime) {
+        let beside = if self.target < self.wanted { Use::Degraded } else { Use::Spare };
         let stand_by = [
-            (Use::Spare, self.hot.len() as u32, State::Resident),
-            (Use::Spare, self.cold.len() as u32, State::Idle),
+            (beside, self.hot.len() as u32, State::Resident),
+            (beside, self.cold.len() as u32, State::Idle),
             (Use::Repair, self.shop.len() + self.retired, State::Off),
         ];
         for (what, nodes, state) in stand_by {

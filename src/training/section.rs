@@ -70,6 +70,23 @@ pub struct TrainingSection {
     pub research_multiplier: Ratio,
 }
 
+impl TrainingSection {
+    /// The most nodes that compute in any of its phases.
+    #[must_use]
+    pub fn most_nodes(&self) -> u64 {
+        let phases = self.phases.iter().filter_map(|phase| phase.nodes);
+        u64::from(phases.fold(self.nodes, u32::max))
+    }
+}
+
+impl Spares {
+    /// All of them.
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        u64::from(self.hot) + u64::from(self.cold)
+    }
+}
+
 fn default_research_multiplier() -> Ratio {
     // Development took 0.503 of the final runs' energy (arXiv:2503.05804v1, row olmo_dev_share).
     Ratio::new(1.5)
@@ -100,12 +117,16 @@ pub struct StepTime {
     pub tokens: Tokens,
 }
 
-/// `phases = [{ tokens = 20e9, mfu = 0.2 }]`: exactly one speed for each.
+/// `phases = [{ tokens = 20e9, nodes = 512, mfu = 0.2 }]`: exactly one speed for each.
 #[derive(Debug, Clone, Copy, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PhaseSection {
     /// Tokens of the phase.
     pub tokens: Tokens,
+    /// Nodes that compute in it; unset, as many as in the job. Where the number changes the job saves, gives all its nodes back, queues
+    /// again at its place for those of the next phase and restarts as after a planned stop; that copy is kept for good. Without a speed
+    /// of its own such a phase has the job's `mfu` or `step_model`, at its number of GPUs.
+    pub nodes: Option<u32>,
     /// Model FLOPs utilisation.
     pub mfu: Option<Share>,
     /// Tokens a second of the whole job.
@@ -139,6 +160,8 @@ pub enum Progress {
 pub struct Phase {
     /// How many.
     pub tokens: Tokens,
+    /// On how many nodes.
+    pub nodes: u32,
     /// How fast.
     pub progress: Progress,
 }

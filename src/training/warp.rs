@@ -149,10 +149,19 @@ impl Warp {
 
     /// The parts of one speed from `begin` to `end`.
     pub(super) fn pieces(&self, begin: SimTime, end: SimTime) -> impl Iterator<Item = Piece> {
-        let ends = self.turns[1..].iter().map(|turn| turn.at).chain([SimTime::NEVER]);
-        let cut = self.turns.iter().zip(ends);
-        let cut = cut.map(move |(turn, until)| Piece { from: turn.at.max(begin), to: until.min(end), turn: *turn });
-        cut.filter(|piece| piece.from < piece.to)
+        (0..self.turns.len()).filter_map(move |index| self.piece(index, begin, end))
+    }
+
+    /// How often the speed changed, the beginning included.
+    pub(super) fn turns(&self) -> usize {
+        self.turns.len()
+    }
+
+    /// What lies from `begin` to `end` of the part behind the `index`-th change of speed.
+    pub(super) fn piece(&self, index: usize, begin: SimTime, end: SimTime) -> Option<Piece> {
+        let (turn, until) = (self.turns[index], self.turns.get(index + 1).map_or(SimTime::NEVER, |next| next.at));
+        let piece = Piece { from: turn.at.max(begin), to: until.min(end), turn };
+        (piece.from < piece.to).then_some(piece)
     }
 }
 

@@ -57,14 +57,11 @@ macro_rules! amount {
         impl $name {
             /// As [`cut`](Self::cut): the part of the first weight.
             #[must_use]
+            #[inline]
             pub fn first_part(self, weights: &mut Weights) -> $name {
-                let mut first = $name(0);
-                self.cut(weights, |index, part| {
-                    if index == 0 {
-                        first = part;
-                    }
-                });
-                first
+                let whole = self.0 as i128;
+                let part = weights.first(whole.unsigned_abs()) as i128;
+                $name((if whole < 0 { -part } else { part }) as $repr)
             }
         }
         impl std::ops::Add for $name {

@@ -5,13 +5,21 @@ use super::amounts::{Bytes, Dollars, GpuTime, GramsCo2e, Joules, Litres, PICOJOU
 use super::quantity::{self, quantity};
 use super::time::Span;
 
+const NANOS_PER_HOUR: u128 = 3_600_000_000_000;
+
+/// `(amount * rate + rounding) / unit`, rounded down.
+fn per(amount: u128, rate: u64, unit: u128, rounding: u128) -> u128 {
+    let rate = u128::from(rate);
+    match amount.checked_mul(rate).and_then(|product| product.checked_add(rounding)) {
+        Some(product) => product / unit,
+        // 1e9 kWh at 1e12 micro-units a kWh, and more, by parts.
+        None => amount / unit * rate + (amount % unit * rate + rounding) / unit,
+    }
+}
+
 /// Micro-units (of gas or water) for `energy` at `micro_per_kwh`.
 fn per_kwh(energy: Joules, micro_per_kwh: u64) -> u128 {
-    // Split so that 1e9 kWh at 1e12 micro-units a kWh stays inside 128 bits.
-    let kwh = energy.pico() / PICOJOULES_PER_KWH;
-    let rest = energy.pico() - kwh * PICOJOULES_PER_KWH;
-    let intensity = u128::from(micro_per_kwh);
-    kwh * intensity + (rest * intensity + PICOJOULES_PER_KWH / 2) / PICOJOULES_PER_KWH
+    per(energy.pico(), micro_per_kwh, PICOJOULES_PER_KWH, PICOJOULES_PER_KWH / 2)
 }
 
 /// A price of energy, in integer nanodollars per kilowatt-hour; may be negative.
@@ -82,11 +90,8 @@ impl std::ops::Mul<GpuTime> for DollarsPerHour {
     type Output = Dollars;
     /// To the nearest nanodollar.
     fn mul(self, time: GpuTime) -> Dollars {
-        const NANOS_PER_HOUR: u128 = 3_600_000_000_000;
-        let (hours, rest) = ((time.nanos() / NANOS_PER_HOUR) as i128, (time.nanos() % NANOS_PER_HOUR) as i128);
-        Dollars::from_nano(
-            hours * i128::from(self.0) + divide_rounded(rest * i128::from(self.0), NANOS_PER_HOUR as i128),
-        )
+        let cost = per(time.nanos(), self.0.unsigned_abs(), NANOS_PER_HOUR, NANOS_PER_HOUR / 2) as i128;
+        Dollars::from_nano(if self.0 < 0 { -cost } else { cost })
     }
 }
 
@@ -197,9 +202,7 @@ impl std::ops::Mul<GpuTime> for GramsPerHour {
     type Output = GramsCo2e;
     /// Rounded down to the microgram.
     fn mul(self, time: GpuTime) -> GramsCo2e {
-        const NANOS_PER_HOUR: u128 = 3_600_000_000_000;
-        let (hours, rest) = (time.nanos() / NANOS_PER_HOUR, time.nanos() % NANOS_PER_HOUR);
-        GramsCo2e::from_micro(hours * u128::from(self.0) + rest * u128::from(self.0) / NANOS_PER_HOUR)
+        GramsCo2e::from_micro(per(time.nanos(), self.0, NANOS_PER_HOUR, 0))
     }
 }
 
@@ -396,6 +399,15 @@ impl std::fmt::Display for Ratio {
 mod tests {
     use super::super::Watts;
     use super::*;
+
+    #[test]
+    fn amounts_past_128_bits_are_multiplied_by_parts() {
+        let kwh = 10_u128.pow(15);
+        assert_eq!(per(kwh * PICOJOULES_PER_KWH, u64::MAX, PICOJOULES_PER_KWH, 0), kwh * u128::from(u64::MAX));
+        // 2.5 units round up, with and without a whole part too large to multiply at once.
+        assert_eq!(per(5, 1, 2, 1), 3);
+        assert_eq!(per(u128::MAX, 3, 4, 1), 3 * (u128::MAX / 4) + 2);
+    }
 
     #[test]
     fn bills_are_exact() {

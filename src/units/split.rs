@@ -73,18 +73,62 @@ impl Weights {
         }
     }
 
-    fn share_out(&mut self, whole: u128) {
+    /// The part of the first weight, as [`cut`](Self::cut) would give it.
+    pub(super) fn first(&mut self, whole: u128) -> u128 {
+        match &self.takers[..] {
+            [] => whole,
+            [only] => {
+                if only.index == 0 {
+                    whole
+                } else {
+                    0
+                }
+            }
+            // Of two takers at most one unit is left, for the larger remainder, of equal ones the first.
+            [first, _] if first.index == 0 => {
+                let (turns, rest) = self.turns(whole);
+                let (part, remainder) = share(rest, first.weight, first.portion, self.total);
+                let larger = u64::from(2 * remainder >= self.total);
+                turns * u128::from(first.weight) + u128::from(part + larger)
+            }
+            _ => {
+                let mut first = 0;
+                self.cut(whole, |index, part| {
+                    if index == 0 {
+                        first = part;
+                    }
+                });
+                first
+            }
+        }
+    }
+
+    /// How often the weights go into `whole`, and what is left: nothing but that, where 64 bits hold it.
+    fn turns(&self, whole: u128) -> (u128, u64) {
         let total = u128::from(self.total);
-        let (turns, rest) = match u64::try_from(whole) {
+        match u64::try_from(whole) {
             Ok(whole) => (0, whole),
             Err(_) => (whole / total, (whole % total) as u64),
-        };
-        let mut left = whole;
-        for taker in &mut self.takers {
-            let (part, remainder) = share(rest, taker.weight, taker.portion, self.total);
-            taker.part = turns * u128::from(taker.weight) + u128::from(part);
-            taker.remainder = remainder;
-            left -= taker.part;
+        }
+    }
+
+    fn share_out(&mut self, whole: u128) {
+        let (turns, rest) = self.turns(whole);
+        let (mut left, total) = (whole, self.total);
+        if turns == 0 {
+            let mut few = rest;
+            for taker in &mut self.takers {
+                let (part, remainder) = share(rest, taker.weight, taker.portion, total);
+                (taker.part, taker.remainder) = (u128::from(part), remainder);
+                few -= part;
+            }
+            left = u128::from(few);
+        } else {
+            for taker in &mut self.takers {
+                let (part, remainder) = share(rest, taker.weight, taker.portion, total);
+                (taker.part, taker.remainder) = (turns * u128::from(taker.weight) + u128::from(part), remainder);
+                left -= taker.part;
+            }
         }
         if left <= FEW { self.hand_out_few(left) } else { self.hand_out(left as usize) }
     }
@@ -92,14 +136,15 @@ impl Weights {
     /// Gives a unit each to the `left` largest remainders. More of them than that are above zero, as each is less than a unit.
     fn hand_out_few(&mut self, left: u128) {
         for _ in 0..left {
-            let mut most = 0;
-            for index in 1..self.takers.len() {
-                if self.takers[index].remainder > self.takers[most].remainder {
-                    most = index;
+            let mut takers = self.takers.iter_mut();
+            let mut most = takers.next().expect("an amount with units left over has takers");
+            for taker in takers {
+                if taker.remainder > most.remainder {
+                    most = taker;
                 }
             }
-            self.takers[most].part += 1;
-            self.takers[most].remainder = 0;
+            most.part += 1;
+            most.remainder = 0;
         }
     }
 
@@ -160,12 +205,14 @@ mod tests {
         #[test]
         fn cutting_agrees_with_dividing(
             whole in prop_oneof![0..100_u128, 0..(1_u128 << 64) + 5, 0..(1_u128 << 80)],
-            weights in prop::collection::vec(prop_oneof![Just(0_u128), 0..50_u128, 0..(1_u128 << 57)], 1..24),
+            weights in (1..24_usize).prop_flat_map(|most| prop::collection::vec(prop_oneof![Just(0_u128), 0..50_u128, 0..(1_u128 << 57)], 1..=most)),
         ) {
             prop_assume!(weights.iter().sum::<u128>() > 0);
             let mut compiled = Weights::new(&[3, 4]);
             compiled.fill(weights.iter().copied());
-            prop_assert_eq!(cut(&mut compiled, whole), by_division(whole, &weights));
+            let parts = by_division(whole, &weights);
+            prop_assert_eq!(cut(&mut compiled, whole), &parts[..]);
+            prop_assert_eq!(compiled.first(whole), parts[0]);
         }
     }
 }

@@ -138,15 +138,40 @@ impl Check<'_> {
             shift: None,
             research_multiplier: section.research_multiplier,
         };
-        self.checkpoints_fit(name, &job).then_some(job)
+        (self.sizes_fit(name, section, &job) && self.checkpoints_fit(name, &job)).then_some(job)
+    }
+
+    /// True where all that `job` does goes with each of the numbers of nodes that its phases have; else complains.
+    fn sizes_fit(&mut self, name: &str, section: &TrainingSection, job: &JobPlan) -> bool {
+        let sizes: Vec<u32> = job.sizes().map(|(nodes, _)| nodes).collect();
+        let path = ["training", name, "phases"];
+        let fewest = sizes.iter().copied().min().unwrap_or(job.nodes);
+        if sizes.len() > 1 && job.failures.symptoms.silent > Share::new(0.0) {
+            let message = "differ in their nodes, but the cluster's `symptoms` have silent corruption, which would take the job back behind a border";
+            let help = "give all phases the nodes of the job, or set `silent = 0`".to_owned();
+            self.refuse(&path, message, help);
+            return false;
+        }
+        if let Short::Shrink { replica, .. } = section.spares.short
+            && let Some(nodes) = sizes.iter().find(|nodes| !nodes.is_multiple_of(replica))
+        {
+            self.refuse(&path, format!("have one of {nodes} nodes, no whole number of replicas of {replica}"), None);
+            return false;
+        }
+        if section.recovery.evict.is_some_and(|evict| evict.group > fewest) {
+            self.refuse(&path, format!("have one of {fewest} nodes, fewer than `recovery.evict.group`"), None);
+            return false;
+        }
+        true
     }
 
     /// True where each checkpoint tier of `job` can be written as often as it is taken; else complains.
     fn checkpoints_fit(&mut self, name: &str, job: &JobPlan) -> bool {
         let mut fit = true;
         for tier in &job.checkpoint {
-            let alone = JobPlan { checkpoint: vec![tier.clone()], ..job.clone() };
-            if let Err(error) = Schedule::new(&alone) {
+            let alone = |nodes| JobPlan { checkpoint: vec![tier.clone()], nodes, ..job.clone() };
+            let wrong = job.sizes().find_map(|(nodes, _)| Schedule::new(&alone(nodes)).err());
+            if let Some(error) = wrong {
                 let path = ["training", name, "checkpoint", &tier.0];
                 let help = "save less often, or make `background` shorter or `bandwidth` larger".to_owned();
                 self.complain(&path, format!("`{}`: {error}", path.join(".")), help);
@@ -277,14 +302,16 @@ impl Check<'_> {
     }
 
     fn job_fits(&mut self, name: &str, section: &TrainingSection, cluster: &ClusterPlan) -> bool {
-        let spares = u64::from(section.spares.hot) + u64::from(section.spares.cold);
-        let asked = u64::from(section.nodes) + spares;
+        let spares = section.spares.total();
+        let nodes = section.most_nodes();
+        let asked = nodes + spares;
         if asked <= u64::from(cluster.nodes) {
             return true;
         }
-        let with = if spares > 0 { format!(" ({} and {spares} spares)", section.nodes) } else { String::new() };
+        let with = if spares > 0 { format!(" ({nodes} and {spares} spares)") } else { String::new() };
         let message = format!("asks {asked} nodes{with}, but cluster {:?} has {}", cluster.name, cluster.nodes);
-        self.refuse(&["training", name, "nodes"], message, format!("ask at most {} nodes with spares", cluster.nodes));
+        let key = if nodes > u64::from(section.nodes) { "phases" } else { "nodes" };
+        self.refuse(&["training", name, key], message, format!("ask at most {} nodes with spares", cluster.nodes));
         false
     }
 }

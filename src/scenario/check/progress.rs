@@ -61,8 +61,8 @@ impl Check<'_> {
     ) -> Option<Progress> {
         let gpus = section.nodes * cluster.node.gpus;
         let scale = Scale { gpus, cluster, flops: 6.0 * model.active_parameters };
-        let own = self.own_speed(name, section, scale, progress)?;
-        let mut phases = self.phases(name, section, scale)?;
+        let own = self.own_speed(name, section, scale, progress.clone())?;
+        let mut phases = self.phases(name, section, scale, &progress)?;
         let taken: u64 = phases.iter().map(|phase| phase.tokens.count()).sum();
         let fine = [
             self.loss_has_an_effect(name, section),
@@ -83,7 +83,7 @@ impl Check<'_> {
         if phases.is_empty() && rate == 1.0 {
             return Some(own);
         }
-        phases.push(Phase { tokens: Tokens::new(section.tokens.count() - taken), progress: own });
+        phases.push(Phase { tokens: Tokens::new(section.tokens.count() - taken), nodes: section.nodes, progress: own });
         Some(Progress::Phased { phases, rate })
     }
 
@@ -122,7 +122,13 @@ impl Check<'_> {
         self.is_within_peak(name, section.tokens, scale, &own).then_some(own)
     }
 
-    fn phases(&mut self, name: &str, section: &TrainingSection, scale: Scale<'_>) -> Option<Vec<Phase>> {
+    fn phases(
+        &mut self,
+        name: &str,
+        section: &TrainingSection,
+        scale: Scale<'_>,
+        own: &Progress,
+    ) -> Option<Vec<Phase>> {
         let path = ["training", name, "phases"];
         if !self.typed.sound(&path) {
             return None;
@@ -130,20 +136,30 @@ impl Check<'_> {
         let mut phases = Vec::with_capacity(section.phases.len());
         for (index, phase) in section.phases.iter().enumerate() {
             let number = index + 1;
-            let Some(progress) = speed_of(phase) else {
-                let help = "give exactly one of mfu, tokens_per_second and step".to_owned();
+            let nodes = phase.nodes.unwrap_or(section.nodes);
+            let scale = Scale { gpus: nodes.saturating_mul(scale.cluster.node.gpus), ..scale };
+            let has_none = phase.mfu.is_none() && phase.tokens_per_second.is_none() && phase.step.is_none();
+            let scales = section.mfu.is_some() || section.step_model.is_some();
+            let given = if has_none && phase.nodes.is_some() && scales {
+                Some(self.own_speed(name, section, scale, own.clone())?)
+            } else {
+                speed_of(phase).map(|progress| at_loss(section, scale.gpus, progress))
+            };
+            let Some(progress) = given else {
+                let help =
+                    "give exactly one of mfu, tokens_per_second and step; or only its `nodes`, where the job has mfu or step_model"
+                        .to_owned();
                 self.refuse(&path, format!("does not say in one way how fast phase {number} trains"), help);
                 return None;
             };
-            if phase.tokens == Tokens::ZERO || !is_moving(&progress) {
-                self.refuse(&path, format!("has a phase {number} without tokens or speed"), None);
+            if phase.tokens == Tokens::ZERO || nodes == 0 || !is_moving(&progress) {
+                self.refuse(&path, format!("has a phase {number} without tokens, nodes or speed"), None);
                 return None;
             }
-            let progress = at_loss(section, scale.gpus, progress);
             if !self.is_within_peak(name, phase.tokens, scale, &progress) {
                 return None;
             }
-            phases.push(Phase { tokens: phase.tokens, progress });
+            phases.push(Phase { tokens: phase.tokens, nodes, progress });
         }
         Some(phases)
     }

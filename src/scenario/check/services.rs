@@ -397,9 +397,7 @@ impl Check<'_> {
                 .training
                 .iter()
                 .filter(|(_, job)| job.cluster == cluster.name)
-                .map(|(name, job)| {
-                    (name.clone(), u64::from(job.nodes) + u64::from(job.spares.hot) + u64::from(job.spares.cold))
-                })
+                .map(|(name, job)| (name.clone(), job.most_nodes() + job.spares.total()))
                 .collect();
             for (name, asked) in jobs {
                 if minimum > 0 && asked <= nodes && asked + minimum > nodes {

@@ -4,7 +4,8 @@ use super::{Fate, Job, Loss};
 use crate::ledger::{Draw, Event, EventKind, Use};
 use crate::power::State;
 use crate::training::copies::{Copy, Stretch};
-use crate::training::warp::{Piece, share};
+use crate::training::pace::Pace;
+use crate::training::warp::share;
 use crate::units::{SimTime, Span};
 
 impl Job {
@@ -71,7 +72,8 @@ impl Job {
     /// What a job without a copy starts from.
     pub(super) fn nothing(&self) -> Copy {
         let (position, taken) = self.tally.floor;
-        Copy { position, taken, reload: Span::ZERO }
+        let reload = if position > Span::ZERO { self.schedule.quickest_reload() } else { Span::ZERO };
+        Copy { position, taken, reload }
     }
 
     /// A planned stop saves to every tier before it begins.
@@ -88,13 +90,16 @@ impl Job {
     /// job's time is apart. Where something slows the job all
     /// along, the part of kept work that full speed would not have taken is apart.
     pub(super) fn book_running(&mut self, what: Use, from: SimTime, to: SimTime) {
-        let pieces: Vec<Piece> = self.warp.pieces(from, to).collect();
+        if from >= to {
+            return;
+        }
         let saving = self.per_node.draw(self.roster().computing(), State::Checkpoint);
-        for piece in pieces {
+        for turn in 0..self.warp.turns() {
+            let Some(piece) = self.warp.piece(turn, from, to) else { continue };
             let slow = if what == Use::Productive { 1.0 - self.plan.rate() * piece.speed() } else { 0.0 };
             let training = self.training_draw(piece.level());
             if !self.schedule.takes_time() && slow == 0.0 {
-                self.book.spend(what, piece.from, piece.to, training);
+                self.spend_running(what, piece.from, piece.to, training);
                 continue;
             }
             let (mut from, mut work) = (piece.from, piece.work_at(piece.from));
@@ -107,19 +112,26 @@ impl Job {
                 let useful = self.schedule.useful(self.origin, reached);
                 let part = share(next.since(from), useful.saturating_sub(done), reached.saturating_sub(work));
                 let dragged = part.scale(slow);
-                self.book.spend(Use::Slow, from, from + dragged, training);
-                self.book.spend(what, from + dragged, from + part, training);
+                self.spend_running(Use::Slow, from, from + dragged, training);
+                self.spend_running(what, from + dragged, from + part, training);
                 // What a write took counts once it is whole, and never more than what was not training.
                 let saved = reached.saturating_sub(work).saturating_sub(useful.saturating_sub(done));
                 let drag = self.schedule.dragged(self.origin, reached).saturating_sub(interfered).min(saved);
                 interfered += drag;
                 let written = next.since(from).saturating_sub(part);
                 let drag = if drag == Span::ZERO { drag } else { share(written, drag, saved) };
-                self.book.spend(Use::Interference, from + part, from + part + drag, training);
-                self.book.spend(Use::Checkpoint, from + part + drag, next, saving);
+                self.spend_running(Use::Interference, from + part, from + part + drag, training);
+                self.spend_running(Use::Checkpoint, from + part + drag, next, saving);
                 (from, work, done) = (next, reached, useful);
                 edge += self.grid.bin;
             }
+        }
+    }
+
+    fn spend_running(&mut self, what: Use, from: SimTime, to: SimTime, draw: Draw) {
+        self.book.spend(what, from, to, draw);
+        if self.pace != Pace::FULL {
+            self.enter_degraded(what, to.since(from), draw.gpus);
         }
     }
 
@@ -142,6 +154,7 @@ impl Job {
         let stall = self.stall();
         let from = std::mem::replace(&mut stall.booked, at);
         self.book.spend(step.what, from, at, draw);
+        self.hours.enter(step.what, at.since(from), draw.gpus);
     }
 
     pub(super) fn book_roster(&mut self, at: SimTime) {
