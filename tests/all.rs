@@ -12,6 +12,7 @@ mod compare;
 mod engine;
 mod evidence;
 mod faults;
+mod fidelity;
 mod fluid;
 mod gallery;
 mod inspect;

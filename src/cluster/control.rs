@@ -4,7 +4,7 @@ use super::Lp;
 use super::batch::{Batch, Member, gang, member};
 use super::capping::{Capping, CappingPlan, Holder};
 use super::floor::{Floor, Move};
-use super::service::{Service, processes_of};
+use super::service::Service;
 use super::storage::Storage;
 use super::upkeep::Upkeep;
 use crate::batch::WorkloadPlan;
@@ -13,7 +13,7 @@ use crate::fault::Maintenance;
 use crate::ledger::{CapFacts, Facts, Grid, SitePlan, Tenant};
 use crate::power::{NodePower, State};
 use crate::scheduler::{Gang, Scheduler, Waiting};
-use crate::serving::{Cell, DevicePlan, Fidelity, Fluid, Laptop, ServicePlan};
+use crate::serving::{Cell, DevicePlan, Fidelity, Fluid, Kept, Laptop, ServicePlan, kept};
 use crate::training::{Job, JobPlan, Short};
 use crate::units::{SimTime, Span, Watts};
 use crate::world::{ClusterPlan, Need, Unheld};
@@ -82,8 +82,9 @@ pub fn build(parts: Parts<'_>) -> (Control<'_>, Vec<Lp>) {
     let mut services = Vec::with_capacity(parts.services.len());
     for (index, plan) in parts.services.iter().enumerate() {
         let first = processes.len();
-        processes.extend((0..processes_of(plan)).map(|cell| service_process(plan, cell, parts)));
-        services.push(Service::new(index, Arc::clone(plan), first..processes.len()));
+        let cells = kept(plan, parts.seed);
+        processes.extend(cells.iter().map(|&cell| service_process(plan, cell, parts)));
+        services.push(Service::new(index, Arc::clone(plan), first, cells));
     }
     processes.extend(parts.devices.iter().map(|device| {
         let owner = &parts.services[device.service];
@@ -134,10 +135,13 @@ fn idle_node(cluster: &ClusterPlan) -> Watts {
     (each.accelerator + each.host) * u64::from(cluster.node.gpus)
 }
 
-fn service_process(plan: &Arc<ServicePlan>, cell: u32, parts: Parts<'_>) -> Lp {
+fn service_process(plan: &Arc<ServicePlan>, kept: Kept, parts: Parts<'_>) -> Lp {
     match plan.fidelity {
         Fidelity::Fluid {} => Lp::Fluid(Box::new(Fluid::new(Arc::clone(plan), parts.seed, parts.grid))),
-        Fidelity::Requests {} => Lp::Cell(Box::new(Cell::new(Arc::clone(plan), cell, parts.seed, parts.grid))),
+        Fidelity::Requests {} | Fidelity::Sampled(_) => {
+            let cell = Cell::new(Arc::clone(plan), kept.cell, parts.seed, parts.grid);
+            Lp::Cell(Box::new(cell), kept.stands_for)
+        }
     }
 }
 

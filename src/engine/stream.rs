@@ -70,6 +70,7 @@ impl Seed {
 }
 
 /// Uniform in the open interval (0, 1), with 52 bits: safe under a logarithm and under an inverse distribution.
+#[inline]
 fn uniform(bits: u64) -> f64 {
     // 2^-52, the spacing of the draws; half a spacing keeps 0 and 1 out. One bit more and the last half is rounded to 1.
     const STEP: f64 = 1.0 / 4_503_599_627_370_496.0;
@@ -87,6 +88,7 @@ impl Stream {
     }
 
     /// Uniform in the open interval (0, 1), with 52 bits: safe under a logarithm and under an inverse distribution.
+    #[inline]
     pub fn uniform(&mut self) -> f64 {
         uniform(self.0.next_u64())
     }
@@ -112,6 +114,7 @@ impl Stream {
     }
 
     /// A draw of the law compiled into `table`.
+    #[inline]
     pub fn draw(&mut self, table: &QuantileTable) -> f64 {
         table.draw(self.uniform())
     }

@@ -123,6 +123,7 @@ impl QuantileTable {
 
     /// The value at the probability `u`, strictly inside (0, 1).
     #[must_use]
+    #[inline]
     pub fn draw(&self, u: f64) -> f64 {
         let position = u * CELLS as f64;
         let cell = position as usize;

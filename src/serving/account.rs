@@ -172,13 +172,14 @@ impl Account {
     pub(crate) fn complete(&mut self, done: &Done) {
         let Done { job, at } = done;
         let ttft = job.first.since(job.arrived) + self.api;
+        let e2e = at.since(job.arrived) + self.api;
         let tpot = match job.output {
             1 => None,
             output => Some(Span::from_nanos(at.since(job.first).nanos() / u64::from(output - 1))),
         };
         let latencies = self.book.latencies_mut();
         latencies.record_ttft(ttft);
-        latencies.record_e2e(at.since(job.arrived) + self.api);
+        latencies.record_e2e(e2e);
         if let Some(tpot) = tpot {
             latencies.record_tpot(tpot);
         }
@@ -186,23 +187,20 @@ impl Account {
         let within = slo.is_none_or(|slo| ttft <= slo.ttft && tpot.unwrap_or_default() <= slo.tpot);
         self.completed.add(job);
         self.within += u64::from(within);
-        self.book.count(Count::Completed, *at, 1);
-        self.book.count(Count::WithinSlo, *at, u64::from(within));
-        self.book.count(Count::PromptTokens, *at, u64::from(job.prompt));
-        self.book.count(Count::OutputTokens, *at, u64::from(job.output));
+        self.book.count_each(
+            *at,
+            [
+                (Count::Completed, 1),
+                (Count::WithinSlo, u64::from(within)),
+                (Count::PromptTokens, u64::from(job.prompt)),
+                (Count::OutputTokens, u64::from(job.output)),
+            ],
+        );
         if !self.classes.is_empty() {
-            let [prompt, output] = self.work;
-            let work = prompt * u64::from(job.prompt) + output * u64::from(job.output);
-            self.book.work(job.class, *at, work);
-            let class = self.book.class_mut(job.class);
-            class.complete(
-                within,
-                [job.prompt, job.output],
-                [Some(ttft), tpot, Some(at.since(job.arrived) + self.api)],
-            );
+            self.complete_in_class(job, *at, within, [Some(ttft), tpot, Some(e2e)]);
         }
         let end = if within { End::WithinSlo } else { End::Late };
-        self.record(job, ttft, at.since(job.arrived) + self.api, end);
+        self.record(job, ttft, e2e, end);
     }
 
     #[inline]
@@ -211,6 +209,15 @@ impl Account {
             let Job { arrived, prompt, output, class, .. } = *job;
             log.enter(&Request { arrived, ttft, e2e, prompt, output, class, end });
         }
+    }
+
+    /// Enters a completed request in the book of its class.
+    #[cold]
+    fn complete_in_class(&mut self, job: &Job, at: SimTime, within: bool, latencies: [Option<Span>; 3]) {
+        let [prompt, output] = self.work;
+        let work = prompt * u64::from(job.prompt) + output * u64::from(job.output);
+        self.book.work(job.class, at, work);
+        self.book.class_mut(job.class).complete(within, [job.prompt, job.output], latencies);
     }
 }
 

@@ -2,20 +2,21 @@
 //! at the instant of each arrival. A service with more replicas is several cells, which never meet inside a window.
 //!
 //! There is no queue of events. Replicas do not interact between arrivals, so each arrival first brings every replica whose
-//! planned stretch ends before it up to date, in index order, by a scan over blocks of [`LANE`] (models/engine.md section 4:
-//! cheaper than an ordered queue up to several hundred replicas). Failures and replicas that become ready are rare, and
-//! stop the scan at their own instants, before arrivals.
+//! planned stretch ends before it up to date, in index order ([`due`](super::due)). Failures and replicas that become ready are
+//! rare, and stop this at their own instants, before arrivals.
 //!
 //! Where the router ignores loads, [`AHEAD`] requests at a time are handed out first, and each replica then serves its own in
 //! one go: what it does depends on nothing else, what it enters adds up in any order, and its state stays in the nearest cache.
 
 use super::account::{Account, Tally};
 use super::desk::{Desk, Home};
+use super::due::{Due, WIDE};
 use super::hazard::Hazard;
 use super::job::{Job, give_way, line_up, line_up_in_front};
+use super::loads::{CLOSED, Loads};
 use super::prefix::{Names, Prefixes};
 use super::replica::{BLOCK, Done, Replica, Rules};
-use super::router::{CLOSED, Routing};
+use super::router::Routing;
 use super::step::Pace;
 use super::{ArrivalPlan, OnFailure, ServicePlan, Source, Telemetry};
 use crate::engine::{Entity, Process, Seed};
@@ -33,9 +34,6 @@ pub const API_TIME: Span = Span::from_nanos(3_000_000);
 /// From a node's failure to the moment the service knows: a health check that fails a few times.
 // Assumed: Kubernetes liveness defaults are 3 failures 10 s apart; a hung collective adds its own time-out.
 pub(super) const DETECT: Span = Span::from_secs(60);
-
-/// Replicas whose earliest planned end is kept together.
-const LANE: usize = 8;
 
 /// Requests that a router which ignores loads hands out before replicas serve them: some 30 for each of 64 replicas.
 const AHEAD: usize = 2_048;
@@ -70,12 +68,10 @@ struct Place {
 #[derive(Debug, Clone)]
 pub struct Cell {
     rules: Rules,
-    /// When each replica's planned stretch ends, in nanoseconds.
-    nexts: Vec<[u64; LANE]>,
-    /// The earliest of each lane.
-    earliest: Vec<u64>,
-    /// Outstanding requests of each replica; [`CLOSED`] where it takes none.
-    loads: Vec<u32>,
+    /// When each replica's planned stretch ends.
+    due: Due,
+    /// Outstanding requests of each replica.
+    loads: Loads,
     replicas: Vec<Replica>,
     places: Vec<Place>,
     routing: Routing,
@@ -84,6 +80,8 @@ pub struct Cell {
     source: Source,
     /// The next arrival.
     arriving: Option<Request>,
+    /// All requests are alike: without classes, patience, or names of their prompts, and routed by counts.
+    alike: bool,
     /// Arrivals follow from answers: stretches are ended one by one, in order of time.
     listens: bool,
     /// Requests of each replica that were handed out ahead; empty between calls.
@@ -121,14 +119,16 @@ impl Cell {
             let key = seed.stream(entity, "record").uniform().to_bits();
             RequestLog::new(share, key)
         });
+        let (rules, routing) = (rules(&plan), Routing::new(plan.router, seed.stream(entity, "router")));
+        let anonymous = rules.prefixes.is_none() && !routing.knows_origins() && !routing.weighs_memory();
         Cell {
-            rules: rules(&plan),
-            nexts: Vec::new(),
-            earliest: Vec::new(),
-            loads: Vec::new(),
+            alike: anonymous && plan.clientele.classes.is_empty() && !plan.clientele.tells_attempts(),
+            rules,
+            due: Due::default(),
+            loads: Loads::new(routing.ranks()),
             replicas: Vec::new(),
             places: Vec::new(),
-            routing: Routing::new(plan.router, seed.stream(entity, "router")),
+            routing,
             memory: Vec::new(),
             listens: source.listens(),
             source,
@@ -182,10 +182,9 @@ impl Cell {
             None => {
                 self.places.push(place);
                 self.replicas.push(Replica::new(&self.rules));
-                self.loads.push(CLOSED);
+                self.loads.push();
                 self.ahead.push(Vec::new());
-                self.nexts.resize(self.places.len().div_ceil(LANE), [u64::MAX; LANE]);
-                self.earliest.resize(self.nexts.len(), u64::MAX);
+                self.due.resize(self.places.len());
             }
         }
         self.settle(at);
@@ -199,9 +198,9 @@ impl Cell {
         if let Some(index) = self.places.iter().rposition(unready) {
             self.release(index, at);
         } else {
-            let emptiest = (0..self.loads.len()).rev().min_by_key(|&index| self.loads[index]);
-            let index = emptiest.filter(|&index| self.loads[index] != CLOSED).expect("a replica is left to remove");
-            self.loads[index] = CLOSED;
+            let emptiest = (0..self.loads.len()).rev().min_by_key(|&index| self.loads.each()[index]);
+            let index = emptiest.filter(|&index| self.loads.is_open(index)).expect("a replica is left to remove");
+            self.loads.close(index);
             self.places[index].standing = Standing::Draining;
             self.draining += 1;
             self.let_go(at);
@@ -307,66 +306,92 @@ impl Cell {
         self.account.stand(Use::WarmIdle, place.spent_to, stretch.from);
         self.account.serve(stretch);
         place.spent_to = stretch.to;
-        if self.loads[index] != CLOSED {
-            self.loads[index] -= self.done.len() as u32;
+        self.events += 1;
+        if !self.done.is_empty() {
+            self.complete(index);
         }
-        for done in self.done.drain(..) {
-            self.account.complete(&done);
+    }
+
+    /// Enters what the replica at `index` has completed.
+    #[inline]
+    fn complete(&mut self, index: usize) {
+        if self.loads.is_open(index) {
+            self.loads.take(index, self.done.len() as u32);
+        }
+        for done in &self.done {
+            self.account.complete(done);
             self.desk.ended(done.job.ticket);
             if self.listens {
                 self.source.answered(done.at, false);
             }
         }
-        self.events += 1;
+        self.done.clear();
     }
 
     /// Ends every stretch that is planned to end before `at`.
     #[inline]
     fn bring_to(&mut self, at: u64) {
-        for lane in 0..self.earliest.len() {
-            if self.earliest[lane] < at {
-                self.bring_lane_to(lane, at);
+        for row in 0..self.due.rows() {
+            for block in self.due.blocks_before(row, at) {
+                let block = row * WIDE + block;
+                for place in self.due.places_before(block, at) {
+                    self.bring_one_to(block * WIDE + place, at);
+                }
+                self.due.renew(block);
             }
         }
     }
 
+    /// Ends the stretches of the replica at `index` that end before `at`, one at least.
     #[inline]
-    fn bring_lane_to(&mut self, lane: usize, at: u64) {
-        for place in 0..LANE {
-            let index = lane * LANE + place;
-            while self.nexts[lane][place] < at {
-                self.turn(index);
-                self.nexts[lane][place] = self.replicas[index].next().nanos();
-            }
+    fn bring_one_to(&mut self, index: usize, at: u64) {
+        let mut next = 0;
+        while next < at {
+            self.turn(index);
+            next = self.replicas[index].next().nanos();
         }
-        self.earliest[lane] = least(&self.nexts[lane]);
+        self.due.put(index, next);
     }
 
     /// Takes note of a new plan of the replica at `index`.
     #[inline]
     fn note(&mut self, index: usize) {
-        let lane = index / LANE;
-        self.nexts[lane][index % LANE] = self.replicas[index].next().nanos();
-        self.earliest[lane] = least(&self.nexts[lane]);
+        self.due.set(index, self.replicas[index].next().nanos());
+    }
+
+    /// Lets in the requests that arrive by `last`, before which nothing else changes, one by one.
+    fn receive_each<const ALIKE: bool>(&mut self, last: SimTime) {
+        while let Some(request) = self.arriving.filter(|request| request.at <= last) {
+            self.bring_to(request.at.nanos());
+            self.receive::<ALIKE>(request);
+        }
     }
 
     /// Lets `request` in, and draws the next.
     #[inline]
-    fn receive(&mut self, request: Request) {
-        if let Some((index, job)) = self.admit(request) {
-            self.seat(index, request.at, job);
+    fn receive<const ALIKE: bool>(&mut self, request: Request) {
+        if let Some((index, job)) = self.admit::<ALIKE>(request) {
+            self.seat::<ALIKE>(index, request.at, job);
         }
     }
 
     /// Queues `job` at the replica at `index`, where it has room.
     #[inline]
-    fn seat(&mut self, index: usize, at: SimTime, job: Job) {
+    fn seat<const ALIKE: bool>(&mut self, index: usize, at: SimTime, job: Job) {
         if self.replicas[index].waiting() < self.plan.queue.max(1) as usize {
-            self.deliver(index, at, job);
-        } else if let Some(other) = self.replicas[index].give_way(job.rank) {
-            self.loads[index] -= 1;
+            self.deliver::<ALIKE>(index, at, job);
+        } else {
+            self.squeeze_in(index, at, job);
+        }
+    }
+
+    /// Queues `job` at the full replica at `index` in the place of one of a lower rank, if there is one.
+    #[cold]
+    fn squeeze_in(&mut self, index: usize, at: SimTime, job: Job) {
+        if let Some(other) = self.replicas[index].give_way(job.rank) {
+            self.loads.take(index, 1);
             self.miss(at, &other, Miss::Rejected);
-            self.deliver(index, at, job);
+            self.deliver::<false>(index, at, job);
         } else {
             self.miss(at, &job, Miss::Rejected);
         }
@@ -406,8 +431,8 @@ impl Cell {
                 }
                 Home::Replica(index) => {
                     let job = self.replicas[index].hang_up(at, ticket, unless_begun, &self.rules);
-                    if job.is_some() && self.loads[index] != CLOSED {
-                        self.loads[index] -= 1;
+                    if job.is_some() && self.loads.is_open(index) {
+                        self.loads.take(index, 1);
                     }
                     self.note(index);
                     job
@@ -419,16 +444,16 @@ impl Cell {
         }
         while let Some((job, retries)) = self.desk.asking(at) {
             if let Some((index, job)) = self.ask(at, job, retries) {
-                self.seat(index, at, job);
+                self.seat::<false>(index, at, job);
             }
         }
     }
 
     /// Lets in up to [`AHEAD`] requests that arrive by `last`, before which nothing else changes, and has replicas serve them.
-    fn receive_ahead(&mut self, last: SimTime) {
+    fn receive_ahead<const ALIKE: bool>(&mut self, last: SimTime) {
         for _ in 0..AHEAD {
             let Some(request) = self.arriving.filter(|request| request.at <= last) else { break };
-            if let Some((index, job)) = self.admit(request) {
+            if let Some((index, job)) = self.admit::<ALIKE>(request) {
                 self.ahead[index].push(job);
             }
         }
@@ -448,9 +473,9 @@ impl Cell {
             }
             if self.replicas[index].waiting() < self.plan.queue.max(1) as usize {
                 self.replicas[index].arrive(job.arrived, job, &self.rules);
-                self.loads[index] += 1;
+                self.loads.add(index);
             } else {
-                self.seat(index, job.arrived, job);
+                self.squeeze_in(index, job.arrived, job);
             }
         }
         self.ahead[index] = jobs;
@@ -463,7 +488,7 @@ impl Cell {
         if self.arriving.is_some_and(|request| request.at < at) {
             return true;
         }
-        let first = self.earliest.iter().copied().fold(u64::MAX, u64::min);
+        let first = self.due.first();
         if first >= at.nanos() {
             return false;
         }
@@ -474,25 +499,39 @@ impl Cell {
 
     /// Counts `request`, draws the next, and chooses a replica for it; none where it is turned away or waits at the door.
     #[inline]
-    fn admit(&mut self, request: Request) -> Option<(usize, Job)> {
+    fn admit<const ALIKE: bool>(&mut self, request: Request) -> Option<(usize, Job)> {
         let mut job = Job::from(request);
-        self.desk.classify(&mut job);
-        if self.rules.prefixes.is_some() || self.routing.knows_origins() {
-            job.prefix = self.source.origin().prefix();
+        if !ALIKE {
+            self.desk.classify(&mut job);
+            if self.rules.prefixes.is_some() || self.routing.knows_origins() {
+                job.prefix = self.source.origin().prefix();
+            }
         }
         self.account.arrive(&job);
         self.events += 1;
         self.arriving = self.source.next();
         if !self.rules.can_hold(&request) {
-            // Nor would it fit another time.
-            if let Some(attempts) = &mut self.facts.attempts {
-                attempts.made += 1;
-                attempts.miss(Miss::Rejected);
-            }
-            self.give_up(request.at, &job, Miss::Rejected);
+            self.refuse(&job);
             return None;
         }
-        self.ask(request.at, job, 0)
+        if !ALIKE {
+            return self.ask(request.at, job, 0);
+        }
+        let chosen = self.routing.choose_by(&self.loads, None);
+        if chosen.is_none() {
+            self.wait_at_the_door(request.at, job);
+        }
+        chosen.map(|index| (index, job))
+    }
+
+    /// Turns away a request that fits no replica, nor would another time.
+    #[cold]
+    fn refuse(&mut self, job: &Job) {
+        if let Some(attempts) = &mut self.facts.attempts {
+            attempts.made += 1;
+            attempts.miss(Miss::Rejected);
+        }
+        self.give_up(job.arrived, job, Miss::Rejected);
     }
 
     /// Chooses a replica for an attempt that comes after `retries` others; none where it is turned away or waits at the door.
@@ -517,14 +556,14 @@ impl Cell {
     fn choose(&mut self, at: SimTime, job: &Job) -> Option<usize> {
         let key = if self.routing.knows_origins() { self.routing.key(&self.plan.arrivals, job) } else { None };
         if !self.routing.weighs_memory() {
-            return self.routing.choose(&self.loads, key);
+            return self.routing.choose_by(&self.loads, key);
         }
         let held = |(replica, &load): (&Replica, &u32)| match load {
             CLOSED => CLOSED,
             _ => replica.weight(at, &self.rules).min(u64::from(CLOSED - 1)) as u32,
         };
         self.memory.clear();
-        self.memory.extend(self.replicas.iter().zip(&self.loads).map(held));
+        self.memory.extend(self.replicas.iter().zip(self.loads.each()).map(held));
         self.routing.choose(&self.memory, key)
     }
 
@@ -540,6 +579,7 @@ impl Cell {
     }
 
     /// Lets `job` wait for a replica to be ready, where the door has room.
+    #[cold]
     fn wait_at_the_door(&mut self, at: SimTime, job: Job) {
         let limit = self.plan.queue.max(1) as usize * self.places.len().max(1);
         if self.door.len() >= limit {
@@ -552,10 +592,12 @@ impl Cell {
     }
 
     #[inline]
-    fn deliver(&mut self, index: usize, at: SimTime, job: Job) {
-        self.desk.moved(job.ticket, Home::Replica(index));
+    fn deliver<const ALIKE: bool>(&mut self, index: usize, at: SimTime, job: Job) {
+        if !ALIKE {
+            self.desk.moved(job.ticket, Home::Replica(index));
+        }
         self.replicas[index].arrive(at, job, &self.rules);
-        self.loads[index] += 1;
+        self.loads.add(index);
         self.note(index);
     }
 
@@ -580,7 +622,7 @@ impl Cell {
                     self.spend_to(index, ready);
                     self.places[index].standing = Standing::Ready;
                     self.places[index].reloads = false;
-                    self.loads[index] = 0;
+                    self.loads.open(index);
                     self.events += 1;
                 }
                 _ => {}
@@ -597,7 +639,7 @@ impl Cell {
     fn let_in(&mut self, at: SimTime) {
         while let Some(job) = self.door.pop_front() {
             match self.choose(at, &job) {
-                Some(index) => self.deliver(index, at, job),
+                Some(index) => self.deliver::<false>(index, at, job),
                 None => return self.door.push_front(job),
             }
         }
@@ -614,7 +656,7 @@ impl Cell {
         let jobs = self.replicas[index].lose(at, &self.rules);
         let begun = jobs.len() - waiting;
         self.note(index);
-        self.loads[index] = CLOSED;
+        self.loads.close(index);
         if self.places[index].standing == Standing::Ready {
             self.places[index].standing = Standing::Failed(at + DETECT);
         }
@@ -640,7 +682,7 @@ impl Cell {
             Some(index) => {
                 self.desk.moved(job.ticket, Home::Replica(index));
                 self.replicas[index].arrive_in_front(at, job);
-                self.loads[index] += 1;
+                self.loads.add(index);
                 self.note(index);
             }
             None => {
@@ -693,7 +735,7 @@ impl Cell {
 
 impl Process for Cell {
     fn next_time(&self) -> SimTime {
-        let stretch = self.earliest.iter().copied().fold(u64::MAX, u64::min);
+        let stretch = self.due.first();
         let arrival = self.arriving.map_or(SimTime::NEVER, |request| request.at);
         arrival.min(self.rare).min(self.desk.next()).min(SimTime::from_nanos(stretch))
     }
@@ -710,16 +752,21 @@ impl Process for Cell {
             if at > edge || at == SimTime::NEVER {
                 break;
             }
-            if arrival < self.rare && self.routing.ignores_loads() && !self.listens && !self.desk.is_patient() {
-                let before = SimTime::from_nanos(self.rare.nanos() - 1);
-                self.receive_ahead(edge.min(before));
+            if arrival < self.rare && !self.listens && !self.desk.is_patient() {
+                let last = edge.min(SimTime::from_nanos(self.rare.nanos() - 1));
+                match (self.routing.ignores_loads(), self.alike) {
+                    (true, true) => self.receive_ahead::<true>(last),
+                    (true, false) => self.receive_ahead::<false>(last),
+                    (false, true) => self.receive_each::<true>(last),
+                    (false, false) => self.receive_each::<false>(last),
+                }
                 continue;
             }
             self.bring_to(at.nanos());
             match self.arriving {
                 // At the same nanosecond arrivals and failures come first.
                 _ if calls < arrival.min(self.rare) => self.attend(at),
-                Some(request) if arrival < self.rare => self.receive(request),
+                Some(request) if arrival < self.rare => self.receive::<false>(request),
                 _ => self.change(at),
             }
         }
@@ -781,9 +828,4 @@ fn pace(plan: &ServicePlan, level: usize) -> Pace {
         None => pace,
         Some(touched) => pace.touching(touched),
     }
-}
-
-#[inline]
-fn least(lane: &[u64; LANE]) -> u64 {
-    lane.iter().copied().fold(u64::MAX, u64::min)
 }

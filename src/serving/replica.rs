@@ -155,10 +155,12 @@ struct Partial {
 pub(crate) struct Replica {
     /// When the planned stretch began, in units of 2^-20 ns.
     start: u128,
+    /// When it ends, in the same units.
+    end: u128,
     series: Series,
     /// Steps of the planned stretch; 0 where the replica is idle or about to wake.
     steps: u64,
-    /// When the planned stretch ends; [`SimTime::NEVER`] where idle.
+    /// When the planned stretch ends, rounded up to a nanosecond; [`SimTime::NEVER`] where idle.
     next: SimTime,
     /// The token clock: decode steps so far.
     clock: u64,
@@ -205,6 +207,7 @@ impl Replica {
         assert!(rules.max_batch < 1 << SLOT_BITS, "a batch has fewer than 65,536 sequences");
         Replica {
             start: 0,
+            end: 0,
             series: Series::default(),
             steps: 0,
             next: SimTime::NEVER,
@@ -340,7 +343,7 @@ impl Replica {
     /// Key-value blocks that running sequences hold at `at`, inside the planned stretch, and that those who wait will need.
     pub(crate) fn weight(&self, at: SimTime, rules: &Rules) -> u64 {
         let steps =
-            if self.steps > 0 && self.decoding > 0 { self.steps_to(at).saturating_sub(1).min(self.steps) } else { 0 };
+            if self.steps > 0 && self.decoding > 0 { self.steps_to(at).0.saturating_sub(1).min(self.steps) } else { 0 };
         let waiting: u64 = self.waiting.iter().map(|job| blocks_of(job.to_compute())).sum();
         let tokens = self.gain.tokens(steps);
         rules.blocks - self.free + self.blocks_over(tokens) + waiting
@@ -350,17 +353,23 @@ impl Replica {
     #[inline]
     fn cut(&mut self, at: SimTime) {
         if self.next == SimTime::NEVER {
-            self.start = fine(at);
-            self.next = at;
+            (self.start, self.end, self.next) = (fine(at), fine(at), at);
         } else if self.steps > 1 {
-            self.steps = self.steps_to(at);
-            self.next = coarse(self.start + self.series.total(self.steps));
+            let (steps, total) = self.steps_to(at);
+            self.steps = steps;
+            self.end_at(self.start + total);
         }
     }
 
-    /// Steps of the planned stretch up to the first boundary that, rounded up to a nanosecond, is not before `at`.
+    /// The planned stretch ends then.
     #[inline]
-    fn steps_to(&self, at: SimTime) -> u64 {
+    fn end_at(&mut self, end: u128) {
+        (self.end, self.next) = (end, coarse(end));
+    }
+
+    /// Steps of the planned stretch up to the first boundary that, rounded up to a nanosecond, is not before `at`, and their time.
+    #[inline]
+    fn steps_to(&self, at: SimTime) -> (u64, u128) {
         let above = (fine(at) - FINE_MASK).saturating_sub(self.start);
         self.series.steps_to(above)
     }
@@ -379,7 +388,7 @@ impl Replica {
     /// As [`turn`](Replica::turn); `PLAIN` where no rule has an option, so that options cost nothing where nobody asks for them.
     #[inline]
     fn turn_as<const PLAIN: bool>(&mut self, rules: &Rules, done: &mut Vec<Done>) -> Stretch {
-        let stretch = self.advance::<PLAIN>(self.steps);
+        let stretch = self.advance::<PLAIN>(self.steps, self.end);
         if self.steps > 0 {
             if !PLAIN {
                 self.trim(rules);
@@ -407,7 +416,8 @@ impl Replica {
     /// first, with the tokens that whole steps produced.
     pub(crate) fn lose(&mut self, at: SimTime, rules: &Rules) -> Vec<Job> {
         if self.steps > 0 {
-            self.advance::<false>(self.steps_to(at).saturating_sub(1));
+            let steps = self.steps_to(at).0.saturating_sub(1);
+            self.advance::<false>(steps, self.start + self.series.total(steps));
         }
         let mut running: Vec<Sequence> = self.finishes.iter().map(|key| self.cut_short(key.0)).collect();
         running.extend(self.joining.iter().map(|&slot| self.slots[usize::from(slot)]));
@@ -420,11 +430,11 @@ impl Replica {
         jobs
     }
 
-    /// Moves the clocks over the first `steps` steps of the planned stretch.
+    /// Moves the clocks over the first `steps` steps of the planned stretch, which end at `end`.
     #[inline]
-    fn advance<const PLAIN: bool>(&mut self, steps: u64) -> Stretch {
+    fn advance<const PLAIN: bool>(&mut self, steps: u64, end: u128) -> Stretch {
         let from = coarse(self.start);
-        self.start += self.series.total(steps);
+        self.start = end;
         if self.decoding > 0 {
             let tokens = if PLAIN { steps } else { self.gain.pass(steps) };
             self.free -= self.blocks_over(tokens);
@@ -549,7 +559,7 @@ impl Replica {
         };
         self.steps =
             if PLAIN || self.decoding > 0 { self.steps_before_change::<PLAIN>(step.limit) } else { step.limit };
-        self.next = coarse(self.start + self.series.total(self.steps));
+        self.end_at(self.start + self.series.total(self.steps));
     }
 
     /// A step in which all decode, and prompts take what is left of the budget.
@@ -670,6 +680,9 @@ impl Replica {
     /// Admits waiting jobs while batch, blocks and budget allow.
     #[inline]
     fn admit<const PLAIN: bool>(&mut self, rules: &Rules, step: &mut Step) {
+        if self.waiting.is_empty() {
+            return;
+        }
         let reserved = self.blocks_over(if PLAIN { 1 } else { self.gain.tokens(1) });
         while let Some(job) = self.waiting.front().copied() {
             if step.budget == 0 || self.running() >= rules.max_batch {
@@ -768,6 +781,9 @@ impl Replica {
     /// Blocks that decoding takes in the next `steps` steps.
     #[inline]
     fn blocks_over(&self, steps: u64) -> u64 {
+        if steps == 1 {
+            return self.needing(0);
+        }
         let rounds = steps / BLOCK * self.batch;
         rounds + (0..steps % BLOCK).map(|step| self.needing(step)).sum::<u64>()
     }

@@ -2,11 +2,9 @@
 
 use super::arrivals::hashed;
 use super::job::Job;
+use super::loads::{CLOSED, Loads, fewest, next_where};
 use super::{ArrivalPlan, Router};
 use crate::engine::Stream;
-
-/// Load of a replica that takes no requests.
-pub(crate) const CLOSED: u32 = u32::MAX;
 
 /// A router, where its turn stands, and its chance.
 #[derive(Debug, Clone)]
@@ -38,6 +36,11 @@ impl Routing {
         matches!(self.policy, Router::SessionSticky {} | Router::PrefixAffinity(_))
     }
 
+    /// True where somebody asks which replica has the fewest requests.
+    pub(crate) fn ranks(&self) -> bool {
+        matches!(self.policy, Router::LeastLoaded {})
+    }
+
     /// What `job` has in common with others that should come to the same replica: its conversation, or the beginning of its prompt.
     pub(crate) fn key(&self, arrivals: &ArrivalPlan, job: &Job) -> Option<u64> {
         let number = Some(u64::from(job.prefix)).filter(|_| job.prefix != Job::UNNAMED)?;
@@ -53,8 +56,18 @@ impl Routing {
         }
     }
 
-    /// The replica that takes the next request, given the load of each and what it has in common with others; none where all
-    /// are [`CLOSED`].
+    /// The replica that takes the next request, given its key, what it has in common with others; none where no one takes any.
+    #[inline]
+    pub(super) fn choose_by(&mut self, loads: &Loads, key: Option<u64>) -> Option<usize> {
+        if !self.ranks() {
+            return self.choose(loads.each(), key);
+        }
+        let chosen = loads.fewest(self.turn)?;
+        self.turn = chosen + 1;
+        Some(chosen)
+    }
+
+    /// The same, given the load of each; none where all are [`CLOSED`].
     #[inline]
     pub(crate) fn choose(&mut self, loads: &[u32], key: Option<u64>) -> Option<usize> {
         match (self.policy, key) {
@@ -66,16 +79,15 @@ impl Routing {
             _ => {}
         }
         let chosen = match self.policy {
-            Router::RoundRobin {} => self.next_where(loads, |load| load != CLOSED)?,
+            Router::RoundRobin {} => next_where(loads, self.turn, |load| load != CLOSED)?,
             Router::Random {} => {
                 let open = open(loads);
                 (open > 0).then(|| nth_open(loads, self.stream.below(open)))?
             }
             Router::PowerOfTwo {} => self.better_of_two(loads)?,
             Router::LeastLoaded {} | Router::LeastKv {} | Router::SessionSticky {} | Router::PrefixAffinity(_) => {
-                let least = loads.iter().copied().fold(CLOSED, u32::min);
-                // Ties go in turn: "the lowest index" skews loads (p99 TTFT 81.3 against 79.2 ms, models/engine.md section 7).
-                (least != CLOSED).then(|| self.next_where(loads, |load| load == least))??
+                // Ties go in turn: "the lowest index" skews loads (p99 TTFT 81.3 against 79.2 ms on our prototype).
+                fewest(loads, self.turn)?
             }
         };
         self.turn = chosen + 1;
@@ -94,15 +106,6 @@ impl Routing {
         let second = second + u32::from(second >= first);
         let [first, second] = [first, second].map(|nth| nth_open(loads, nth));
         Some(if loads[second] < loads[first] { second } else { first })
-    }
-
-    /// The first replica from the turn on, and then from the start, whose load is `wanted`.
-    #[inline]
-    fn next_where(&self, loads: &[u32], wanted: impl Fn(u32) -> bool) -> Option<usize> {
-        let turn = self.turn.min(loads.len());
-        let (before, after) = loads.split_at(turn);
-        let later = after.iter().position(|&load| wanted(load)).map(|index| turn + index);
-        later.or_else(|| before.iter().position(|&load| wanted(load)))
     }
 }
 

@@ -4,7 +4,7 @@
 //! The form is `t = p0 + d max(T + B, T0) + b B + c K + e sum(T ctx)` for `B` decoding sequences with `K` tokens in their
 //! caches and `T` prompt tokens, each after `ctx` tokens of its own prompt: the mean context of a chunk, as `e` was fitted
 //! (fit_step_time_bf16.csv), half the chunk more than what was in the cache before it. Its mean error is 2.0 % on measured serving TPOT of
-//! dense models fitted per configuration, 3-9 % from first principles (models/inference.md section 1). Worked value: H100, 8B,
+//! dense models fitted per configuration, 3-9 % from first principles (our own fits). Worked value: H100, 8B,
 //! 64 sequences of 1,024 tokens: 10.1 ms.
 
 use super::speculation::Gain;
@@ -476,8 +476,9 @@ impl Series {
     /// Time of the first `steps` steps.
     #[inline]
     pub(crate) fn total(self, steps: u64) -> u128 {
-        let pairs = u128::from(steps) * u128::from(steps.saturating_sub(1)) / 2;
-        let even = u128::from(steps) * u128::from(self.first) + u128::from(self.growth) * pairs;
+        // A stretch has no more steps than a request has tokens: below 2^32.
+        let pairs = steps * steps.wrapping_sub(1) / 2;
+        let even = u128::from(steps) * u128::from(self.first) + u128::from(self.growth) * u128::from(pairs);
         if self.lump == 0 { even } else { even + self.lumps(steps) }
     }
 
@@ -486,23 +487,33 @@ impl Series {
         u128::from(self.lump) * self.gain.sum(steps)
     }
 
-    /// The fewest steps that take `elapsed` or longer.
+    /// The fewest steps that take `elapsed` or longer, and how long they take.
     #[inline]
-    pub(crate) fn steps_to(self, elapsed: u128) -> u64 {
+    pub(crate) fn steps_to(self, elapsed: u128) -> (u64, u128) {
         if elapsed <= u128::from(self.first) {
-            return u64::from(elapsed > 0);
+            return if elapsed == 0 { (0, 0) } else { (1, self.total(1)) };
         }
-        let mut steps = self.guess(elapsed as f64);
-        while self.total(steps) < elapsed {
-            steps += 1;
+        // A clock of 2^-20 ns goes round 64 bits in five hours; few stretches take that long.
+        let mut steps = self.guess(u64::try_from(elapsed).map_or_else(|_| elapsed as f64, |elapsed| elapsed as f64));
+        let mut total = self.total(steps);
+        if total < elapsed {
+            while total < elapsed {
+                steps += 1;
+                total = self.total(steps);
+            }
+            return (steps, total);
         }
-        while self.total(steps - 1) >= elapsed {
-            steps -= 1;
+        loop {
+            let shorter = self.total(steps - 1);
+            if shorter < elapsed {
+                return (steps, total);
+            }
+            (steps, total) = (steps - 1, shorter);
         }
-        steps
     }
 
     /// The positive root of `growth k^2 / 2 + (first - growth / 2) k = elapsed`, in the form that does not cancel.
+    #[inline]
     fn guess(self, elapsed: f64) -> u64 {
         let growth = self.growth as f64 + self.lump as f64 * self.gain.as_f64();
         let slope = self.first as f64 - growth / 2.0;
@@ -625,7 +636,7 @@ mod tests {
             let series = Series { first, growth, ..Series::default() };
             let (below, total) = (series.total(steps - 1), series.total(steps));
             let elapsed = below + 1 + ((total - below - 1) as f64 * part) as u128;
-            prop_assert_eq!(series.steps_to(elapsed.min(total)), steps);
+            prop_assert_eq!(series.steps_to(elapsed.min(total)), (steps, total));
         }
     }
 }
