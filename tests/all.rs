@@ -38,6 +38,7 @@ mod serving;
 mod shards;
 mod sizes;
 mod spares;
+mod storage;
 mod stragglers;
 mod sweep;
 mod trace;

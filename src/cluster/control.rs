@@ -5,6 +5,7 @@ use super::batch::{Batch, Member, gang, member};
 use super::capping::{Capping, CappingPlan, Holder};
 use super::floor::{Floor, Move};
 use super::service::Service;
+use super::storage::Storage;
 use super::upkeep::Upkeep;
 use crate::batch::WorkloadPlan;
 use crate::engine::{self, Seed};
@@ -69,6 +70,7 @@ pub struct Control<'a> {
     /// Of the clusters that have maintenance.
     upkeep: Vec<Upkeep>,
     capping: Capping<'a>,
+    storage: Storage,
     now: SimTime,
 }
 
@@ -95,6 +97,7 @@ pub fn build(parts: Parts<'_>) -> (Control<'_>, Vec<Lp>) {
         upkeep: upkeep(parts),
         capping: Capping::new(parts.sites, parts.capping, parts.clusters, &holders(parts, &services), idle_node),
         services,
+        storage: Storage::new(parts.jobs),
         batch: Batch::new(parts.workloads, parts.clusters, parts.seed, parts.grid),
         now: SimTime::ZERO,
     };
@@ -157,8 +160,12 @@ impl engine::Control<Lp> for Control<'_> {
         let services = self.services.iter().map(|service| service.next_edge(self.now));
         let repairs = self.floors.iter().map(Floor::next_repaired);
         let upkeep = self.upkeep.iter().map(Upkeep::next_edge);
-        let edges =
-            jobs.chain(services).chain(repairs).chain(upkeep).chain([self.batch.next_edge(), self.capping.next_edge()]);
+        let storage = self.storage.next_edge(processes).max(self.now + Span::from_nanos(1));
+        let edges = jobs.chain(services).chain(repairs).chain(upkeep).chain([
+            self.batch.next_edge(),
+            self.capping.next_edge(),
+            storage,
+        ]);
         edges.min().unwrap_or(SimTime::NEVER)
     }
 
@@ -180,6 +187,7 @@ impl engine::Control<Lp> for Control<'_> {
         for cluster in 0..self.floors.len() {
             self.schedule(cluster, processes);
         }
+        self.storage.at_edge(now, processes);
         self.capping.at_edge(now, processes);
     }
 }
@@ -354,7 +362,7 @@ impl Control<'_> {
 }
 
 /// The job that is process `index`.
-fn job(processes: &[Lp], index: usize) -> &Job {
+pub(super) fn job(processes: &[Lp], index: usize) -> &Job {
     match &processes[index] {
         Lp::Job(job) => job,
         _ => unreachable!("jobs come first"),
@@ -362,7 +370,7 @@ fn job(processes: &[Lp], index: usize) -> &Job {
 }
 
 /// The job that is process `index`, to command.
-fn job_mut(processes: &mut [Lp], index: usize) -> &mut Job {
+pub(super) fn job_mut(processes: &mut [Lp], index: usize) -> &mut Job {
     match &mut processes[index] {
         Lp::Job(job) => job,
         _ => unreachable!("jobs come first"),

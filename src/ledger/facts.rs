@@ -132,12 +132,23 @@ pub struct JobFacts {
     pub stragglers: Option<StragglerFacts>,
     /// Nodes that it took from its cluster for want of spares; none of a job that may not.
     pub taken: Option<u64>,
+    /// What sharing stores cost it; none of a job that shares none.
+    pub storage: Option<StorageFacts>,
     /// Where its time went, from its submission on.
     pub time: JobTime,
     /// Whether it goes on with fewer replicas.
     pub shrinks: bool,
     /// Which moments counted towards the time between failures: `serial`, `wall` or `uptime`.
     pub failure_clock: &'static str,
+}
+
+/// What sharing stores did to a training job.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct StorageFacts {
+    /// Time for which saves and restarts stopped it longer than they would have alone.
+    pub waited: Span,
+    /// Saves that found the one before still being written.
+    pub skipped: u64,
 }
 
 /// GPUs times time of a job whose phases differ in their GPUs.

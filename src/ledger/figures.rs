@@ -228,6 +228,10 @@ fn job(rows: &mut Rows<'_>, tenant: &Tenant, facts: &JobFacts, horizon: SimTime,
         rows.count("sound_nodes_evicted", suspects);
         rows.count("missed_failures", missed);
     }
+    if let Some(storage) = facts.storage {
+        rows.put("storage_wait", storage.waited.as_secs_f64(), "s");
+        rows.count("skipped_saves", storage.skipped);
+    }
     facts.taken.into_iter().for_each(|taken| rows.count("taken_nodes", taken));
     rows.count("checkpoints", facts.checkpoints);
     let every = Some(facts.checkpoint_every).filter(|&every| every > Span::ZERO);

@@ -30,7 +30,7 @@ pub use comparison::{Axis, Comparison, Crossing, Row};
 pub use equivalents::{Equivalents, Side};
 pub use facts::{
     Attempts, CapFacts, Facts, JobFacts, Miss, PrefixFacts, SampleErrors, SampleFacts, ServiceFacts, SitePlan,
-    SizedFacts, StragglerFacts, Tenant,
+    SizedFacts, StorageFacts, StragglerFacts, Tenant,
 };
 pub use figures::Figure;
 pub use job_time::JobTime;

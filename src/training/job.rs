@@ -1,12 +1,14 @@
 //! A training job as one logical process: it runs, a node fails, it recovers, it runs on. Start reading at [`Job`].
 
 mod booking;
+mod clocks;
 mod corruption;
 mod hours;
 mod resize;
 mod speed;
 mod suspects;
 mod trade;
+mod transfers;
 mod upkeep;
 
 use super::copies::{Copies, Depth};
@@ -25,6 +27,8 @@ use hours::Hours;
 use speed::Stragglers;
 use std::collections::{BTreeMap, VecDeque};
 use suspects::Verdict;
+pub use transfers::Transfer;
+use transfers::Transfers;
 use upkeep::Upkeep;
 
 /// A training job.
@@ -71,6 +75,8 @@ pub struct Job {
     warp: Warp,
     level: u8,
     stragglers: Option<Stragglers>,
+    /// With stores that it shares, where it has some.
+    transfers: Option<Transfers>,
     upkeep: Upkeep,
     /// Chance of localisation.
     suspicion: Stream,
@@ -121,6 +127,8 @@ struct Stall {
 struct Step {
     what: Use,
     length: Span,
+    /// Whether it reads a copy.
+    reads: bool,
 }
 
 /// What a failure takes from the copies.
@@ -193,6 +201,8 @@ struct Pauses {
 enum Happening {
     /// The work, or the step of a stall, is done.
     Done,
+    /// A write to a store that it shares begins or ends.
+    Transfer,
     /// A node comes back from repair.
     Repaired,
     /// A planned stop is due.
@@ -235,6 +245,7 @@ impl Job {
             copies: Copies::new(&schedule, depth),
             origin: Origin::default(),
             pace: Pace::FULL,
+            transfers: Transfers::new(&schedule),
             schedule,
             reload: Span::ZERO,
             goal,
@@ -297,7 +308,7 @@ impl Job {
         match self.tally.left {
             None => self.run_or_pause(at),
             Some((_, Use::Planned)) => {
-                self.stop(at, VecDeque::from([Step { what: Use::Planned, length: self.clocks.planned }]));
+                self.stop(at, VecDeque::from([Step::new(Use::Planned, self.clocks.planned)]));
             }
             Some((_, what)) => {
                 let steps = self.clocks.restarting(Span::ZERO, self.reload);
@@ -328,6 +339,7 @@ impl Job {
 
     /// Gives all nodes up at `at`; restarting on others counts as `what`.
     fn leave(&mut self, at: SimTime, what: Use) -> GivenBack {
+        self.transfers.iter_mut().for_each(|transfers| transfers.end_read(at));
         self.faults.clear();
         self.stragglers.iter_mut().for_each(Stragglers::clear);
         self.upkeep.clear();
@@ -416,6 +428,7 @@ impl Process for Job {
             self.now = at;
             match what {
                 Happening::Done => self.done(at),
+                Happening::Transfer => self.transfer(at),
                 Happening::Repaired => self.repaired(at),
                 Happening::Planned => self.planned(at),
                 Happening::Pause => self.pause(at),
@@ -447,6 +460,7 @@ impl Job {
             .min(repaired)
             .min(planned)
             .min(found)
+            .min(self.next_transfer())
             .min(self.next_straggling())
             .min(self.next_upkeep())
     }
@@ -517,7 +531,7 @@ impl Job {
         if self.roster().replicas_to_gain() > 0 {
             self.end_stretch(since, at, Fate::Kept);
             let [wait, rejoin] = [(Use::SpareWait, Span::ZERO), (Use::Restart, rejoin)];
-            self.stop(at, [wait, rejoin].map(|(what, length)| Step { what, length }).into());
+            self.stop(at, [wait, rejoin].map(|(what, length)| Step::new(what, length)).into());
         }
     }
 
@@ -525,7 +539,7 @@ impl Job {
         self.maintenance.plan_next(at);
         self.tally.planned += 1;
         self.log(at, EventKind::Maintenance, String::new(), String::new());
-        let stop = Step { what: Use::Planned, length: self.clocks.planned };
+        let stop = Step::new(Use::Planned, self.clocks.planned);
         match &mut self.phase {
             Phase::Running(since) => {
                 let since = *since;
@@ -569,7 +583,7 @@ impl Job {
         self.log(at, EventKind::Paused, String::new(), format!("{} h", length.as_secs_f64() / 3_600.0));
         let save = save.min(length);
         let pause = [(Use::Checkpoint, save), (Use::Paused, length.saturating_sub(save))];
-        let pause = pause.map(|(what, length)| Step { what, length });
+        let pause = pause.map(|(what, length)| Step::new(what, length));
         self.stop(at, pause.into_iter().chain(self.clocks.restarting(boot, self.reload)).collect());
     }
 
@@ -680,11 +694,15 @@ impl Job {
     /// Begins the first step at `at`, passing over those that take no time; with none left the job runs again.
     fn enter_step(&mut self, at: SimTime) {
         loop {
+            self.transfers.iter_mut().for_each(|transfers| transfers.end_read(at));
             let stall = self.stall();
             stall.since = at;
             let Some(step) = stall.steps.front() else { return self.resume(at) };
-            if step.what == Use::SpareWait {
+            let Step { what, length, reads } = *step;
+            if what == Use::SpareWait {
                 self.call_spares(at);
+            } else if reads {
+                self.begin_read(at, length);
             }
             let Phase::Stalled(stall) = &self.phase else { unreachable!("a step belongs to a stall") };
             if self.is_waiting(stall) || self.step_end(stall) > at {
@@ -741,6 +759,7 @@ impl Job {
     fn step_end(&self, stall: &Stall) -> SimTime {
         match stall.steps.front() {
             Some(_) if stall.waits_for_spares() => self.roster().complete_at().max(stall.since),
+            Some(step) if step.reads => self.read_until(step.length).unwrap_or(stall.since + step.length),
             Some(step) => stall.since + step.length,
             None => stall.since,
         }
@@ -806,41 +825,11 @@ impl Job {
             suspects: self.plan.recovery.evict.map(|_| [self.tally.suspects, self.tally.missed]),
             stragglers: self.stragglers.as_ref().map(Stragglers::facts),
             taken: matches!(self.plan.spares.short, Short::Preempt { .. }).then_some(self.tally.taken),
+            storage: self.transfers.as_ref().map(Transfers::facts),
             time: self.own_time(horizon),
             shrinks: matches!(self.plan.spares.short, Short::Shrink { .. }),
             failure_clock: self.plan.recovery.failure_clock.name(),
         }
-    }
-}
-
-impl Clocks {
-    fn new(plan: &JobPlan, schedule: &Schedule) -> Clocks {
-        Clocks {
-            detect: plan.recovery.detect,
-            detect_hang: plan.recovery.detect_hang,
-            localise: plan.recovery.localise,
-            restart: plan.restart(),
-            // A drain saves, so that a planned stop is no shorter than a save.
-            planned: plan
-                .planned
-                .length
-                .unwrap_or_else(|| plan.restart() + schedule.quickest_reload() + plan.recovery.warm_up)
-                .max(schedule.blocking()),
-            warm_up: plan.recovery.warm_up,
-        }
-    }
-
-    fn recovery(&self, detect: Span, reload: Span) -> [Step; 6] {
-        let [restart, reload, warm_up] = self.restarting(Span::ZERO, reload);
-        let before = [(Use::Detect, detect), (Use::Localise, self.localise), (Use::SpareWait, Span::ZERO)];
-        let [detect, localise, spares] = before.map(|(what, length)| Step { what, length });
-        [detect, localise, spares, restart, reload, warm_up]
-    }
-
-    /// The steps of a start that is not the first, after `boot`.
-    fn restarting(&self, boot: Span, reload: Span) -> [Step; 3] {
-        let steps = [(Use::Restart, boot + self.restart), (Use::Reload, reload), (Use::WarmUp, self.warm_up)];
-        steps.map(|(what, length)| Step { what, length })
     }
 }
 

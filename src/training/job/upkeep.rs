@@ -100,7 +100,7 @@ impl Job {
             self.take_out(work, &nodes, at);
         }
         let [wait, restart] = [(Use::SpareWait, Span::ZERO), (Use::Planned, self.clocks.planned)];
-        self.stop(at, VecDeque::from([wait, restart].map(|(what, length)| Step { what, length })));
+        self.stop(at, VecDeque::from([wait, restart].map(|(what, length)| Step::new(what, length))));
     }
 
     fn in_place(&self, work: &Work, place: Place) -> Vec<u32> {
