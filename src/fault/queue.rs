@@ -207,11 +207,11 @@ impl FaultQueue {
                 set(&mut self.counts, index, false);
                 set(&mut self.broken, index, true);
                 let symptom = self.symptom_of(index);
-                Fault { at, domain: Domain::Node, nodes: vec![index], repair: None, symptom }
+                Fault { at, domain: Domain::Node, nodes: vec![index], repair: None, repairs: Vec::new(), symptom }
             }
             VICTIM => {
                 let symptom = Symptom::Explicit;
-                Fault { at, domain: Domain::Node, nodes: vec![index], repair: None, symptom }
+                Fault { at, domain: Domain::Node, nodes: vec![index], repair: None, repairs: Vec::new(), symptom }
             }
             REPLAYED => {
                 self.plan_replayed(index + 1);
@@ -239,7 +239,7 @@ impl FaultQueue {
             }
         }
         let nodes = now.into_iter().map(|(_, node)| node).collect();
-        Fault { at, domain, nodes, repair, symptom: Symptom::Explicit }
+        Fault { at, domain, nodes, repair, repairs: Vec::new(), symptom: Symptom::Explicit }
     }
 
     fn symptom_of(&mut self, node: u32) -> Symptom {

@@ -88,7 +88,7 @@ impl Job {
 
     /// The earliest instant at which a node that breaks from now on could be missed.
     fn next_loss(&self) -> SimTime {
-        let seen = self.next_failure() + self.clocks.detect.min(self.clocks.detect_hang);
+        let seen = self.next_break() + self.clocks.detect.min(self.clocks.detect_hang);
         let uncovered = self.corruptions.iter().map(|corruption| corruption.due).min().unwrap_or(SimTime::NEVER);
         let at_once = matches!(&self.phase, Phase::Stalled(stall) if stall.waits_for_spares())
             && self.plan.recovery.failure_clock == FailureClock::Serial;
@@ -100,6 +100,17 @@ impl Job {
             _ => self.next_drain(),
         };
         failed.min(drained)
+    }
+
+    /// The earliest instant at which a node can break: where none does while the job stands still, when it may run again.
+    fn next_break(&self) -> SimTime {
+        match &self.phase {
+            Phase::Stalled(stall) if self.plan.recovery.failure_clock == FailureClock::Uptime => {
+                let runs = self.step_end(stall) + stall.steps.iter().skip(1).map(|step| step.length).sum();
+                self.next_failure().min(runs)
+            }
+            _ => self.next_failure(),
+        }
     }
 
     /// When the next step begins that calls spares.
