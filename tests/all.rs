@@ -11,6 +11,7 @@ mod clientele;
 mod compare;
 mod engine;
 mod evidence;
+mod experiments;
 mod faults;
 mod fidelity;
 mod fluid;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tollway::engine::{Process, Seed};
 use tollway::ledger::{Accounts, Book, Count, Facts, Tenant, Use};
 use tollway::scenario::{Scenario, load, parse};
-use tollway::serving::{Cell, Kept, SAMPLED, kept};
+use tollway::serving::{Cell, FLUID, Kept, MeasuredFidelity, SAMPLED, kept};
 use tollway::simulate;
 use tollway::units::{GpuTime, Share, SimTime};
 use tollway::world::NodeSet;
@@ -156,29 +156,47 @@ fidelity = { sampled = { one_in = 2 } }
 /// The shipped scenario, every request and a sample of a quarter, against the errors that the manifest states.
 #[test]
 fn a_sample_is_within_its_stated_errors() {
-    if cfg!(debug_assertions) {
-        println!("skipped: 20 million requests take minutes in a debug build; `cargo test --release` runs them");
-        return;
-    }
-    let figures = |fidelity: &str| {
-        let sets = [format!("service.chat.fidelity={fidelity}")];
-        simulate(&load(Path::new(SAMPLED.scenario), &sets).unwrap_or_else(|wrong| panic!("{wrong:?}")), |_| ()).accounts
-    };
-    let (every, sample) = (figures("{ requests = {} }"), figures("{ sampled = { one_in = 4 } }"));
+    let Some([every, sample]) = both(&SAMPLED, "{ sampled = { one_in = 4 } }", &[]) else { return };
     let kept = sample.figure("service.chat", "replicas_kept", "").unwrap();
     assert!(kept >= 20.0, "{kept} replicas kept");
+    are_within(&SAMPLED, &every, &sample);
+}
+
+/// Five days of the shipped scenario, every request and response tables, likewise.
+#[test]
+fn response_tables_are_within_their_stated_errors() {
+    let cut = ["duration=\"5 d\"", "comparison={}"];
+    let Some([every, fluid]) = both(&FLUID, "{ fluid = {} }", &cut) else { return };
+    are_within(&FLUID, &every, &fluid);
+}
+
+/// Every request of a shipped scenario, and another fidelity; none in a debug build.
+fn both(measured: &MeasuredFidelity, other: &str, cut: &[&str]) -> Option<[Accounts; 2]> {
+    if cfg!(debug_assertions) {
+        println!("skipped: 20 million requests take minutes in a debug build; `cargo test --release` runs them");
+        return None;
+    }
+    let run = |fidelity: &str| {
+        let fidelity = format!("service.chat.fidelity={fidelity}");
+        let sets: Vec<String> = cut.iter().map(|set| (*set).to_owned()).chain([fidelity]).collect();
+        simulate(&load(Path::new(measured.scenario), &sets).unwrap_or_else(|wrong| panic!("{wrong:?}")), |_| ())
+            .accounts
+    };
+    Some([run("{ requests = {} }"), run(other)])
+}
+
+fn are_within(measured: &MeasuredFidelity, every: &Accounts, other: &Accounts) {
     let within = |metric: &str, boundary: &str, band: Share| {
         let of = |accounts: &Accounts| accounts.figure("service.chat", metric, boundary).unwrap();
-        let off = of(&sample) / of(&every) - 1.0;
+        let off = of(other) / of(every) - 1.0;
         println!("{metric}: {:+.2} %", off * 100.0);
-        assert!(off.abs() <= band.as_f64(), "{metric}: {} of every request, {} of a sample", of(&every), of(&sample));
+        assert!(off.abs() <= band.as_f64(), "{metric}: {} of every request, {} otherwise", of(every), of(other));
     };
-    within("energy", "B4", SAMPLED.amounts);
+    within("energy", "B4", measured.amounts);
     ["gpu_hours", "requests", "completed", "prompt_tokens", "output_tokens"]
         .iter()
-        .for_each(|metric| within(metric, "", SAMPLED.amounts));
-    for latency in ["ttft", "tpot", "e2e"] {
-        within(&format!("{latency}_p50"), "", SAMPLED.p50);
-        within(&format!("{latency}_p99"), "", SAMPLED.p99);
+        .for_each(|metric| within(metric, "", measured.amounts));
+    for (what, band) in measured.latencies {
+        ["ttft", "tpot", "e2e"].iter().for_each(|latency| within(&format!("{latency}_{what}"), "", *band));
     }
 }

@@ -51,7 +51,7 @@ pub use laptop::Laptop;
 pub use plan::{ArrivalPlan, DevicePlan, HeldServing, ReplicaOptions, ServicePlan, Telemetry};
 pub use replay::Replay;
 pub use rig::{Exposure, Observed, Rig, Served};
-pub use sampled::{Kept, SAMPLED, kept};
+pub use sampled::{FLUID, Kept, Measured as MeasuredFidelity, SAMPLED, kept};
 pub use section::*;
 pub use servegen::MeasuredClients;
 pub use sessions::Origin;

@@ -40,18 +40,35 @@ pub struct Measured {
     pub scenario: &'static str,
     /// Of energy and GPU time, and of tokens.
     pub amounts: Share,
-    /// Of the medians of latencies.
-    pub p50: Share,
-    /// Of their 99th percentiles.
-    pub p99: Share,
+    /// Of latencies: their `mean`, `p50` or `p99`.
+    pub latencies: &'static [(&'static str, Share)],
+}
+
+impl Measured {
+    /// In words.
+    #[must_use]
+    pub fn words(&self) -> String {
+        let percent = |share: Share| share.as_f64() * 100.0;
+        let latencies =
+            self.latencies.iter().map(|&(what, share)| format!(", {what} of latencies within {} %", percent(share)));
+        let amounts = percent(self.amounts);
+        let latencies: String = latencies.collect();
+        format!("on {}: energy and tokens within {amounts} % of every request{latencies}", self.scenario)
+    }
 }
 
 /// A sample that keeps 20 replicas or more.
 pub const SAMPLED: Measured = Measured {
     scenario: "scenarios/large-service.toml",
     amounts: Share::new(0.01),
-    p50: Share::new(0.03),
-    p99: Share::new(0.10),
+    latencies: &[("p50", Share::new(0.03)), ("p99", Share::new(0.10))],
+};
+
+/// Response tables.
+pub const FLUID: Measured = Measured {
+    scenario: "scenarios/crossover.toml",
+    amounts: Share::new(0.02),
+    latencies: &[("mean", Share::new(0.10))],
 };
 
 /// A cell that is simulated.

@@ -1,7 +1,7 @@
 //! How closely a service is looked at: what a sample of its cells cannot be asked.
 
 use super::Check;
-use crate::serving::{Fidelity, Front, SAMPLED, Sampled, ServiceSection, cells};
+use crate::serving::{FLUID, Fidelity, Front, SAMPLED, Sampled, ServiceSection, cells};
 use crate::units::Share;
 use crate::world::ClusterPlan;
 
@@ -82,16 +82,11 @@ pub(super) fn recorded_share(section: &ServiceSection) -> Option<Share> {
 pub(super) fn fidelity_note(section: &ServiceSection) -> String {
     match section.fidelity {
         Fidelity::Requests {} => "requests".to_owned(),
-        Fidelity::Fluid {} => "fluid".to_owned(),
+        Fidelity::Fluid {} => format!("fluid: {}", FLUID.words()),
         Fidelity::Sampled(sampled) => {
             let all = cells(section.scale.max);
             let kept = sampled.keeps(all);
-            let percent = |share: Share| share.as_f64() * 100.0;
-            let [amounts, p50, p99] = [SAMPLED.amounts, SAMPLED.p50, SAMPLED.p99].map(percent);
-            format!(
-                "sampled: {kept} of {all} cells; with 20 replicas kept, on {}: energy and tokens within {amounts} % of every request, p50 within {p50} %, p99 within {p99} %",
-                SAMPLED.scenario
-            )
+            format!("sampled: {kept} of {all} cells; with 20 replicas kept, {}", SAMPLED.words())
         }
     }
 }
