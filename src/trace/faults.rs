@@ -292,7 +292,8 @@ mod tests {
         let second = row(7, 10_000_000_001, Some(at(20_000_000_000)), "");
         assert_eq!(trace.rows, [row(3, 5_500_000_000, None, "rack"), second, row(3, 100_000_000_000, None, "")]);
         assert_eq!((trace.merged, trace.planned, trace.nodes()), (0, 1, 8));
-        let others = super::tests::file(&text.replace("cluster,", "").replace("main,", "").replace("other,", ""));
+        let others =
+            super::tests::file(&text.replace("cluster,", "").replace("\nmain,", "\n").replace("\nother,", "\n"));
         assert_eq!(FaultTrace::csv(others.path(), "main").expect("sound").merged, 1, "symptoms of one fault");
     }
 

@@ -351,8 +351,9 @@ impl Job {
         self.tally.left = Some((at, what));
         self.tally.granted = None;
         self.tally.hold(0, at);
-        let back = self.roster.as_mut().expect("a running job has nodes").give_up();
+        let mut back = self.roster.as_mut().expect("a running job has nodes").give_up();
         self.end_outages(&back, at);
+        back.unfixed.extend(self.faults.hand_over(|_| true));
         back
     }
 
@@ -392,8 +393,9 @@ impl Job {
     pub fn release(&mut self) -> GivenBack {
         assert!(self.finished().is_some(), "a job gives its nodes back when it has finished");
         let at = self.finished().expect("it has finished");
-        let back = self.roster.take().expect("a job gives its nodes back once").give_up();
+        let mut back = self.roster.take().expect("a job gives its nodes back once").give_up();
         self.end_outages(&back, at);
+        back.unfixed.extend(self.faults.hand_over(|_| true));
         back
     }
 

@@ -2,7 +2,7 @@
 
 use super::{Job, Phase, Stall};
 use crate::ledger::EventKind;
-use crate::training::{FailureClock, Short};
+use crate::training::{FailureClock, GivenBack, Short};
 use crate::units::{SimTime, Span};
 use crate::world::NodeSet;
 
@@ -68,17 +68,23 @@ impl Job {
     }
 
     /// Nodes that it gives back at `at`: those that stand by and that it did not ask for.
-    pub fn part_with(&mut self, at: SimTime) -> NodeSet {
+    pub fn part_with(&mut self, at: SimTime) -> GivenBack {
         let beyond = self.beyond();
         if beyond == 0 {
-            return NodeSet::default();
+            return GivenBack::default();
         }
         self.book_roster(at);
         let roster = self.roster.as_mut().expect("a running job has nodes");
         let parted = roster.part_with(beyond);
         let held = roster.held();
         self.tally.hold(held, at);
-        parted
+        let unfixed = self.faults.hand_over(|node| parted.iter().any(|other| other == node));
+        GivenBack { nodes: parted, in_repair: Vec::new(), unfixed }
+    }
+
+    /// It is about to get `nodes`, which somebody else had in repair and did not fix.
+    pub fn inherit(&mut self, nodes: &[u32]) {
+        nodes.iter().for_each(|&node| self.faults.inherit(node, self.plan.recovery.relapse));
     }
 
     /// Until a node that it takes is up; `None` where it takes none.
