@@ -243,8 +243,8 @@ impl Control<'_> {
         takers.sort_by_key(|&index| (Reverse(self.parts.jobs[index].priority), index));
         for &index in &takers {
             let parted = job_mut(processes, index).part_with(self.now);
-            if !parted.is_empty() {
-                self.floors[self.parts.jobs[index].cluster].hall.release(parted);
+            if !parted.nodes.is_empty() {
+                self.floors[self.parts.jobs[index].cluster].take_back_part(parted);
                 self.resize(index, processes);
             }
         }
@@ -267,7 +267,10 @@ impl Control<'_> {
         let found = wanted.min(hall.free());
         if found > 0 {
             let nodes = hall.grant(found).expect("free nodes were counted");
-            job_mut(processes, index).take_in(self.now, nodes);
+            let unfixed = self.floors[cluster].unfixed_among(&nodes);
+            let job = job_mut(processes, index);
+            job.inherit(&unfixed);
+            job.take_in(self.now, nodes);
             self.resize(index, processes);
         }
     }
@@ -311,7 +314,10 @@ impl Control<'_> {
             match next {
                 Move::Start(gang, nodes) => match member(gang) {
                     Member::Training(index) => {
-                        job_mut(processes, index).start(self.now, nodes);
+                        let unfixed = self.floors[cluster].unfixed_among(&nodes);
+                        let job = job_mut(processes, index);
+                        job.inherit(&unfixed);
+                        job.start(self.now, nodes);
                         self.stages[index] = Stage::Running;
                     }
                     Member::Workload(index, job) => self.batch.start(index, job, self.now, nodes),

@@ -343,7 +343,6 @@ impl Job {
         self.faults.clear();
         self.stragglers.iter_mut().for_each(Stragglers::clear);
         self.upkeep.clear();
-        self.outages.clear();
         self.corruptions.retain_mut(|corruption| {
             corruption.node = None;
             corruption.onset < SimTime::NEVER
@@ -352,7 +351,10 @@ impl Job {
         self.tally.left = Some((at, what));
         self.tally.granted = None;
         self.tally.hold(0, at);
-        self.roster.as_mut().expect("a running job has nodes").give_up()
+        let mut back = self.roster.as_mut().expect("a running job has nodes").give_up();
+        self.end_outages(&back, at);
+        back.unfixed.extend(self.faults.hand_over(|_| true));
+        back
     }
 
     /// How long it will run from its start if nothing breaks: what it tells the scheduler.
@@ -390,7 +392,11 @@ impl Job {
     /// All nodes that it holds, once, after the finish.
     pub fn release(&mut self) -> GivenBack {
         assert!(self.finished().is_some(), "a job gives its nodes back when it has finished");
-        self.roster.take().expect("a job gives its nodes back once").give_up()
+        let at = self.finished().expect("it has finished");
+        let mut back = self.roster.take().expect("a job gives its nodes back once").give_up();
+        self.end_outages(&back, at);
+        back.unfixed.extend(self.faults.hand_over(|_| true));
+        back
     }
 
     /// Closes the books at `horizon`: work under way counts, and every GPU-nanosecond granted lies in exactly one use.
@@ -408,6 +414,8 @@ impl Job {
             self.tally.wait_for_nodes(horizon);
         }
         self.assert_time_is_whole(horizon);
+        let back = self.roster.as_mut().map(Roster::give_up);
+        back.into_iter().for_each(|back| self.end_outages(&back, horizon));
         let facts = self.facts(horizon);
         (self.book, facts)
     }
@@ -650,15 +658,16 @@ impl Job {
         for &node in nodes {
             let spoiling = self.corruptions.iter_mut().filter(|corruption| corruption.node == Some(node));
             spoiling.for_each(|corruption| corruption.node = None);
-            let in_place = fault.repair.map_or(roster.keeps_failed(), |repair| repair == Span::ZERO);
+            let repair = fault.repair_of(node);
+            let in_place = repair.map_or(roster.keeps_failed(), |repair| repair == Span::ZERO);
             let (class, domain) = (fault.symptom.name(), fault.domain.name());
             let end = in_place.then_some(at);
             let place = self.book.log_outage(Outage { node, start: at, end, class, domain });
             if !in_place {
-                let own = fault.repair.is_none() && self.faults.is_broken(node);
+                let own = repair.is_none() && self.faults.is_broken(node);
                 self.faults.leave(node);
                 self.stragglers.iter_mut().for_each(|stragglers| stragglers.forget(node));
-                roster.lose(node, if own { Cause::Own } else { Cause::Domain(fault.repair) }, at);
+                roster.lose(node, if own { Cause::Own } else { Cause::Domain(repair) }, at);
                 self.outages.insert(node, place);
             } else if roster.place(node) == Place::Computing {
                 self.faults.mend(node, clock);
@@ -767,7 +776,7 @@ impl Job {
 
     /// The time that failures see: all of it, or only that in which the job ran.
     fn failure_clock(&self, at: SimTime) -> SimTime {
-        if self.plan.recovery.failure_clock != FailureClock::Uptime {
+        if self.plan.recovery.failure_clock != FailureClock::Uptime || self.plan.failures.replay.is_some() {
             return self.faults.inner(at);
         }
         let running = if let Phase::Stalled(stall) = &self.phase { stall.began } else { at };
@@ -781,10 +790,13 @@ impl Job {
 
     fn next_failure(&self) -> SimTime {
         match (self.plan.recovery.failure_clock, &self.phase) {
-            (FailureClock::Uptime, Phase::Stalled(_)) => SimTime::NEVER,
-            (FailureClock::Uptime, _) => self.faults.wall(self.faults.next_time() + self.tally.stalled).max(self.now),
+            // A file says at which moment of all time a fault comes.
+            (FailureClock::Uptime, Phase::Stalled(_)) if self.plan.failures.replay.is_none() => SimTime::NEVER,
+            (FailureClock::Uptime, _) if self.plan.failures.replay.is_none() => {
+                self.faults.wall(self.faults.next_time() + self.tally.stalled).max(self.now)
+            }
             // Operational time comes back to the wall's to the nearest nanosecond: never into the past.
-            (FailureClock::Serial | FailureClock::Wall, _) => self.faults.wall(self.faults.next_time()).max(self.now),
+            _ => self.faults.wall(self.faults.next_time()).max(self.now),
         }
     }
 

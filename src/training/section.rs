@@ -325,7 +325,7 @@ pub enum FailureClock {
     Serial,
     /// At any time; a failure during recovery starts recovery again.
     Wall,
-    /// Only while the job runs. The faults of a file, too, then wait while it stands still: each comes later by all the stalls before it.
+    /// Only while the job runs. Faults of a file come when it says, whatever the clock.
     Uptime,
 }
 

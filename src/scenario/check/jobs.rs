@@ -9,8 +9,8 @@ use crate::fault::FaultPlan;
 use crate::ledger::SitePlan;
 use crate::power::{Hand, NodePower};
 use crate::training::{
-    Checkpoint, Every, FailureClock, HeldTraining, JobPlan, Recovery, Schedule, ShiftPlan, ShiftSection, Short, Store,
-    StoreSection, TrainingSection,
+    Checkpoint, Every, HeldTraining, JobPlan, Recovery, Schedule, ShiftPlan, ShiftSection, Short, Store, StoreSection,
+    TrainingSection,
 };
 use crate::units::{Bytes, Ratio, Share, Span, Tokens, Watts};
 use crate::world::ClusterPlan;
@@ -108,11 +108,6 @@ impl Check<'_> {
         let (index, plan, model, progress) = (cluster?, plan?, model?, progress?);
         let progress = self.at_scale(name, section, plan, &model, progress)?;
         self.note("training", name, "model", sheet_name(&section.model));
-        if section.recovery.failure_clock == FailureClock::Uptime && failures[index].as_ref()?.replay.is_some() {
-            let shift =
-                "uptime: the faults of the file come later than it says, by the time that the job stood still before";
-            self.note("training", name, "failure_clock", shift);
-        }
         let power = NodePower::new(&plan.node, &plan.gpu);
         let job = JobPlan {
             name: name.to_owned(),

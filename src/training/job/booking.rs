@@ -3,6 +3,7 @@
 use super::{Fate, Job, Loss, Transfers};
 use crate::ledger::{Draw, Event, EventKind, Use};
 use crate::power::State;
+use crate::training::GivenBack;
 use crate::training::copies::{Copy, Stretch};
 use crate::training::pace::Pace;
 use crate::training::warp::share;
@@ -167,6 +168,18 @@ impl Job {
 
     pub(super) fn log(&mut self, at: SimTime, kind: EventKind, nodes: String, detail: String) {
         self.book.log(Event { at, kind, nodes, detail });
+    }
+
+    /// Until when nodes in repair would be down is known where they are given `back`; one that was given up stays down `to` the end.
+    pub(super) fn end_outages(&mut self, back: &GivenBack, to: SimTime) {
+        for &(at, node) in &back.in_repair {
+            if let Some(place) = self.outages.remove(&node) {
+                self.book.end_outage(place, at);
+            }
+        }
+        for place in std::mem::take(&mut self.outages).into_values() {
+            self.book.end_outage(place, to);
+        }
     }
 
     pub(super) fn assert_time_is_whole(&self, horizon: SimTime) {

@@ -136,7 +136,14 @@ impl Job {
             self.drain(at);
         }
         self.log(at, EventKind::Evicted, NodeSet::of(&nodes).to_string(), "slow".to_owned());
-        let fault = Fault { at, domain: Domain::Node, nodes: nodes.clone(), repair: None, symptom: Symptom::Slow };
+        let fault = Fault {
+            at,
+            domain: Domain::Node,
+            nodes: nodes.clone(),
+            repair: None,
+            repairs: Vec::new(),
+            symptom: Symptom::Slow,
+        };
         self.lose(&fault, &nodes, at);
         self.stragglers.as_mut().expect("only stragglers straggle").facts.evicted += nodes.len() as u64;
         if stops {

@@ -112,7 +112,14 @@ impl Job {
             return;
         }
         let repair = Some(work.ends.since(at));
-        let fault = Fault { at, domain: work.domain, nodes: nodes.to_vec(), repair, symptom: Symptom::Planned };
+        let fault = Fault {
+            at,
+            domain: work.domain,
+            nodes: nodes.to_vec(),
+            repair,
+            repairs: Vec::new(),
+            symptom: Symptom::Planned,
+        };
         self.lose(&fault, nodes, at);
     }
 
