@@ -32,6 +32,13 @@ pub enum OutputError {
     },
 }
 
+impl OutputError {
+    /// The file `name` could not be written to its end.
+    pub(super) fn unfinished(name: &str, source: impl Into<io::Error>) -> OutputError {
+        OutputError::Unfinished { file: name.to_owned(), source: source.into() }
+    }
+}
+
 /// Whether a run may write its results to `dir`: it does not exist yet, is empty, or holds results of ours, and its parent can
 /// be written. Leaves nothing behind. [`write`](super::write) checks again; call this before a long run.
 pub fn check(dir: &Path) -> Result<(), OutputError> {
@@ -105,16 +112,9 @@ impl Folder {
         fill(files).map_err(|error| unfinished(io::Error::from(error)))
     }
 
-    /// Writes one file of another kind.
-    #[cfg(feature = "xlsx")]
-    pub(super) fn file(
-        &self,
-        name: &str,
-        fill: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>,
-    ) -> Result<(), OutputError> {
-        let unfinished = |source| OutputError::Unfinished { file: name.to_owned(), source };
-        let mut to = BufWriter::new(self.create(name).map_err(unfinished)?);
-        fill(&mut to).and_then(|()| to.flush()).map_err(unfinished)
+    /// Opens one file, to be written in turns.
+    pub(super) fn open(&self, name: &str) -> Result<BufWriter<File>, OutputError> {
+        self.create(name).map(BufWriter::new).map_err(|source| OutputError::unfinished(name, source))
     }
 
     /// Writes one JSON file.

@@ -5,6 +5,8 @@ mod folder;
 mod goals;
 mod json;
 mod number;
+#[cfg(feature = "xlsx")]
+mod page;
 mod sentence;
 mod sheets;
 mod sweep;
@@ -13,6 +15,11 @@ mod tables;
 mod timelines;
 #[cfg(feature = "xlsx")]
 mod workbook;
+#[cfg(not(feature = "xlsx"))]
+#[path = "no_workbook.rs"]
+mod workbook;
+#[cfg(feature = "xlsx")]
+mod zip;
 
 pub use folder::{OutputError, check};
 pub use goals::{Found, Goals, Probed, Verdict};

@@ -5,14 +5,14 @@ use super::number::figure;
 use super::sentence::sentence;
 use super::sheets::{self, Column, Sheet};
 use super::tables::{figure_column, spread_cells};
+use super::workbook::{Book, Piece, Rows};
 use super::{Folder, InputFile, OutputError, RunRecord};
 use crate::ledger::{Figure, Paired, Replications, Sample};
 use rayon::prelude::*;
 use serde::Serialize;
 use std::borrow::Cow;
-#[cfg(feature = "xlsx")]
-use std::convert::Infallible;
 use std::io::Write;
+use std::ops::Range;
 use std::path::Path;
 
 /// What the files of a sweep show.
@@ -145,46 +145,24 @@ pub fn write_sweep(
     let mut sheets =
         vec![tables.runs_sheet(&figures), tables.varied(sheets::CELLS), tables.varied(sheets::COMPARISONS)];
     sheets.extend(tables.goals.map(|goals| tables.goals_sheet(goals)));
-    let tables_as_text = || {
-        let mut files = Which::ALL.into_iter().zip(&sheets);
-        files.try_for_each(|(which, sheet)| folder.csv(sheet.file, |to| tables.write(which, sheet, &figures, to)))
-    };
-    #[cfg(feature = "xlsx")]
-    let workbook = || workbook(&folder, tables, manifest, &sheets, &figures);
-    #[cfg(not(feature = "xlsx"))]
-    let workbook = || Ok(());
-    let (text, workbook) = rayon::join(tables_as_text, workbook);
-    text.and(workbook)?;
+    let copies: Vec<Copied<'_>> = Which::ALL.into_iter().zip(&sheets).map(|of| tables.copied(of)).collect();
+    let mut book = Book::begin(&folder, &manifest.name, tables, &copies)?;
+    for (which, sheet) in Which::ALL.into_iter().zip(&sheets) {
+        tables.write(&folder, which, sheet, &figures, &mut book)?;
+    }
+    book.close()?;
     folder.json("datapackage.json", &sheets::datapackage(&manifest.name, &sheets))?;
     folder.json("run.json", record)?;
     folder.json("manifest.json", manifest)?;
     folder.publish()
 }
 
-/// Writes `results.xlsx`.
-#[cfg(feature = "xlsx")]
-fn workbook(
-    folder: &Folder,
-    tables: &SweepTables<'_>,
-    manifest: &SweepManifest,
-    sheets: &[Sheet],
-    figures: &[&Figure],
-) -> Result<(), OutputError> {
-    use super::workbook::{Copied, write};
-    let copy = |(which, sheet): (Which, _)| {
-        let name = match which {
-            Which::Runs => "Runs",
-            Which::Cells => "Cells",
-            Which::Comparisons => "Comparisons",
-            Which::Goals => "Goals",
-        };
-        Copied { name, sheet, rows: tables.count(which) }
-    };
-    let copies: Vec<Copied<'_>> = Which::ALL.into_iter().zip(sheets).map(copy).collect();
-    folder.file("results.xlsx", |to| {
-        write(&manifest.name, tables, &copies, |index, row| tables.rows(Which::ALL[index], figures, row), to)
-            .map_err(std::io::Error::other)
-    })
+/// A sheet of the workbook that repeats a CSV file: its name, its columns and its number of rows.
+#[cfg_attr(not(feature = "xlsx"), expect(dead_code, reason = "only a workbook has sheets"))]
+pub(super) struct Copied<'a> {
+    pub(super) name: &'static str,
+    pub(super) sheet: &'a Sheet,
+    pub(super) rows: usize,
 }
 
 /// One of the files of a sweep.
@@ -232,50 +210,76 @@ impl SweepTables<'_> {
         sheet
     }
 
-    /// How many rows a file has.
-    #[cfg(feature = "xlsx")]
-    fn count(&self, which: Which) -> usize {
-        let figures = |cell: &CellRows<'_>| cell.replications.samples().len();
-        let all = || self.cells.iter().map(figures).sum::<usize>();
+    /// What the workbook repeats of a file.
+    fn copied<'a>(&self, (which, sheet): (Which, &'a Sheet)) -> Copied<'a> {
+        let name = match which {
+            Which::Runs => "Runs",
+            Which::Cells => "Cells",
+            Which::Comparisons => "Comparisons",
+            Which::Goals => "Goals",
+        };
+        Copied { name, sheet, rows: (0..self.parts(which)).map(|part| self.count(which, part)).sum() }
+    }
+
+    /// How many rows a part of a file has.
+    fn count(&self, which: Which, part: usize) -> usize {
+        let replications = || self.cells[part].replications;
         match which {
-            Which::Runs => self.cells.iter().map(|cell| cell.replications.count()).sum(),
-            Which::Cells => all(),
-            Which::Comparisons => all() - figures(&self.cells[self.baseline]),
+            Which::Runs => replications().count(),
+            Which::Comparisons if part == self.baseline => 0,
+            Which::Cells | Which::Comparisons => replications().samples().len(),
             Which::Goals => self.goals.map_or(0, |goals| goals.found.len()),
         }
     }
 
-    /// Writes a file. The rows of several cells are put into words side by side; they come in order.
-    fn write(&self, which: Which, sheet: &Sheet, figures: &[&Figure], to: &mut impl Write) -> csv::Result<()> {
-        let mut header = csv::Writer::from_writer(&mut *to);
-        header.write_record(sheet.header())?;
-        drop(header);
-        let text = |part: usize| {
-            let mut csv = csv::Writer::from_writer(Vec::new());
-            self.part(which, figures, part, &mut |row| csv.write_record(row))?;
-            csv.into_inner().map_err(|error| csv::Error::from(error.into_error()))
+    /// Writes a file, and the sheet of `book` that repeats it. Rows are put into words side by side, for both at once; they come in
+    /// order.
+    fn write(
+        &self,
+        folder: &Folder,
+        which: Which,
+        sheet: &Sheet,
+        figures: &[&Figure],
+        book: &mut Book<'_>,
+    ) -> Result<(), OutputError> {
+        let unfinished = |error: csv::Error| OutputError::unfinished(sheet.file, error);
+        let mut to = csv::Writer::from_writer(folder.open(sheet.file)?);
+        to.write_record(sheet.header()).map_err(unfinished)?;
+        let mut to = to.into_inner().map_err(|error| OutputError::unfinished(sheet.file, error.into_error()))?;
+        let page = book.turn(which as usize)?;
+        let make = |(parts, first): (Range<usize>, usize)| -> csv::Result<(Vec<u8>, Option<Piece>)> {
+            let mut text = csv::Writer::from_writer(Vec::new());
+            let mut rows = page.as_ref().map(|page| page.rows(first));
+            for part in parts {
+                self.part(which, figures, part, &mut |row| {
+                    rows.iter_mut().for_each(|rows| rows.add(&row));
+                    text.write_record(row)
+                })?;
+            }
+            let text = text.into_inner().map_err(|error| csv::Error::from(error.into_error()))?;
+            Ok((text, rows.map(Rows::pack)))
         };
-        in_order(self.parts(which), text, |text| to.write_all(&text?).map_err(csv::Error::from))?;
-        Ok(to.flush()?)
+        in_order(&self.pieces(which), make, |made| {
+            let (text, piece) = made.map_err(unfinished)?;
+            to.write_all(&text).map_err(|error| OutputError::unfinished(sheet.file, error))?;
+            piece.iter().try_for_each(|piece| book.add(piece))
+        })?;
+        page.iter().try_for_each(|page| book.leave(page))?;
+        to.flush().map_err(|error| OutputError::unfinished(sheet.file, error))
     }
 
-    /// Gives `row` each row of a file, its header apart.
-    #[cfg(feature = "xlsx")]
-    fn rows<E>(
-        &self,
-        which: Which,
-        figures: &[&Figure],
-        row: &mut dyn FnMut(Vec<String>) -> Result<(), E>,
-    ) -> Result<(), E> {
-        let rows = |part: usize| {
-            let mut rows = Vec::new();
-            let Ok(()) = self.part(which, figures, part, &mut |row| {
-                rows.push(row);
-                Ok::<(), Infallible>(())
-            });
-            rows
-        };
-        in_order(self.parts(which), rows, |rows: Vec<Vec<String>>| rows.into_iter().try_for_each(&mut *row))
+    /// The parts of a file in pieces worth a turn of a thread, each with the number of its first row.
+    fn pieces(&self, which: Which) -> Vec<(Range<usize>, usize)> {
+        let (mut pieces, mut parts, mut first, mut rows) = (Vec::new(), 0..0, 0, 0);
+        for part in 0..self.parts(which) {
+            parts.end = part + 1;
+            rows += self.count(which, part);
+            if rows - first >= PIECE_ROWS || parts.end == self.parts(which) {
+                pieces.push((parts, first));
+                (parts, first) = (part + 1..part + 1, rows);
+            }
+        }
+        pieces
     }
 
     /// In how many parts a file comes: its cells, or one.
@@ -350,17 +354,19 @@ impl SweepTables<'_> {
     }
 }
 
-/// Parts that are made side by side, and are in memory at once.
+/// Rows of a piece, or more where a part has more.
+const PIECE_ROWS: usize = 128;
+/// Pieces that are made side by side, and are in memory at once.
 const BATCH: usize = 64;
 
-/// Makes `parts` parts side by side and takes them in order.
-fn in_order<T: Send, E>(
-    parts: usize,
-    make: impl Fn(usize) -> T + Sync,
+/// Makes something of each of `parts` side by side and takes them in order.
+fn in_order<P: Clone + Send + Sync, T: Send, E>(
+    parts: &[P],
+    make: impl Fn(P) -> T + Sync,
     mut take: impl FnMut(T) -> Result<(), E>,
 ) -> Result<(), E> {
-    for first in (0..parts).step_by(BATCH) {
-        let made: Vec<T> = (first..parts.min(first + BATCH)).into_par_iter().map(&make).collect();
+    for batch in parts.chunks(BATCH) {
+        let made: Vec<T> = batch.par_iter().cloned().map(&make).collect();
         made.into_iter().try_for_each(&mut take)?;
     }
     Ok(())

@@ -1,22 +1,26 @@
 //! `results.xlsx` of a sweep, for people: an overview of the cells, a table and a chart of each headline figure, and the CSV files
 //! as sheets. Every number is one of the CSV files'; same inputs, same bytes.
 
+use super::folder::{Folder, OutputError};
 use super::number::figure;
-use super::sheets::{Column, Sheet};
-use super::sweep::{AxisColumn, CellRows, SweepTables};
+use super::page::Page;
+pub(super) use super::page::Rows;
+use super::page::{self, Formats, write_number};
+use super::sweep::{AxisColumn, CellRows, Copied, SweepTables};
 use super::tables::figure_column;
+pub(super) use super::zip::Piece;
+use super::zip::{Growing, Zip};
 use crate::ledger::{Figure, Spread};
-use rust_xlsxwriter::{
-    Chart, ChartType, DocProperties, ExcelDateTime, Format, FormatAlign, Workbook, Worksheet, XlsxError,
-};
-use std::io::Write;
+use rust_xlsxwriter::{Chart, ChartType, DocProperties, ExcelDateTime, Workbook, Worksheet, XlsxError};
+use std::fs::File;
+use std::io::{self, BufWriter, Cursor, Read};
 
 /// Rows of a sheet, its header included.
 const ROWS_MAX: usize = 1_048_576;
 /// Columns of a sheet.
 const COLUMNS_MAX: usize = 16_384;
-/// Rows from which on a sheet is written straight to disk, in constant memory, instead of being kept whole.
-const CONSTANT_MEMORY_FROM: usize = 100_000;
+/// What the workbook is called.
+const FILE: &str = "results.xlsx";
 /// Figures with a table and a chart.
 const CHARTS_MAX: usize = 8;
 /// Lines of one chart; more cannot be told apart.
@@ -45,21 +49,98 @@ const HEADLINES: [(&str, &str, bool); 16] = [
     ("water", "B4", true),
 ];
 
-/// A sheet that repeats a CSV file: its name, its columns and its number of rows.
-pub(super) struct Copied<'a> {
-    pub(super) name: &'static str,
-    pub(super) sheet: &'a Sheet,
-    pub(super) rows: usize,
+/// A workbook in the writing. All but the rows of the copied sheets is made by the library that knows charts and formats; those rows
+/// come in pieces, of which only a few stand in memory.
+pub(super) struct Book<'a> {
+    zip: Zip<BufWriter<File>>,
+    /// The copied sheets, in their order; none for one that is too large or written.
+    pages: Vec<Option<Page<'a>>>,
+    growing: Option<Growing>,
 }
 
-/// Writes the workbook: `copies` in their order, each filled by `rows` with its index and a taker of rows.
-pub(super) fn write(
-    name: &str,
-    tables: &SweepTables<'_>,
-    copies: &[Copied<'_>],
-    mut rows: impl FnMut(usize, &mut dyn FnMut(Vec<String>) -> Result<(), XlsxError>) -> Result<(), XlsxError>,
-    to: impl Write + Send,
-) -> Result<(), XlsxError> {
+impl<'a> Book<'a> {
+    /// Begins the workbook with everything but the rows of `copies`.
+    pub(super) fn begin(
+        folder: &Folder,
+        name: &str,
+        tables: &SweepTables<'_>,
+        copies: &[Copied<'a>],
+    ) -> Result<Book<'a>, OutputError> {
+        let frame = |fits: &[bool]| frame(name, tables, copies, fits).map_err(io::Error::other);
+        let begin = |to| -> io::Result<Book<'a>> {
+            let fits = fitting(copies);
+            let mut zip = Zip::new(to);
+            let mut pages: Vec<Option<Page<'a>>> = copies.iter().map(|_| None).collect();
+            for (entry, bytes) in unzip(frame(&fits)?)? {
+                match (0..copies.len()).find(|&at| fits[at] && entry == entry_of(at)) {
+                    Some(at) => pages[at] = Some(Page::new(&copies[at], entry, &bytes)),
+                    None => zip.whole(&entry, &bytes)?,
+                }
+            }
+            Ok(Book { zip, pages, growing: None })
+        };
+        folder.open(FILE).and_then(|to| begin(to).map_err(|error| OutputError::unfinished(FILE, error)))
+    }
+
+    /// Begins to write the copied sheet of that index, where it is not too large.
+    pub(super) fn turn(&mut self, index: usize) -> Result<Option<Page<'a>>, OutputError> {
+        let Some(page) = self.pages[index].take() else { return Ok(None) };
+        self.growing = Some(self.zip.begin(page.entry()).map_err(|error| OutputError::unfinished(FILE, error))?);
+        self.add(&page.head())?;
+        Ok(Some(page))
+    }
+
+    /// Adds the next rows of the sheet that was begun.
+    pub(super) fn add(&mut self, piece: &Piece) -> Result<(), OutputError> {
+        let growing = self.growing.as_mut().expect("a sheet was begun");
+        self.zip.add(growing, piece).map_err(|error| OutputError::unfinished(FILE, error))
+    }
+
+    /// Ends the sheet.
+    pub(super) fn leave(&mut self, page: &Page<'_>) -> Result<(), OutputError> {
+        self.add(&page.foot())?;
+        let growing = self.growing.take().expect("a sheet was begun");
+        self.zip.end(growing).map_err(|error| OutputError::unfinished(FILE, error))
+    }
+
+    /// Ends the workbook.
+    pub(super) fn close(self) -> Result<(), OutputError> {
+        self.zip.finish().map_err(|error| OutputError::unfinished(FILE, error))
+    }
+}
+
+/// Which of the copies the workbook holds: as many as fit, in their order.
+fn fitting(copies: &[Copied<'_>]) -> Vec<bool> {
+    let mut cells = 0;
+    let fits = |copy: &Copied<'_>| {
+        let more = copy.rows.saturating_mul(copy.sheet.columns.len());
+        let fits = copy.rows < ROWS_MAX && copy.sheet.columns.len() <= COLUMNS_MAX && cells + more <= CELLS_MAX;
+        cells += if fits { more } else { 0 };
+        fits
+    };
+    copies.iter().map(fits).collect()
+}
+
+/// The files of a workbook, in their order.
+fn unzip(bytes: Vec<u8>) -> io::Result<Vec<(String, Vec<u8>)>> {
+    let mut archive = zip::ZipArchive::new(Cursor::new(bytes))?;
+    let count = archive.len();
+    let read = |at| {
+        let mut file = archive.by_index(at)?;
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes)?;
+        Ok((file.name()?.into_owned(), bytes))
+    };
+    (0..count).map(read).collect()
+}
+
+/// Which file of the workbook holds the copied sheet `index`: two others are before it.
+fn entry_of(index: usize) -> String {
+    format!("xl/worksheets/sheet{}.xml", index + 3)
+}
+
+/// The workbook with an example row in each sheet to be filled.
+fn frame(name: &str, tables: &SweepTables<'_>, copies: &[Copied<'_>], fits: &[bool]) -> Result<Vec<u8>, XlsxError> {
     let formats = Formats::new();
     let mut book = Workbook::new();
     // The day of the first release; the clock would give every file bytes of its own.
@@ -68,20 +149,11 @@ pub(super) fn write(
     let headlines = headlines(tables);
     overview(book.add_worksheet(), tables, &headlines, &formats)?;
     charts(book.add_worksheet(), tables, &headlines, &formats)?;
-    let mut cells = 0;
-    for (index, copy) in copies.iter().enumerate() {
-        let more = copy.rows.saturating_mul(copy.sheet.columns.len());
-        let fits = copy.rows < ROWS_MAX && copy.sheet.columns.len() <= COLUMNS_MAX && cells + more <= CELLS_MAX;
-        cells += if fits { more } else { 0 };
-        let page = match fits && copy.rows > CONSTANT_MEMORY_FROM {
-            true => book.add_worksheet_with_constant_memory()?,
-            false => book.add_worksheet(),
-        };
+    for (copy, fits) in copies.iter().zip(fits) {
+        let page = book.add_worksheet();
         page.set_name(copy.name)?;
-        if fits {
-            let mut page = Page::open(page, &copy.sheet.columns, &formats)?;
-            rows(index, &mut |row| page.row(&row))?;
-            page.close()?;
+        if *fits {
+            page::open(page, copy, &formats)?;
         } else {
             let (rows, columns) = (copy.rows, copy.sheet.columns.len());
             let words = format!(
@@ -92,114 +164,7 @@ pub(super) fn write(
         }
     }
     columns(book.add_worksheet(), copies, &formats)?;
-    book.save_to_writer(to)
-}
-
-/// The formats of a workbook.
-struct Formats {
-    header: Format,
-    title: Format,
-    whole: Format,
-    money: Format,
-    fraction: Format,
-    amount: Format,
-    small: Format,
-}
-
-impl Formats {
-    fn new() -> Formats {
-        let number = |code: &str| Format::new().set_num_format(code);
-        Formats {
-            header: Format::new().set_bold().set_text_wrap().set_align(FormatAlign::Top),
-            title: Format::new().set_bold().set_font_size(13),
-            whole: number("#,##0"),
-            money: number("#,##0.00"),
-            fraction: number("0.0000"),
-            amount: number("#,##0.0"),
-            small: number("0.000E+00"),
-        }
-    }
-
-    /// The format of `value` in `unit`: none for what is best shown as it is.
-    fn of(&self, unit: &str, value: f64) -> Option<&Format> {
-        let magnitude = value.abs();
-        if magnitude != 0.0 && magnitude < 1e-3 {
-            return Some(&self.small);
-        }
-        match unit {
-            "count" | "tokens" if value.fract() == 0.0 => Some(&self.whole),
-            "USD" => Some(if magnitude < 1.0 && magnitude != 0.0 { &self.fraction } else { &self.money }),
-            "fraction" | "ratio" | "L/kWh" => Some(&self.fraction),
-            _ if magnitude >= 1_000.0 => Some(&self.whole),
-            _ if magnitude >= 10.0 => Some(&self.amount),
-            "" => None,
-            _ => Some(&self.fraction),
-        }
-    }
-}
-
-/// A sheet with one header that stays in sight, and typed cells.
-struct Page<'a> {
-    page: &'a mut Worksheet,
-    columns: &'a [Column],
-    formats: &'a Formats,
-    /// The column that says the unit of a row, where there is one.
-    unit: Option<usize>,
-    rows: u32,
-}
-
-impl<'a> Page<'a> {
-    fn open(page: &'a mut Worksheet, columns: &'a [Column], formats: &'a Formats) -> Result<Page<'a>, XlsxError> {
-        page.set_freeze_panes(1, 0)?;
-        for (at, column) in (0..).zip(columns) {
-            page.set_column_width(at, (column.name.len() as f64 + 2.0).clamp(9.0, 26.0))?;
-            page.write_string_with_format(0, at, &*column.name, &formats.header)?;
-        }
-        let unit = columns.iter().position(|column| column.name == "unit");
-        Ok(Page { page, columns, formats, unit, rows: 0 })
-    }
-
-    fn row(&mut self, cells: &[String]) -> Result<(), XlsxError> {
-        self.rows += 1;
-        let unit_of_row = self.unit.map(|at| cells[at].as_str());
-        for (at, (cell, column)) in (0..).zip(cells.iter().zip(self.columns)) {
-            if cell.is_empty() {
-                continue;
-            }
-            let number =
-                if column.is_text() { None } else { cell.parse::<f64>().ok().filter(|value| value.is_finite()) };
-            match number {
-                None => self.page.write_string(self.rows, at, cell)?,
-                Some(value) => {
-                    let unit = if column.unit().is_empty() { unit_of_row.unwrap_or("") } else { column.unit() };
-                    let format =
-                        if column.is_whole() { Some(&self.formats.whole) } else { self.formats.of(unit, value) };
-                    write_number(self.page, self.rows, at, value, format)?
-                }
-            };
-        }
-        Ok(())
-    }
-
-    fn close(self) -> Result<(), XlsxError> {
-        if self.rows > 0 {
-            self.page.autofilter(0, 0, self.rows, self.columns.len() as u16 - 1)?;
-        }
-        Ok(())
-    }
-}
-
-fn write_number<'a>(
-    page: &'a mut Worksheet,
-    row: u32,
-    column: u16,
-    value: f64,
-    format: Option<&Format>,
-) -> Result<&'a mut Worksheet, XlsxError> {
-    match format {
-        Some(format) => page.write_number_with_format(row, column, value, format),
-        None => page.write_number(row, column, value),
-    }
+    book.save_to_buffer()
 }
 
 /// The figures that a reader looks for first and that differ between cells; all of them where none differs.

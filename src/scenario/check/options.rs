@@ -62,6 +62,11 @@ impl Check<'_> {
                 "use scale.policy = { fixed = {} }",
             ),
             (section.patience.is_some(), "clients that hang up", "take `patience` out"),
+            (
+                matches!(section.fidelity, Fidelity::Sampled(_)),
+                "a sample of its replicas",
+                "serve every request: fidelity = { requests = {} }",
+            ),
             (replica.prefix_cache.is_some(), "a prefix cache", "take `replica.prefix_cache` out"),
             (replica.speculation.is_some(), "drafts", "take `replica.speculation` out"),
             (replica.prefill != Prefill::default(), "prompts that go first", "take `replica.prefill` out"),
