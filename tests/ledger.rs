@@ -80,6 +80,7 @@ fn job_facts(research_multiplier: f64) -> JobFacts {
         taken: None,
         suspects: None,
         stragglers: None,
+        storage: None,
         time: JobTime::default(),
         shrinks: false,
         failure_clock: "serial",

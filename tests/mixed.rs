@@ -1,5 +1,5 @@
 //! Everything that can befall a cluster at once, in random small worlds: failures of whole domains, stragglers, maintenance and
-//! crews under training jobs that take nodes, shrink, run in phases or wait for cheap hours, beside a workload and a service,
+//! crews under training jobs that take nodes, shrink, run in phases, share a store or wait for cheap hours, beside a workload and a service,
 //! under power caps. Whatever happens, the books are whole and threads do not show.
 
 use crate::worlds::assert_whole;
@@ -69,6 +69,7 @@ symptoms = {{ hang = 0.2, silent = {silent}, latency = "20 min" }}
 stragglers.node = {{ rate = "{slow} /d", speed = 0.7, lasts = {{ median = "30 min" }}{evict} }}
 stragglers.switch = {{ rate = "{slow} /d", speed = 0.8 }}
 repair = {{ mean = "50 min", shape = 0.7, crews = 2, unfixed = 0.2, relapse = "40 min" }}
+storage.lustre = {{ bandwidth = "3 GB/s" }}
 {maintenance}
 [training.tune]
 cluster = "main"
@@ -82,7 +83,7 @@ rate = {{ thermal = 0.97 }}
 spares = {{ hot = 1, short = {short} }}
 recovery = {{ {suspects}detect = "1 min", localise = "1 min", restart = "3 min", failure_clock = "{clock}" }}
 checkpoint.peer = {{ every = "4 min", blocking = "1 s", background = "5 s", survives = "node" }}
-checkpoint.remote = {{ every = "20 min", blocking = "3 s", background = "30 s", retention = 3 }}
+checkpoint.remote = {{ every = "20 min", blocking = "3 s", background = "30 s", retention = 3, store = "lustre" }}
 {shift}
 [training.late]
 cluster = "main"
@@ -92,6 +93,7 @@ tokens = 1e9
 ideal = "2 h"
 submit = "33 min"
 priority = 1
+checkpoint.remote = {{ every = "10 min", blocking = "20 s", background = "0 s", restore = "1 min", store = "lustre" }}
 [workload.mix]
 cluster = "main"
 jobs = {{ trace = {{ acme = {{ path = "scenarios/fixtures/acme-jobs-invented.csv" }} }} }}

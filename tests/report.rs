@@ -433,6 +433,7 @@ fn the_printed_table() {
         The road:   pretrain (llama-3.1-405b), 8 GPUs for 2.00 hours, interrupted 1 time
         The drives: chat (llama-3.1-405b), 400 requests answered in 8.00 hours on 8 GPUs
         Failures:   by the serial clock
+        Simulated:  every request
 
         All that they held and drew       road (training)   drives (inference)   drives : road
           GPU time, GPU-hours                        32.0                 64.0        2.00 : 1

@@ -84,7 +84,7 @@ fn a_phase_that_says_only_its_nodes_has_the_jobs_utilisation_there() {
                scale_loss = { gpus = 32, exponent = 0.05 }\nphases = [{ tokens = 1e9, nodes = 2 }]\nrecovery.restart = \"0 s\"\n";
     let accounts = accounts(4, "", job);
     let whole = 6.0 * 8.03e9 * 1e9 / (32.0 * 989.5e12 * 0.4) / 3_600.0;
-    let expected = whole * (1.0 + 2.0 / 2.0_f64.powf(0.05));
+    let expected = whole * (1.0 + 2.0 / libm::pow(2.0, 0.05));
     let finished = hours(&accounts, "grows", "finished");
     assert!((finished / expected - 1.0).abs() < 2e-3, "{finished} h, not {expected}");
 }

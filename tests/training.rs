@@ -56,6 +56,7 @@ pub(crate) fn plan(nodes: u32, ideal: Span) -> JobPlan {
         checkpoint: Vec::new(),
         planned: Planned::default(),
         shift: None,
+        stores: [].into(),
         research_multiplier: Ratio::new(1.0),
     }
 }

@@ -190,7 +190,7 @@ impl Batch {
             self.queue(index, job, floor);
         }
         for (node, index) in taken {
-            self.repair(cluster, node, index, fault.repair, now, floor);
+            self.repair(cluster, node, index, fault.repair_of(node), now, floor);
         }
     }
 

@@ -4,7 +4,8 @@ use super::Lp;
 use super::batch::{Batch, Member, gang, member};
 use super::capping::{Capping, CappingPlan, Holder};
 use super::floor::{Floor, Move};
-use super::service::{Service, processes_of};
+use super::service::Service;
+use super::storage::Storage;
 use super::upkeep::Upkeep;
 use crate::batch::WorkloadPlan;
 use crate::engine::{self, Seed};
@@ -12,7 +13,7 @@ use crate::fault::Maintenance;
 use crate::ledger::{CapFacts, Facts, Grid, SitePlan, Tenant};
 use crate::power::{NodePower, State};
 use crate::scheduler::{Gang, Scheduler, Waiting};
-use crate::serving::{Cell, DevicePlan, Fidelity, Fluid, Laptop, ServicePlan};
+use crate::serving::{Cell, DevicePlan, Fidelity, Fluid, Kept, Laptop, ServicePlan, kept};
 use crate::training::{Job, JobPlan, Short};
 use crate::units::{SimTime, Span, Watts};
 use crate::world::{ClusterPlan, Need, Unheld};
@@ -69,6 +70,7 @@ pub struct Control<'a> {
     /// Of the clusters that have maintenance.
     upkeep: Vec<Upkeep>,
     capping: Capping<'a>,
+    storage: Storage,
     now: SimTime,
 }
 
@@ -80,8 +82,9 @@ pub fn build(parts: Parts<'_>) -> (Control<'_>, Vec<Lp>) {
     let mut services = Vec::with_capacity(parts.services.len());
     for (index, plan) in parts.services.iter().enumerate() {
         let first = processes.len();
-        processes.extend((0..processes_of(plan)).map(|cell| service_process(plan, cell, parts)));
-        services.push(Service::new(index, Arc::clone(plan), first..processes.len()));
+        let cells = kept(plan, parts.seed);
+        processes.extend(cells.iter().map(|&cell| service_process(plan, cell, parts)));
+        services.push(Service::new(index, Arc::clone(plan), first, cells));
     }
     processes.extend(parts.devices.iter().map(|device| {
         let owner = &parts.services[device.service];
@@ -94,6 +97,7 @@ pub fn build(parts: Parts<'_>) -> (Control<'_>, Vec<Lp>) {
         upkeep: upkeep(parts),
         capping: Capping::new(parts.sites, parts.capping, parts.clusters, &holders(parts, &services), idle_node),
         services,
+        storage: Storage::new(parts.jobs),
         batch: Batch::new(parts.workloads, parts.clusters, parts.seed, parts.grid),
         now: SimTime::ZERO,
     };
@@ -131,10 +135,13 @@ fn idle_node(cluster: &ClusterPlan) -> Watts {
     (each.accelerator + each.host) * u64::from(cluster.node.gpus)
 }
 
-fn service_process(plan: &Arc<ServicePlan>, cell: u32, parts: Parts<'_>) -> Lp {
+fn service_process(plan: &Arc<ServicePlan>, kept: Kept, parts: Parts<'_>) -> Lp {
     match plan.fidelity {
         Fidelity::Fluid {} => Lp::Fluid(Box::new(Fluid::new(Arc::clone(plan), parts.seed, parts.grid))),
-        Fidelity::Requests {} => Lp::Cell(Box::new(Cell::new(Arc::clone(plan), cell, parts.seed, parts.grid))),
+        Fidelity::Requests {} | Fidelity::Sampled(_) => {
+            let cell = Cell::new(Arc::clone(plan), kept.cell, parts.seed, parts.grid);
+            Lp::Cell(Box::new(cell), kept.stands_for)
+        }
     }
 }
 
@@ -153,8 +160,12 @@ impl engine::Control<Lp> for Control<'_> {
         let services = self.services.iter().map(|service| service.next_edge(self.now));
         let repairs = self.floors.iter().map(Floor::next_repaired);
         let upkeep = self.upkeep.iter().map(Upkeep::next_edge);
-        let edges =
-            jobs.chain(services).chain(repairs).chain(upkeep).chain([self.batch.next_edge(), self.capping.next_edge()]);
+        let storage = self.storage.next_edge(processes).max(self.now + Span::from_nanos(1));
+        let edges = jobs.chain(services).chain(repairs).chain(upkeep).chain([
+            self.batch.next_edge(),
+            self.capping.next_edge(),
+            storage,
+        ]);
         edges.min().unwrap_or(SimTime::NEVER)
     }
 
@@ -176,6 +187,7 @@ impl engine::Control<Lp> for Control<'_> {
         for cluster in 0..self.floors.len() {
             self.schedule(cluster, processes);
         }
+        self.storage.at_edge(now, processes);
         self.capping.at_edge(now, processes);
     }
 }
@@ -210,8 +222,8 @@ impl Control<'_> {
         takers.sort_by_key(|&index| (Reverse(self.parts.jobs[index].priority), index));
         for &index in &takers {
             let parted = job_mut(processes, index).part_with(self.now);
-            if !parted.is_empty() {
-                self.floors[self.parts.jobs[index].cluster].hall.release(parted);
+            if !parted.nodes.is_empty() {
+                self.floors[self.parts.jobs[index].cluster].take_back_part(parted);
                 self.resize(index, processes);
             }
         }
@@ -234,7 +246,10 @@ impl Control<'_> {
         let found = wanted.min(hall.free());
         if found > 0 {
             let nodes = hall.grant(found).expect("free nodes were counted");
-            job_mut(processes, index).take_in(self.now, nodes);
+            let unfixed = self.floors[cluster].unfixed_among(&nodes);
+            let job = job_mut(processes, index);
+            job.inherit(&unfixed);
+            job.take_in(self.now, nodes);
             self.resize(index, processes);
         }
     }
@@ -278,7 +293,10 @@ impl Control<'_> {
             match next {
                 Move::Start(gang, nodes) => match member(gang) {
                     Member::Training(index) => {
-                        job_mut(processes, index).start(self.now, nodes);
+                        let unfixed = self.floors[cluster].unfixed_among(&nodes);
+                        let job = job_mut(processes, index);
+                        job.inherit(&unfixed);
+                        job.start(self.now, nodes);
                         self.stages[index] = Stage::Running;
                     }
                     Member::Workload(index, job) => self.batch.start(index, job, self.now, nodes),
@@ -350,7 +368,7 @@ impl Control<'_> {
 }
 
 /// The job that is process `index`.
-fn job(processes: &[Lp], index: usize) -> &Job {
+pub(super) fn job(processes: &[Lp], index: usize) -> &Job {
     match &processes[index] {
         Lp::Job(job) => job,
         _ => unreachable!("jobs come first"),
@@ -358,7 +376,7 @@ fn job(processes: &[Lp], index: usize) -> &Job {
 }
 
 /// The job that is process `index`, to command.
-fn job_mut(processes: &mut [Lp], index: usize) -> &mut Job {
+pub(super) fn job_mut(processes: &mut [Lp], index: usize) -> &mut Job {
     match &mut processes[index] {
         Lp::Job(job) => job,
         _ => unreachable!("jobs come first"),

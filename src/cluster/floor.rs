@@ -16,6 +16,8 @@ pub(super) struct Floor {
     queue: Queue,
     /// Nodes in repair that their jobs have given back, by when they are whole again.
     repairs: BTreeSet<(SimTime, u32)>,
+    /// Nodes that training jobs gave back and that are not fixed: whoever of them gets one next sees it fail again before long.
+    unfixed: BTreeSet<u32>,
     /// Hall and queue as the scheduler last left them: it is not asked again before one of them changes.
     settled: Option<(u64, u64)>,
 }
@@ -34,6 +36,7 @@ impl Floor {
             queue: Queue::new(&scheduler),
             running: Running::default(),
             repairs: BTreeSet::new(),
+            unfixed: BTreeSet::new(),
             scheduler,
             settled: None,
         }
@@ -71,10 +74,25 @@ impl Floor {
     /// Takes the nodes of a training job that ends, or is preempted; those in repair are nobody's until they are whole again.
     pub(super) fn take_back(&mut self, gang: Gang, back: GivenBack) {
         self.end(gang, back.nodes);
+        self.unfixed.extend(back.unfixed);
         for (whole, node) in back.in_repair {
             self.hall.withdraw(node);
             self.repairs.insert((whole, node));
         }
+    }
+
+    /// Takes back what a running training job has beyond what it asked for.
+    pub(super) fn take_back_part(&mut self, part: GivenBack) {
+        self.unfixed.extend(part.unfixed);
+        self.hall.release(part.nodes);
+    }
+
+    /// Those of `nodes`, which a training job gets, that are not fixed.
+    pub(super) fn unfixed_among(&mut self, nodes: &NodeSet) -> Vec<u32> {
+        if self.unfixed.is_empty() {
+            return Vec::new();
+        }
+        nodes.iter().filter(|node| self.unfixed.remove(node)).collect()
     }
 
     /// Those of `nodes` that nobody holds go out until `ends`.

@@ -8,6 +8,7 @@ mod control;
 mod floor;
 mod lp;
 mod service;
+mod storage;
 mod upkeep;
 
 pub use capping::{CappingPlan, Load};

@@ -1,8 +1,8 @@
 //! One service as control sees it: its processes, its doors, its autoscaler.
 
 use super::Lp;
-use crate::ledger::{Book, Event, EventKind, ServiceFacts};
-use crate::serving::{Autoscaler, Fidelity, Front, ServicePlan, Telemetry, cells, slo_share};
+use crate::ledger::{Book, Event, EventKind, SampleFacts, ServiceFacts};
+use crate::serving::{Autoscaler, Fidelity, Front, Kept, ServicePlan, Telemetry, cells, slo_share};
 use crate::units::SimTime;
 use crate::world::{Hall, NodeSet};
 use std::ops::Range;
@@ -26,8 +26,12 @@ pub(super) struct Service {
     plan: Arc<ServicePlan>,
     /// Its processes in the run's list.
     processes: Range<usize>,
+    /// The cells that its processes are, and stand for.
+    kept: Vec<Kept>,
     /// Replicas of each process, loading ones included.
     replicas: Vec<u32>,
+    /// What the replicas hold that those of a kept cell stand for, by the nodes of the latter.
+    beside: Vec<(NodeSet, Vec<NodeSet>)>,
     doors: Doors,
     autoscaler: Autoscaler,
     next_tick: SimTime,
@@ -38,15 +42,18 @@ pub(super) struct Service {
 }
 
 impl Service {
-    pub(super) fn new(index: usize, plan: Arc<ServicePlan>, processes: Range<usize>) -> Service {
+    /// The `index`-th service, whose processes begin at `first` in the run's list and are the cells `kept`.
+    pub(super) fn new(index: usize, plan: Arc<ServicePlan>, first: usize, kept: Vec<Kept>) -> Service {
         Service {
             index,
             autoscaler: Autoscaler::new(&plan),
-            replicas: vec![0; processes.len()],
-            reported: vec![0; processes.len()],
+            replicas: vec![0; kept.len()],
+            reported: vec![0; kept.len()],
             next_report: SimTime::NEVER,
             plan,
-            processes,
+            processes: first..first + kept.len(),
+            beside: Vec::new(),
+            kept,
             doors: Doors::Closed,
             next_tick: SimTime::NEVER,
             events: Vec::new(),
@@ -78,7 +85,7 @@ impl Service {
                 self.report(now, processes);
                 self.share(now, processes);
                 processes.iter_mut().for_each(|process| process.open(now));
-                self.log(now, EventKind::Opened, format!("{} replicas", self.replicas.iter().sum::<u32>()));
+                self.log(now, EventKind::Opened, format!("{} replicas", self.count()));
                 self.next_tick = now + self.plan.tick;
             }
             Doors::Open(_) if self.next_tick > now && self.next_report <= now => {
@@ -102,32 +109,80 @@ impl Service {
     fn take_back(&mut self, hall: &mut Hall, processes: &mut [Lp]) {
         for process in processes {
             for nodes in process.released() {
-                hall.release_replica(self.index, self.plan.gpus, nodes);
+                let beside = self.beside.iter().position(|(of, _)| *of == nodes);
+                let beside = beside.map_or(Vec::new(), |index| self.beside.swap_remove(index).1);
+                for nodes in beside.into_iter().chain([nodes]) {
+                    hall.release_replica(self.index, self.plan.gpus, nodes);
+                }
             }
         }
     }
 
-    /// Adds replicas to the emptiest process, or drains them from the fullest, until there are `desired` or the hall is full.
+    /// How many replicas there are, those included that nobody simulates.
+    fn count(&self) -> u32 {
+        self.replicas.iter().zip(&self.kept).map(|(replicas, kept)| replicas * kept.stands_for).sum()
+    }
+
+    /// Adds replicas to the emptiest process, or drains them from the fullest, until there are `desired` or the hall is full. Where a
+    /// process stands for several cells they come and go together, to the nearest number to be had.
     fn scale_to(&mut self, desired: u32, now: SimTime, hall: &mut Hall, processes: &mut [Lp]) {
-        let before: u32 = self.replicas.iter().sum();
+        let before = self.count();
         let mut count = before;
-        while count < desired {
-            let Some(nodes) = hall.grant_replica(self.index, self.plan.gpus) else { break };
+        loop {
             let target = position_of_least(self.replicas.iter().map(|&replicas| i64::from(replicas)));
-            processes[target].add_replica(now, now + self.plan.start_up, nodes);
-            self.replicas[target] += 1;
-            count += 1;
+            let step = self.kept[target].stands_for;
+            if !self.may_add(count, desired, step) || !self.add(target, now, hall, processes) {
+                break;
+            }
+            count += step;
         }
-        while count > desired {
+        loop {
             let target = position_of_least(self.replicas.iter().map(|&replicas| -i64::from(replicas)));
+            let step = self.kept[target].stands_for;
+            if !self.may_remove(count, desired, step) {
+                break;
+            }
             processes[target].remove_replica(now);
             self.replicas[target] -= 1;
-            count -= 1;
+            count -= step;
         }
         if count != before {
             let short = if count < desired { format!(", {desired} wanted") } else { String::new() };
             self.log(now, EventKind::Scaled, format!("{before} to {count} replicas{short}"));
         }
+    }
+
+    /// True where `step` more of `count` replicas come nearer to `desired`, or lead up to the fewest that there may be.
+    fn may_add(&self, count: u32, desired: u32, step: u32) -> bool {
+        let scale = self.plan.scale;
+        let nearer = 2 * count + step <= 2 * desired || count < scale.min.max(1);
+        count < desired && count + step <= scale.max && nearer
+    }
+
+    /// True where `step` fewer of `count` replicas come nearer to `desired`, and are not fewer than there may be.
+    fn may_remove(&self, count: u32, desired: u32, step: u32) -> bool {
+        let least = self.plan.scale.min.max(desired.min(1));
+        2 * count > 2 * desired + step && count >= least + step
+    }
+
+    /// Grants a replica to the process at `target`, and one to each cell that it stands for beside itself; false, and nothing done,
+    /// where the hall has no room for all of them.
+    fn add(&mut self, target: usize, now: SimTime, hall: &mut Hall, processes: &mut [Lp]) -> bool {
+        let Some(nodes) = hall.grant_replica(self.index, self.plan.gpus) else { return false };
+        let others = 1..self.kept[target].stands_for;
+        let beside: Vec<NodeSet> =
+            others.clone().map_while(|_| hall.grant_replica(self.index, self.plan.gpus)).collect();
+        if beside.len() < others.len() {
+            let granted = beside.into_iter().chain([nodes]);
+            granted.for_each(|nodes| hall.release_replica(self.index, self.plan.gpus, nodes));
+            return false;
+        }
+        if !beside.is_empty() {
+            self.beside.push((nodes.clone(), beside));
+        }
+        processes[target].add_replica(now, now + self.plan.start_up, nodes);
+        self.replicas[target] += 1;
+        true
     }
 
     /// The processes report their loads to the front router, where it asks.
@@ -142,10 +197,14 @@ impl Service {
     /// Splits arrivals among the processes in proportion to the replicas that are ready, or as the front router does by the loads that
     /// were last reported.
     fn share(&self, now: SimTime, processes: &mut [Lp]) {
-        let ready: Vec<u32> = processes.iter().map(|process| process.telemetry().ready).collect();
-        let total: u32 = ready.iter().sum();
+        let ready: Vec<u32> = processes
+            .iter()
+            .zip(&self.kept)
+            .map(|(process, kept)| process.telemetry().ready / kept.stands_for)
+            .collect();
         // With none ready, all alike.
-        let (weights, whole) = if total == 0 { (vec![1; ready.len()], ready.len() as u32) } else { (ready, total) };
+        let weights = if ready.iter().all(|&ready| ready == 0) { vec![1; ready.len()] } else { ready };
+        let whole: u32 = weights.iter().zip(&self.kept).map(|(weight, kept)| weight * kept.stands_for).sum();
         if let Front::StaleLoad(front) = self.plan.front {
             let parts = of_the_least_loaded(&self.reported, &weights, front.choices);
             let mut before = 0.0;
@@ -159,10 +218,12 @@ impl Service {
             return;
         }
         let mut before = 0;
-        for (process, weight) in processes.iter_mut().zip(weights) {
+        for ((process, weight), kept) in processes.iter_mut().zip(weights).zip(&self.kept) {
             let edge = |sum: u32| f64::from(sum) / f64::from(whole);
-            process.set_slice(now, edge(before)..edge(before + weight));
-            before += weight;
+            // Its neighbours, which have as many ready, lie before and behind it.
+            let from = before + (kept.cell - kept.first) * weight;
+            process.set_slice(now, edge(from)..edge(from + weight));
+            before += weight * kept.stands_for;
         }
     }
 
@@ -172,7 +233,22 @@ impl Service {
 
     /// The processes' books and facts as one, with control's own events.
     pub(super) fn close(self, books: impl Iterator<Item = (Book, ServiceFacts)>) -> (Book, ServiceFacts) {
+        let books: Vec<(Book, ServiceFacts)> = books.collect();
+        let own = books.iter().map(|(book, _)| book);
+        let sample = match self.plan.fidelity {
+            Fidelity::Sampled(_) => Some(SampleFacts::of(own, cells(self.plan.scale.max), self.plan.gpus)),
+            Fidelity::Requests {} | Fidelity::Fluid {} => None,
+        };
         let (mut book, mut facts) = books
+            .into_iter()
+            .zip(&self.kept)
+            .map(|((mut book, facts), kept)| {
+                let count = u64::from(kept.stands_for);
+                if count > 1 {
+                    book.multiply(count);
+                }
+                (book, facts.times(count))
+            })
             .reduce(|(mut book, mut facts), (other, more)| {
                 book.merge(other);
                 facts.join(more);
@@ -181,6 +257,9 @@ impl Service {
             .expect("a service has at least one process");
         if let Doors::Open(since) = self.doors {
             facts.opened = Some(since);
+        }
+        if sample.is_some() {
+            (facts.fidelity, facts.sample) = ("sampled", sample);
         }
         facts.slo_share = slo_share(&self.plan);
         facts.prices = self.plan.prices;
@@ -192,14 +271,6 @@ impl Service {
 
     pub(super) fn processes(&self) -> Range<usize> {
         self.processes.clone()
-    }
-}
-
-/// How many processes a service needs: one by response tables, else one for each 64 replicas.
-pub(super) fn processes_of(plan: &ServicePlan) -> u32 {
-    match plan.fidelity {
-        Fidelity::Fluid {} => 1,
-        Fidelity::Requests {} => cells(plan.scale.max),
     }
 }
 
@@ -245,7 +316,7 @@ fn position_of_least(values: impl Iterator<Item = i64>) -> usize {
 impl Lp {
     fn open(&mut self, at: SimTime) {
         match self {
-            Lp::Cell(cell) => cell.open(at),
+            Lp::Cell(cell, _) => cell.open(at),
             Lp::Fluid(fluid) => fluid.open(at),
             Lp::Job(_) | Lp::Device(_) => unreachable!("a service's processes are cells or fluid"),
         }
@@ -253,7 +324,7 @@ impl Lp {
 
     fn add_replica(&mut self, at: SimTime, ready: SimTime, nodes: NodeSet) {
         match self {
-            Lp::Cell(cell) => cell.add_replica(at, ready, nodes),
+            Lp::Cell(cell, _) => cell.add_replica(at, ready, nodes),
             Lp::Fluid(fluid) => fluid.add_replica(at, ready, nodes),
             Lp::Job(_) | Lp::Device(_) => unreachable!("a service's processes are cells or fluid"),
         }
@@ -261,7 +332,7 @@ impl Lp {
 
     fn remove_replica(&mut self, at: SimTime) {
         match self {
-            Lp::Cell(cell) => cell.remove_replica(at),
+            Lp::Cell(cell, _) => cell.remove_replica(at),
             Lp::Fluid(fluid) => fluid.remove_replica(at),
             Lp::Job(_) | Lp::Device(_) => unreachable!("a service's processes are cells or fluid"),
         }
@@ -269,21 +340,21 @@ impl Lp {
 
     fn released(&mut self) -> Vec<NodeSet> {
         match self {
-            Lp::Cell(cell) => cell.released(),
+            Lp::Cell(cell, _) => cell.released(),
             Lp::Fluid(fluid) => fluid.released(),
             Lp::Job(_) | Lp::Device(_) => unreachable!("a service's processes are cells or fluid"),
         }
     }
 
     fn set_slice(&mut self, at: SimTime, slice: Range<f64>) {
-        if let Lp::Cell(cell) = self {
+        if let Lp::Cell(cell, _) = self {
             cell.set_slice(at, slice);
         }
     }
 
     fn telemetry(&self) -> Telemetry {
         match self {
-            Lp::Cell(cell) => cell.telemetry(),
+            Lp::Cell(cell, count) => cell.telemetry().times(*count),
             Lp::Fluid(fluid) => fluid.telemetry(),
             Lp::Job(_) | Lp::Device(_) => unreachable!("a service's processes are cells or fluid"),
         }

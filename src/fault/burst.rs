@@ -157,8 +157,21 @@ pub struct Fault {
     pub nodes: Vec<u32>,
     /// Until all of them are back together; `None` where each is repaired by itself.
     pub repair: Option<Span>,
+    /// The same for each of them, in their order, where they differ; else empty.
+    pub repairs: Vec<Option<Span>>,
     /// How it shows.
     pub symptom: Symptom,
+}
+
+impl Fault {
+    /// Until `node`, one that it takes, is back; `None` where it is repaired by itself.
+    #[must_use]
+    pub fn repair_of(&self, node: u32) -> Option<Span> {
+        if self.repairs.is_empty() {
+            return self.repair;
+        }
+        self.nodes.iter().position(|&other| other == node).and_then(|place| self.repairs[place])
+    }
 }
 
 #[cfg(test)]

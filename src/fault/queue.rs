@@ -10,7 +10,7 @@ use super::symptom::{Symptom, Symptoms};
 use crate::engine::{Calendar, Entity, EventKey, Seed};
 use crate::units::{SimTime, Span};
 use crate::world::{Domain, DomainTree};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Class in event keys of a node's own failure; the `i`-th kind of burst has class `i` + 1.
 const OWN: u8 = 0;
@@ -38,6 +38,8 @@ pub struct FaultQueue {
     broken: Vec<bool>,
     /// Nodes that were not fixed, and the mean time until they fail again.
     relapses: BTreeMap<u32, Span>,
+    /// Those of them that count: their next failure is the relapse.
+    relapsing: BTreeSet<u32>,
     bursts: Vec<Bursts>,
     replay: Option<Replay>,
     /// Whether its next fault is in the calendar.
@@ -88,6 +90,7 @@ impl FaultQueue {
             counts: Vec::new(),
             broken: Vec::new(),
             relapses: BTreeMap::new(),
+            relapsing: BTreeSet::new(),
             bursts: bursts.collect(),
             replay: plan.replay.clone(),
             replaying: false,
@@ -130,6 +133,7 @@ impl FaultQueue {
     pub fn join(&mut self, node: u32, at: SimTime) {
         if let Some(within) = self.relapses.remove(&node) {
             self.nodes.relapse(node, at, within);
+            self.relapsing.insert(node);
         }
         if let Some(next) = self.nodes.after(node, at) {
             set(&mut self.counts, node, true);
@@ -174,6 +178,19 @@ impl FaultQueue {
         }
     }
 
+    /// `node`, which somebody else had, was not fixed there: it fails after a time of mean `within` from when it joins.
+    pub fn inherit(&mut self, node: u32, within: Span) {
+        self.relapses.insert(node, within);
+    }
+
+    /// Forgets those nodes that were not fixed and that `leave`, and says which they are.
+    pub fn hand_over(&mut self, leave: impl Fn(u32) -> bool) -> Vec<u32> {
+        let mut unfixed: Vec<u32> =
+            self.relapses.extract_if(.., |&node, _| leave(node)).map(|(node, _)| node).collect();
+        unfixed.extend(self.relapsing.extract_if(.., |&node| leave(node)));
+        unfixed
+    }
+
     /// Another node takes the place of `node`, which has left, at `at`.
     pub fn replace(&mut self, node: u32, at: SimTime) {
         set(&mut self.broken, node, false);
@@ -206,12 +223,13 @@ impl FaultQueue {
             OWN => {
                 set(&mut self.counts, index, false);
                 set(&mut self.broken, index, true);
+                self.relapsing.remove(&index);
                 let symptom = self.symptom_of(index);
-                Fault { at, domain: Domain::Node, nodes: vec![index], repair: None, symptom }
+                Fault { at, domain: Domain::Node, nodes: vec![index], repair: None, repairs: Vec::new(), symptom }
             }
             VICTIM => {
                 let symptom = Symptom::Explicit;
-                Fault { at, domain: Domain::Node, nodes: vec![index], repair: None, symptom }
+                Fault { at, domain: Domain::Node, nodes: vec![index], repair: None, repairs: Vec::new(), symptom }
             }
             REPLAYED => {
                 self.plan_replayed(index + 1);
@@ -239,7 +257,7 @@ impl FaultQueue {
             }
         }
         let nodes = now.into_iter().map(|(_, node)| node).collect();
-        Fault { at, domain, nodes, repair, symptom: Symptom::Explicit }
+        Fault { at, domain, nodes, repair, repairs: Vec::new(), symptom: Symptom::Explicit }
     }
 
     fn symptom_of(&mut self, node: u32) -> Symptom {

@@ -3,7 +3,7 @@
 use super::burst::Fault;
 use super::symptom::Symptom;
 use crate::trace::{FaultRow, FaultTrace, TraceError};
-use crate::units::PerSecond;
+use crate::units::{PerSecond, Span};
 use crate::world::Domain;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -59,7 +59,7 @@ pub struct Replay {
 }
 
 impl Replay {
-    /// The faults of `trace` in a cluster of `nodes` nodes; rows that start together in one domain and end together are one fault.
+    /// The faults of `trace` in a cluster of `nodes` nodes; rows that start together in one domain are one fault.
     ///
     /// # Errors
     /// The name of a domain that there is not.
@@ -69,20 +69,21 @@ impl Replay {
             let domain = domain_of(row)?;
             let repair = row.end.map(|end| end.since(row.start));
             match faults.last_mut() {
-                Some(last)
-                    if (last.at, last.domain, last.repair) == (row.start, domain, repair) && domain > Domain::Node =>
-                {
+                Some(last) if (last.at, last.domain) == (row.start, domain) && domain > Domain::Node => {
                     last.nodes.push(row.node);
+                    last.repairs.push(repair);
                 }
                 _ => faults.push(Fault {
                     at: row.start,
                     domain,
                     nodes: vec![row.node],
                     repair,
-                    symptom: Symptom::Explicit,
+                    repairs: vec![repair],
+                    symptom: if row.hangs { Symptom::Hang } else { Symptom::Explicit },
                 }),
             }
         }
+        faults.iter_mut().for_each(in_order);
         let length = trace.rows.last().map_or(0.0, |row| row.start.as_secs_f64()).max(1.0);
         let rate = PerSecond::new(trace.rows.len() as f64 / length / f64::from(nodes));
         Ok(Replay { faults: faults.into(), rate })
@@ -91,6 +92,16 @@ impl Replay {
     /// Failures of one node.
     pub(super) fn rate(&self) -> PerSecond {
         self.rate
+    }
+}
+
+/// Its nodes ascend, and their repairs go with them.
+fn in_order(fault: &mut Fault) {
+    let mut pairs: Vec<(u32, Option<Span>)> = fault.nodes.iter().copied().zip(fault.repairs.drain(..)).collect();
+    pairs.sort_unstable();
+    fault.nodes = pairs.iter().map(|&(node, _)| node).collect();
+    if pairs.iter().any(|&(_, repair)| repair != fault.repair) {
+        fault.repairs = pairs.into_iter().map(|(_, repair)| repair).collect();
     }
 }
 

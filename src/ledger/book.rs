@@ -536,6 +536,14 @@ impl Book {
         self.requests.extend(other.requests);
     }
 
+    /// Everything in it `count` times, as if as many had done the same; events and single requests stay what they are.
+    pub fn multiply(&mut self, count: u64) {
+        self.uses.iter_mut().for_each(|column| column.multiply(count));
+        self.counts.iter_mut().flatten().for_each(|number| *number *= count);
+        self.latencies.multiply(count);
+        self.classes.iter_mut().for_each(|class| class.multiply(count));
+    }
+
     /// Opens a book for each class of a service.
     pub fn open_classes<'a>(&mut self, names: impl Iterator<Item = &'a str>) {
         self.classes = names.map(ClassBook::new).collect();
@@ -706,6 +714,24 @@ mod tests {
         merged.merge(cut);
         merged.merge(whole.clone());
         assert_eq!(merged.spent(Use::Productive).time.nanos(), 2 * whole.spent(Use::Productive).time.nanos());
+    }
+
+    #[test]
+    fn a_book_three_times_is_three_that_were_merged() {
+        let mut book = Book::new(GRID);
+        book.open_classes(["one"].into_iter());
+        book.spend(Use::Serving, at(5), at(777), draw(3));
+        book.count(Count::Completed, at(150), 7);
+        book.latencies_mut().record_ttft(Span::from_nanos(40));
+        book.class_mut(0).complete(true, [5, 2], [Some(Span::from_nanos(9)), None, None]);
+        book.work(0, at(650), 11);
+        book.stays(0);
+        let mut merged = Book::new(GRID);
+        merged.open_classes(["one"].into_iter());
+        (0..3).for_each(|_| merged.merge(book.clone()));
+        book.multiply(3);
+        assert_eq!((bins(&book), &book.counts), (bins(&merged), &merged.counts));
+        assert_eq!((book.latencies(), book.classes()), (merged.latencies(), merged.classes()));
     }
 
     #[test]

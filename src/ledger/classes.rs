@@ -64,6 +64,12 @@ impl ClassBook {
         self.work[bin] += amount;
     }
 
+    pub(super) fn multiply(&mut self, count: u64) {
+        self.in_flight *= count;
+        self.counts.iter_mut().chain(&mut self.work).for_each(|number| *number *= count);
+        self.latencies.multiply(count);
+    }
+
     pub(super) fn merge(&mut self, other: &ClassBook) {
         self.in_flight += other.in_flight;
         self.counts.iter_mut().zip(other.counts).for_each(|(mine, theirs)| *mine += theirs);

@@ -101,18 +101,25 @@ impl Column {
         }
     }
 
+    /// Everything `count` times.
+    pub(super) fn multiply(&mut self, count: u64) {
+        for run in &mut self.0 {
+            match run {
+                Run::Alike(each) => *each = times(each, count),
+                Run::Few(stretches) => stretches.iter_mut().for_each(|(_, each)| *each = times(each, count)),
+                Run::Apart(bins) => bins.iter_mut().for_each(|each| *each = times(each, count)),
+            }
+        }
+    }
+
     /// What all bins took.
     pub(super) fn total(&self) -> Spent {
-        let times = |each: &Spent, bins: usize| Spent {
-            time: GpuTime::from_nanos(each.time.nanos() * bins as u128),
-            accelerator: Joules::from_pico(each.accelerator.pico() * bins as u128),
-            host: Joules::from_pico(each.host.pico() * bins as u128),
-        };
         let of_run = |run: &Run| match run {
-            Run::Alike(each) => times(each, RUN),
+            Run::Alike(each) => times(each, RUN as u64),
             Run::Few(stretches) => {
                 let mut from = 0;
-                let length = |&(end, each): &(usize, Spent)| times(&each, end - std::mem::replace(&mut from, end));
+                let length =
+                    |&(end, each): &(usize, Spent)| times(&each, (end - std::mem::replace(&mut from, end)) as u64);
                 stretches.iter().map(length).sum()
             }
             Run::Apart(bins) => bins.iter().copied().sum(),
@@ -129,5 +136,15 @@ impl Column {
             self.0.resize(index + 1, Run::Alike(Spent::ZERO));
         }
         &mut self.0[index]
+    }
+}
+
+/// The same `count` times.
+fn times(each: &Spent, count: u64) -> Spent {
+    let count = u128::from(count);
+    Spent {
+        time: GpuTime::from_nanos(each.time.nanos() * count),
+        accelerator: Joules::from_pico(each.accelerator.pico() * count),
+        host: Joules::from_pico(each.host.pico() * count),
     }
 }

@@ -1,6 +1,6 @@
 //! What a process tells the ledger beside its book, and what the ledger knows of the places.
 
-use super::{Book, Event, JobTime, TokenPrices, WorkloadFacts};
+use super::{Book, Count, Event, JobTime, Spent, TokenPrices, Use, WorkloadFacts};
 use crate::facility::Facility;
 use crate::market::Market;
 use crate::units::{FlopsPerSecond, GpuTime, Ratio, SimTime, Span, Tokens, Watts};
@@ -132,12 +132,23 @@ pub struct JobFacts {
     pub stragglers: Option<StragglerFacts>,
     /// Nodes that it took from its cluster for want of spares; none of a job that may not.
     pub taken: Option<u64>,
+    /// What sharing stores cost it; none of a job that shares none.
+    pub storage: Option<StorageFacts>,
     /// Where its time went, from its submission on.
     pub time: JobTime,
     /// Whether it goes on with fewer replicas.
     pub shrinks: bool,
     /// Which moments counted towards the time between failures: `serial`, `wall` or `uptime`.
     pub failure_clock: &'static str,
+}
+
+/// What sharing stores did to a training job.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct StorageFacts {
+    /// Time for which saves and restarts stopped it longer than they would have alone.
+    pub waited: Span,
+    /// Saves that found the one before still being written.
+    pub skipped: u64,
 }
 
 /// GPUs times time of a job whose phases differ in their GPUs.
@@ -176,6 +187,19 @@ pub struct PrefixFacts {
     pub computed_tokens: u64,
 }
 
+impl PrefixFacts {
+    /// The same in `count` caches.
+    fn times(self, count: u64) -> PrefixFacts {
+        PrefixFacts {
+            blocks: self.blocks * count,
+            full_blocks: self.full_blocks * count,
+            hit_blocks: self.hit_blocks * count,
+            cached_tokens: self.cached_tokens * count,
+            computed_tokens: self.computed_tokens * count,
+        }
+    }
+}
+
 impl std::ops::AddAssign for PrefixFacts {
     fn add_assign(&mut self, other: PrefixFacts) {
         self.blocks += other.blocks;
@@ -193,8 +217,10 @@ pub struct ServiceFacts {
     pub opened: Option<SimTime>,
     /// Requests still inside at the horizon.
     pub in_flight: u64,
-    /// `requests` or `fluid`.
+    /// `requests`, `sampled` or `fluid`.
     pub fidelity: &'static str,
+    /// What was simulated of it, where that is not all.
+    pub sample: Option<SampleFacts>,
     /// Replica failures.
     pub replica_failures: u64,
     /// What its answers sell for, where the scenario says.
@@ -214,6 +240,21 @@ pub struct ServiceFacts {
 }
 
 impl ServiceFacts {
+    /// The same achieved by `count` cells.
+    #[must_use]
+    pub fn times(self, count: u64) -> ServiceFacts {
+        ServiceFacts {
+            in_flight: self.in_flight * count,
+            replica_failures: self.replica_failures * count,
+            restarted: self.restarted * count,
+            restarted_tokens: Tokens::new(self.restarted_tokens.count() * count),
+            reloading: GpuTime::from_nanos(self.reloading.nanos() * u128::from(count)),
+            attempts: self.attempts.map(|attempts| attempts.times(count)),
+            prefix: self.prefix.map(|prefix| prefix.times(count)),
+            ..self
+        }
+    }
+
     /// What another of its cells achieved joins.
     pub fn join(&mut self, more: ServiceFacts) {
         self.in_flight += more.in_flight;
@@ -227,6 +268,56 @@ impl ServiceFacts {
         if let Some(more) = more.prefix {
             *self.prefix.get_or_insert_default() += more;
         }
+    }
+}
+
+/// What a sample of a service's cells knows of itself.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct SampleFacts {
+    /// Cells that were simulated.
+    pub kept: u32,
+    /// Cells that it has.
+    pub cells: u32,
+    /// GPUs of a replica.
+    pub gpus: u32,
+    /// Standard errors as parts of the figure, by what the kept cells differ in for the same GPU time; none of a single one.
+    pub errors: Option<SampleErrors>,
+}
+
+/// How far a sample is off by chance, as parts of each figure: one standard error.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct SampleErrors {
+    /// Of the energy of its nodes.
+    pub energy: f64,
+    /// Of its output tokens.
+    pub output: f64,
+    /// Of its mean time to first token.
+    pub ttft: f64,
+}
+
+impl SampleFacts {
+    /// Of the `books` of the cells that were kept of `cells`, each of which holds what its own cell did.
+    #[must_use]
+    pub fn of<'a>(books: impl Iterator<Item = &'a Book> + Clone, cells: u32, gpus: u32) -> SampleFacts {
+        let kept = books.clone().count() as u32;
+        let left_out = 1.0 - f64::from(kept) / f64::from(cells);
+        // The standard error of a mean of few that were drawn from few without putting them back.
+        let error = |figure: &dyn Fn(&Book) -> f64| {
+            let count = f64::from(kept);
+            let mean = books.clone().map(figure).sum::<f64>() / count;
+            let squares = books.clone().map(|book| (figure(book) - mean) * (figure(book) - mean)).sum::<f64>();
+            let variance = squares / (count - 1.0);
+            if mean > 0.0 { (variance / count * left_out).sqrt() / mean } else { 0.0 }
+        };
+        // Of how many replicas a cell has, nothing is by chance: what each of them does is.
+        let sum = |book: &Book| Use::ALL.iter().map(|&what| book.spent(what)).sum::<Spent>();
+        let held = |book: &Book| sum(book).time.gpu_hours().max(f64::MIN_POSITIVE);
+        let errors = (kept > 1).then(|| SampleErrors {
+            energy: error(&|book| sum(book).node().kwh() / held(book)),
+            output: error(&|book| book.counted(Count::OutputTokens) as f64 / held(book)),
+            ttft: error(&|book| book.latencies().ttft().mean().map_or(0.0, Span::as_secs_f64)),
+        });
+        SampleFacts { kept, cells, gpus, errors }
     }
 }
 
@@ -261,6 +352,19 @@ pub struct Attempts {
 }
 
 impl Attempts {
+    /// The same `count` times.
+    fn times(self, count: u64) -> Attempts {
+        Attempts {
+            made: self.made * count,
+            rejected: self.rejected * count,
+            timed_out: self.timed_out * count,
+            broken: self.broken * count,
+            gave_up_rejected: self.gave_up_rejected * count,
+            gave_up_timed_out: self.gave_up_timed_out * count,
+            gave_up_broken: self.gave_up_broken * count,
+        }
+    }
+
     /// Counts an attempt without an answer.
     pub fn miss(&mut self, why: Miss) {
         *match why {

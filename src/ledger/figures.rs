@@ -5,7 +5,7 @@ use super::accounts::{Accounts, Boundary, Sum, Sums};
 use super::comparison::{Axis, Row};
 use super::{
     Attempts, Book, ClassBook, Count, Equivalents, EventKind, Facts, Histogram, JobFacts, Latencies, PrefixFacts,
-    ServiceFacts, SizedFacts, Tenant, Use,
+    SampleFacts, ServiceFacts, SizedFacts, Tenant, Use,
 };
 use crate::units::{Dollars, DollarsPerHour, GpuTime, SimTime, Span};
 
@@ -227,6 +227,10 @@ fn job(rows: &mut Rows<'_>, tenant: &Tenant, facts: &JobFacts, horizon: SimTime,
     if let Some([suspects, missed]) = facts.suspects {
         rows.count("sound_nodes_evicted", suspects);
         rows.count("missed_failures", missed);
+    }
+    if let Some(storage) = facts.storage {
+        rows.put("storage_wait", storage.waited.as_secs_f64(), "s");
+        rows.count("skipped_saves", storage.skipped);
     }
     facts.taken.into_iter().for_each(|taken| rows.count("taken_nodes", taken));
     rows.count("checkpoints", facts.checkpoints);
@@ -481,6 +485,21 @@ fn replicas(rows: &mut Rows<'_>, book: &Book, facts: &ServiceFacts, horizon: Sim
     rows.count("restarted_requests", facts.restarted);
     rows.put("restarted_tokens", facts.restarted_tokens.count() as f64, "tokens");
     rows.gpu_hours("reloading_gpu_hours", facts.reloading);
+    if let Some(sample) = &facts.sample {
+        sampled(rows, sample, mean(&Use::ALL));
+    }
+}
+
+/// What was simulated of a service that held `gpus` in the mean, and how far its figures are off by chance: one standard error, as a
+/// part of the figure.
+fn sampled(rows: &mut Rows<'_>, sample: &SampleFacts, gpus: Option<f64>) {
+    rows.count("cells", u64::from(sample.cells));
+    rows.count("cells_kept", u64::from(sample.kept));
+    let kept = f64::from(sample.kept) / f64::from(sample.cells) / f64::from(sample.gpus);
+    rows.put("replicas_kept", gpus.map(|gpus| gpus * kept), "count");
+    rows.put("energy_sampling_error", sample.errors.map(|errors| errors.energy), "fraction");
+    rows.put("output_tokens_sampling_error", sample.errors.map(|errors| errors.output), "fraction");
+    rows.put("ttft_mean_sampling_error", sample.errors.map(|errors| errors.ttft), "fraction");
 }
 
 /// A cluster: its tenants and what nobody held.

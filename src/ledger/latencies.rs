@@ -43,6 +43,15 @@ impl Latencies {
         self.e2e.merge_scaled(&other.e2e, weight);
     }
 
+    /// Each value `count` times.
+    pub(super) fn multiply(&mut self, count: u64) {
+        for histogram in [&mut self.ttft, &mut self.tpot, &mut self.e2e] {
+            histogram.buckets.iter_mut().for_each(|number| *number *= count);
+            histogram.count *= count;
+            histogram.nanos *= u128::from(count);
+        }
+    }
+
     /// Times to first token.
     #[must_use]
     pub fn ttft(&self) -> &Histogram {

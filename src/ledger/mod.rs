@@ -29,7 +29,8 @@ pub use classes::ClassBook;
 pub use comparison::{Axis, Comparison, Crossing, Row};
 pub use equivalents::{Equivalents, Side};
 pub use facts::{
-    Attempts, CapFacts, Facts, JobFacts, Miss, PrefixFacts, ServiceFacts, SitePlan, SizedFacts, StragglerFacts, Tenant,
+    Attempts, CapFacts, Facts, JobFacts, Miss, PrefixFacts, SampleErrors, SampleFacts, ServiceFacts, SitePlan,
+    SizedFacts, StorageFacts, StragglerFacts, Tenant,
 };
 pub use figures::Figure;
 pub use job_time::JobTime;

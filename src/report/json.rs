@@ -1,17 +1,23 @@
 //! The summary and the comparison as one JSON object, for `run --json`.
 
 use super::number::figure;
-use crate::ledger::{Accounts, Figure, Row, Shift};
+use crate::ledger::{Accounts, Facts, Figure, Row, Shift};
 use serde_json::{Map, Value, json};
 
 /// `{ "summary": [{ subject, metric, value, unit, boundary }, …], "comparison": [{ boundary, axis, training, … }, …],
-/// "sensitivity": [{ factor, value, method, … }, …] }`, with the numbers of the CSV files; missing is `null`.
+/// "sensitivity": [{ factor, value, method, … }, …], "fidelity": { "service.<name>": "requests" | "sampled" | "fluid", … } }`, with the numbers of the CSV files; missing is `null`.
 #[must_use]
 pub fn json(accounts: &Accounts) -> String {
     let summary: Vec<Value> = accounts.figures().iter().map(summary_row).collect();
     let comparison: Vec<Value> = accounts.comparison().rows().iter().map(comparison_row).collect();
     let sensitivity: Vec<Value> = accounts.comparison().shifts().iter().map(sensitivity_row).collect();
-    json!({ "summary": summary, "comparison": comparison, "sensitivity": sensitivity }).to_string()
+    let fidelity = accounts.tenants().iter().filter_map(|tenant| match &tenant.facts {
+        Facts::Service(facts) => Some((tenant.subject.clone(), Value::from(facts.fidelity))),
+        _ => None,
+    });
+    let fidelity = fidelity.collect::<Map<_, _>>();
+    json!({ "summary": summary, "comparison": comparison, "sensitivity": sensitivity, "fidelity": fidelity })
+        .to_string()
 }
 
 fn summary_row(row: &Figure) -> Value {

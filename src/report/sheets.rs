@@ -647,7 +647,12 @@ pub(super) const FAULTS: Sheet = Sheet {
         column("cluster", "string", "", "name of its cluster"),
         column("node", "integer", "", "node number"),
         column("start_s", "number", "s", "since when, from the start of the run"),
-        column("end_s", "number", "s", "until when; empty where it still was at the end"),
+        column(
+            "end_s",
+            "number",
+            "s",
+            "until when, past the end of the run too; a node that was given up, until it ends",
+        ),
         column("class", "string", "", "how it showed: explicit, hang, silent, slow, planned or suspected"),
         column("domain", "string", "", "what broke: gpu, node, rack, power_unit, switch, cooling_loop or site"),
         column(

@@ -2,7 +2,8 @@
 
 use super::number::{people, whole};
 use crate::ledger::{
-    Accounts, Axis, Boundary, Comparison, Count, Factor, Facts, JobFacts, Row, Shift, Side, Tenant, WorkloadFacts,
+    Accounts, Axis, Boundary, Comparison, Count, Factor, Facts, JobFacts, Row, SampleFacts, ServiceFacts, Shift, Side,
+    Tenant, WorkloadFacts,
 };
 use crate::units::{SimTime, Span};
 use std::fmt::Write;
@@ -69,6 +70,7 @@ pub fn table(accounts: &Accounts, models: &[(String, String)]) -> String {
         (has(|facts| matches!(facts, Facts::Job(_))), has(|facts| matches!(facts, Facts::Service(_))));
     subjects(&mut text, accounts, models);
     clocks(&mut text, accounts);
+    fidelities(&mut text, accounts);
     if trains || serves {
         totals(&mut text, accounts.comparison(), trains, serves);
     }
@@ -118,6 +120,43 @@ fn clocks(text: &mut String, accounts: &Accounts) {
         return line!(text, "Failures:   by the {first} clock");
     }
     jobs.iter().for_each(|(name, clock)| line!(text, "Failures:   of {name} by the {clock} clock"));
+}
+
+/// What was simulated of each service: without it no figure of theirs can be compared.
+fn fidelities(text: &mut String, accounts: &Accounts) {
+    let services = accounts.tenants().iter().filter_map(|tenant| match &tenant.facts {
+        Facts::Service(facts) => Some((tenant, facts)),
+        _ => None,
+    });
+    let told: Vec<(&str, String)> = services
+        .map(|(tenant, facts)| (tenant.subject.trim_start_matches("service."), fidelity(accounts, tenant, facts)))
+        .collect();
+    let Some((_, first)) = told.first() else { return };
+    if told.iter().all(|(_, words)| words == first) {
+        return line!(text, "Simulated:  {first}");
+    }
+    told.iter().for_each(|(name, words)| line!(text, "Simulated:  {name} by {words}"));
+}
+
+/// What was simulated of a service, and how far a sample is off by chance.
+fn fidelity(accounts: &Accounts, tenant: &Tenant, facts: &ServiceFacts) -> String {
+    let Some(SampleFacts { kept, cells, .. }) = facts.sample else {
+        return match facts.fidelity {
+            "fluid" => "response tables".to_owned(),
+            _ => "every request".to_owned(),
+        };
+    };
+    let figure = |metric| accounts.figure(&tenant.subject, metric, "");
+    let replicas = figure("replicas_kept").map_or(String::new(), |mean| format!(", {} replicas", people(mean)));
+    let metrics = ["energy_sampling_error", "output_tokens_sampling_error", "ttft_mean_sampling_error"];
+    let [energy, output, ttft] = metrics.map(|metric| figure(metric).map(|part| people(part * 100.0)));
+    let chance = match (energy, output, ttft) {
+        (Some(energy), Some(output), Some(ttft)) => format!(
+            ";\n            by chance off by {energy} % in energy, {output} % in output tokens, {ttft} % in mean time to first token"
+        ),
+        _ => String::new(),
+    };
+    format!("every request of {kept} of {cells} cells{replicas}{chance}")
 }
 
 /// How training went.

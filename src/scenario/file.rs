@@ -11,7 +11,7 @@ use crate::market::{ContractsSection, GridSection, MarginalSeries, TariffSection
 use crate::power::{CappingSection, DemandResponse};
 use crate::scheduler::Scheduler;
 use crate::serving::{DeviceSection, ServiceSection};
-use crate::training::TrainingSection;
+use crate::training::{StoreSection, TrainingSection};
 use crate::units::{DollarsPerHour, GramsPerHour, Ratio, Span, Watts};
 use crate::world::{ClusterPower, Domains, Ownership};
 use schemars::JsonSchema;
@@ -148,6 +148,9 @@ pub(super) struct ClusterSection {
     /// When everything here fails more often, and when less.
     #[serde(default)]
     pub modulation: Modulation,
+    /// Stores that checkpoints of its training jobs share, by name.
+    #[serde(default)]
+    pub storage: BTreeMap<String, StoreSection>,
     /// How its nodes are repaired; unset, as each job and workload says.
     pub repair: Option<RepairSection>,
     /// Limits, network, and nodes that nobody holds.

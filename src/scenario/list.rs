@@ -116,6 +116,7 @@ const POLICIES: &[(&str, &str)] = &[
     ("vllm_bench", "service.<name>.arrivals.trace, src/trace/requests/object.rs"),
     ("csv", "service.<name>.arrivals.trace, src/trace/requests/table.rs"),
     ("requests", "service.<name>.fidelity, src/serving/cell.rs"),
+    ("sampled", "service.<name>.fidelity, src/serving/sampled.rs"),
     ("fluid", "service.<name>.fidelity, src/serving/fluid.rs"),
 ];
 

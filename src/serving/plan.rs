@@ -60,7 +60,7 @@ pub struct ServicePlan {
     pub front: Front,
     /// Who asks, when and how much.
     pub arrivals: ArrivalPlan,
-    /// Every request, or response tables.
+    /// Every request, those of a sample of its cells, or response tables.
     pub fidelity: Fidelity,
     /// Limits that a request must meet.
     pub slo: Option<Slo>,
@@ -254,6 +254,23 @@ pub struct Telemetry {
     pub ended: u64,
     /// Those of them that met every limit.
     pub within_slo: u64,
+}
+
+impl Telemetry {
+    /// The same seen `count` times.
+    #[must_use]
+    pub fn times(self, count: u32) -> Telemetry {
+        let many = u64::from(count);
+        Telemetry {
+            ready: self.ready * count,
+            loading: self.loading * count,
+            running: self.running * many,
+            queued: self.queued * many,
+            output: Tokens::new(self.output.count() * many),
+            ended: self.ended * many,
+            within_slo: self.within_slo * many,
+        }
+    }
 }
 
 #[cfg(test)]

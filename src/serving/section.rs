@@ -10,6 +10,7 @@ pub use super::prefix::PrefixCacheSection;
 pub use super::ramp::{FlashCrowd, Ramp, RampPoint};
 pub use super::replay::{ColumnsSection, TraceFile, TraceSection};
 pub use super::replica::Prefill;
+pub use super::sampled::Sampled;
 pub use super::servegen::Servegen;
 pub use super::sessions::Sessions;
 pub use super::speculation::Speculation;
@@ -50,7 +51,7 @@ pub struct ServiceSection {
     pub front: Front,
     /// Who asks, when and how much.
     pub arrivals: ArrivalsSection,
-    /// Every request, or response tables.
+    /// Every request, those of a sample of its cells, or response tables.
     #[serde(default)]
     pub fidelity: Fidelity,
     /// Limits that a request must meet.
@@ -396,6 +397,8 @@ pub struct Poisson {
 pub enum Fidelity {
     /// Every request.
     Requests {},
+    /// Every request of some of its cells, which stand for the others.
+    Sampled(Sampled),
     /// Response tables from short exact runs, integrated over time.
     Fluid {},
 }

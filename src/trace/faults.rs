@@ -14,7 +14,7 @@ use std::path::Path;
 pub struct FaultTrace {
     /// Those that were kept.
     pub rows: Vec<FaultRow>,
-    /// Rows of a fault already known: the same node again within five minutes.
+    /// Rows of a fault already known: the same node again within five minutes, in a file that is no result of ours.
     pub merged: u64,
     /// Planned stops, which are no faults.
     pub planned: u64,
@@ -33,6 +33,8 @@ pub struct FaultRow {
     pub end: Option<SimTime>,
     /// What broke, in the words of `cluster.<name>.bursts`; empty or `node` where the node itself did.
     pub domain: String,
+    /// Whether nothing says what stands still: class `hang`.
+    pub hangs: bool,
 }
 
 /// Symptoms of one fault come within this time of each other (assumed).
@@ -41,7 +43,8 @@ const MERGE: Span = Span::from_secs(300);
 const COLUMNS: [&str; 6] = ["node", "start_s", "end_s", "class", "domain", "planned"];
 
 impl FaultTrace {
-    /// Reads our own format. A file with a column `cluster` beside the six, as results have it, gives the rows of `cluster`.
+    /// Reads our own format. A file with a column `cluster` beside the six, as results have it, gives the rows of `cluster`, none merged. A
+    /// row of class `hang` is one; what else a class says is for people.
     ///
     /// # Errors
     /// The first thing wrong: an unreadable file, a missing column, a cell that is no number, an end before its start.
@@ -74,12 +77,16 @@ impl FaultTrace {
                 }
             };
             match cell(5) {
-                "" | "0" | "false" => rows.push(FaultRow { node, start, end, domain: cell(4).to_owned() }),
+                "" | "0" | "false" => {
+                    rows.push(FaultRow { node, start, end, domain: cell(4).to_owned(), hangs: cell(3) == "hang" })
+                }
                 "1" | "true" => planned += 1,
                 _ => return Err(wrong(5, "true or false")),
             }
         }
-        Ok(FaultTrace::of(rows, planned, csv.get_ref().hash()))
+        // Results have each fault once, however soon it comes again.
+        let merge = if place("cluster").is_some() { Span::ZERO } else { MERGE };
+        Ok(FaultTrace::of(rows, planned, csv.get_ref().hash(), merge))
     }
 
     /// Reads StepFun's format: starts and ends of faults, paired by node and type in order. Servers are numbered in the order of
@@ -114,7 +121,8 @@ impl FaultTrace {
             let queue: &mut std::collections::VecDeque<usize> = open.entry(key).or_default();
             if event.event_type == "fault_start" {
                 queue.push_back(rows.len());
-                rows.push(FaultRow { node, start: SimTime::ZERO + at, end: None, domain: String::new() });
+                let start = SimTime::ZERO + at;
+                rows.push(FaultRow { node, start, end: None, domain: String::new(), hangs: false });
             } else {
                 let started = queue.pop_front();
                 let row = started.ok_or_else(|| {
@@ -123,15 +131,15 @@ impl FaultTrace {
                 rows[row].end = Some(SimTime::ZERO + at);
             }
         }
-        Ok(FaultTrace::of(rows, 0, text.hash()))
+        Ok(FaultTrace::of(rows, 0, text.hash(), MERGE))
     }
 
-    fn of(mut rows: Vec<FaultRow>, planned: u64, hash: blake3::Hash) -> FaultTrace {
+    fn of(mut rows: Vec<FaultRow>, planned: u64, hash: blake3::Hash, merge: Span) -> FaultTrace {
         rows.sort_by(|a, b| (a.start, &a.domain, a.end, a.node).cmp(&(b.start, &b.domain, b.end, b.node)));
         let all = rows.len();
         let mut last = BTreeMap::new();
         rows.retain(|row| {
-            last.insert(row.node, row.start).is_none_or(|before: SimTime| row.start.since(before) >= MERGE)
+            last.insert(row.node, row.start).is_none_or(|before: SimTime| row.start.since(before) >= merge)
         });
         FaultTrace { merged: (all - rows.len()) as u64, rows, planned, hash }
     }
@@ -274,10 +282,19 @@ mod tests {
         );
         let file = file(&text);
         let trace = FaultTrace::csv(file.path(), "main").expect("sound");
-        let row = |node, start, end, domain: &str| FaultRow { node, start: at(start), end, domain: domain.to_owned() };
+        let row = |node, start, end, domain: &str| FaultRow {
+            node,
+            start: at(start),
+            end,
+            domain: domain.to_owned(),
+            hangs: false,
+        };
         let second = row(7, 10_000_000_001, Some(at(20_000_000_000)), "");
-        assert_eq!(trace.rows, [row(3, 5_500_000_000, None, "rack"), second]);
-        assert_eq!((trace.merged, trace.planned, trace.nodes()), (1, 1, 8));
+        assert_eq!(trace.rows, [row(3, 5_500_000_000, None, "rack"), second, row(3, 100_000_000_000, None, "")]);
+        assert_eq!((trace.merged, trace.planned, trace.nodes()), (0, 1, 8));
+        let others =
+            super::tests::file(&text.replace("cluster,", "").replace("\nmain,", "\n").replace("\nother,", "\n"));
+        assert_eq!(FaultTrace::csv(others.path(), "main").expect("sound").merged, 1, "symptoms of one fault");
     }
 
     #[test]

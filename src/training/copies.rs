@@ -65,6 +65,8 @@ pub(super) struct Copy {
     pub taken: SimTime,
     /// What reading it takes, beyond the restart itself.
     pub reload: Span,
+    /// Where it lies; in none where it is kept apart for good.
+    pub tier: Option<usize>,
 }
 
 impl Copies {
@@ -83,10 +85,24 @@ impl Copies {
     }
 
     /// `stretch` ends after `elapsed`: what it left is durable.
-    pub(super) fn add(&mut self, schedule: &Schedule, stretch: Stretch, elapsed: Span) {
+    /// Of the tiers in `written`, that is those saves and no others.
+    pub(super) fn add<'a>(
+        &mut self,
+        schedule: &Schedule,
+        stretch: Stretch,
+        elapsed: Span,
+        written: impl Iterator<Item = (usize, &'a [u64])>,
+    ) {
+        let mut apart = vec![];
+        for (tier, saves) in written {
+            apart.push(tier);
+            for run in saves.chunk_by(|one, next| one + 1 == *next) {
+                self.tiers[tier].push(Run { stretch, first: run[0], last: run[run.len() - 1] });
+            }
+        }
         for (tier, held) in self.tiers.iter_mut().enumerate() {
             let saves = schedule.durable(tier, stretch.origin, elapsed);
-            if !saves.is_empty() {
+            if !saves.is_empty() && !apart.contains(&tier) {
                 held.push(Run { stretch, first: saves.start, last: saves.end - 1 });
             }
         }
@@ -124,7 +140,8 @@ impl Copies {
         let newest = |(tier, held): (usize, &Held)| {
             let Run { stretch: Stretch { began, position, origin, pace }, last, .. } = *held.runs.back()?;
             let (work, taken) = schedule.save(tier, origin, last);
-            Some(Copy { position: position + pace.work(work), taken: began + taken, reload: held.reload })
+            let (position, taken) = (position + pace.work(work), began + taken);
+            Some(Copy { position, taken, reload: held.reload, tier: Some(tier) })
         };
         let all = self.tiers.iter().enumerate().filter_map(newest);
         all.min_by_key(|copy| (std::cmp::Reverse(copy.position), copy.reload))

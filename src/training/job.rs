@@ -1,12 +1,14 @@
 //! A training job as one logical process: it runs, a node fails, it recovers, it runs on. Start reading at [`Job`].
 
 mod booking;
+mod clocks;
 mod corruption;
 mod hours;
 mod resize;
 mod speed;
 mod suspects;
 mod trade;
+mod transfers;
 mod upkeep;
 
 use super::copies::{Copies, Depth};
@@ -25,6 +27,8 @@ use hours::Hours;
 use speed::Stragglers;
 use std::collections::{BTreeMap, VecDeque};
 use suspects::Verdict;
+pub use transfers::Transfer;
+use transfers::Transfers;
 use upkeep::Upkeep;
 
 /// A training job.
@@ -71,6 +75,8 @@ pub struct Job {
     warp: Warp,
     level: u8,
     stragglers: Option<Stragglers>,
+    /// With stores that it shares, where it has some.
+    transfers: Option<Transfers>,
     upkeep: Upkeep,
     /// Chance of localisation.
     suspicion: Stream,
@@ -121,6 +127,8 @@ struct Stall {
 struct Step {
     what: Use,
     length: Span,
+    /// Whether it reads a copy.
+    reads: bool,
 }
 
 /// What a failure takes from the copies.
@@ -193,6 +201,8 @@ struct Pauses {
 enum Happening {
     /// The work, or the step of a stall, is done.
     Done,
+    /// A write to a store that it shares begins or ends.
+    Transfer,
     /// A node comes back from repair.
     Repaired,
     /// A planned stop is due.
@@ -235,6 +245,7 @@ impl Job {
             copies: Copies::new(&schedule, depth),
             origin: Origin::default(),
             pace: Pace::FULL,
+            transfers: Transfers::new(&schedule),
             schedule,
             reload: Span::ZERO,
             goal,
@@ -297,7 +308,7 @@ impl Job {
         match self.tally.left {
             None => self.run_or_pause(at),
             Some((_, Use::Planned)) => {
-                self.stop(at, VecDeque::from([Step { what: Use::Planned, length: self.clocks.planned }]));
+                self.stop(at, VecDeque::from([Step::new(Use::Planned, self.clocks.planned)]));
             }
             Some((_, what)) => {
                 let steps = self.clocks.restarting(Span::ZERO, self.reload);
@@ -328,10 +339,10 @@ impl Job {
 
     /// Gives all nodes up at `at`; restarting on others counts as `what`.
     fn leave(&mut self, at: SimTime, what: Use) -> GivenBack {
+        self.transfers.iter_mut().for_each(|transfers| transfers.end_read(at));
         self.faults.clear();
         self.stragglers.iter_mut().for_each(Stragglers::clear);
         self.upkeep.clear();
-        self.outages.clear();
         self.corruptions.retain_mut(|corruption| {
             corruption.node = None;
             corruption.onset < SimTime::NEVER
@@ -340,7 +351,10 @@ impl Job {
         self.tally.left = Some((at, what));
         self.tally.granted = None;
         self.tally.hold(0, at);
-        self.roster.as_mut().expect("a running job has nodes").give_up()
+        let mut back = self.roster.as_mut().expect("a running job has nodes").give_up();
+        self.end_outages(&back, at);
+        back.unfixed.extend(self.faults.hand_over(|_| true));
+        back
     }
 
     /// How long it will run from its start if nothing breaks: what it tells the scheduler.
@@ -378,7 +392,11 @@ impl Job {
     /// All nodes that it holds, once, after the finish.
     pub fn release(&mut self) -> GivenBack {
         assert!(self.finished().is_some(), "a job gives its nodes back when it has finished");
-        self.roster.take().expect("a job gives its nodes back once").give_up()
+        let at = self.finished().expect("it has finished");
+        let mut back = self.roster.take().expect("a job gives its nodes back once").give_up();
+        self.end_outages(&back, at);
+        back.unfixed.extend(self.faults.hand_over(|_| true));
+        back
     }
 
     /// Closes the books at `horizon`: work under way counts, and every GPU-nanosecond granted lies in exactly one use.
@@ -396,6 +414,8 @@ impl Job {
             self.tally.wait_for_nodes(horizon);
         }
         self.assert_time_is_whole(horizon);
+        let back = self.roster.as_mut().map(Roster::give_up);
+        back.into_iter().for_each(|back| self.end_outages(&back, horizon));
         let facts = self.facts(horizon);
         (self.book, facts)
     }
@@ -416,6 +436,7 @@ impl Process for Job {
             self.now = at;
             match what {
                 Happening::Done => self.done(at),
+                Happening::Transfer => self.transfer(at),
                 Happening::Repaired => self.repaired(at),
                 Happening::Planned => self.planned(at),
                 Happening::Pause => self.pause(at),
@@ -447,6 +468,7 @@ impl Job {
             .min(repaired)
             .min(planned)
             .min(found)
+            .min(self.next_transfer())
             .min(self.next_straggling())
             .min(self.next_upkeep())
     }
@@ -517,7 +539,7 @@ impl Job {
         if self.roster().replicas_to_gain() > 0 {
             self.end_stretch(since, at, Fate::Kept);
             let [wait, rejoin] = [(Use::SpareWait, Span::ZERO), (Use::Restart, rejoin)];
-            self.stop(at, [wait, rejoin].map(|(what, length)| Step { what, length }).into());
+            self.stop(at, [wait, rejoin].map(|(what, length)| Step::new(what, length)).into());
         }
     }
 
@@ -525,7 +547,7 @@ impl Job {
         self.maintenance.plan_next(at);
         self.tally.planned += 1;
         self.log(at, EventKind::Maintenance, String::new(), String::new());
-        let stop = Step { what: Use::Planned, length: self.clocks.planned };
+        let stop = Step::new(Use::Planned, self.clocks.planned);
         match &mut self.phase {
             Phase::Running(since) => {
                 let since = *since;
@@ -569,7 +591,7 @@ impl Job {
         self.log(at, EventKind::Paused, String::new(), format!("{} h", length.as_secs_f64() / 3_600.0));
         let save = save.min(length);
         let pause = [(Use::Checkpoint, save), (Use::Paused, length.saturating_sub(save))];
-        let pause = pause.map(|(what, length)| Step { what, length });
+        let pause = pause.map(|(what, length)| Step::new(what, length));
         self.stop(at, pause.into_iter().chain(self.clocks.restarting(boot, self.reload)).collect());
     }
 
@@ -636,15 +658,16 @@ impl Job {
         for &node in nodes {
             let spoiling = self.corruptions.iter_mut().filter(|corruption| corruption.node == Some(node));
             spoiling.for_each(|corruption| corruption.node = None);
-            let in_place = fault.repair.map_or(roster.keeps_failed(), |repair| repair == Span::ZERO);
+            let repair = fault.repair_of(node);
+            let in_place = repair.map_or(roster.keeps_failed(), |repair| repair == Span::ZERO);
             let (class, domain) = (fault.symptom.name(), fault.domain.name());
             let end = in_place.then_some(at);
             let place = self.book.log_outage(Outage { node, start: at, end, class, domain });
             if !in_place {
-                let own = fault.repair.is_none() && self.faults.is_broken(node);
+                let own = repair.is_none() && self.faults.is_broken(node);
                 self.faults.leave(node);
                 self.stragglers.iter_mut().for_each(|stragglers| stragglers.forget(node));
-                roster.lose(node, if own { Cause::Own } else { Cause::Domain(fault.repair) }, at);
+                roster.lose(node, if own { Cause::Own } else { Cause::Domain(repair) }, at);
                 self.outages.insert(node, place);
             } else if roster.place(node) == Place::Computing {
                 self.faults.mend(node, clock);
@@ -680,11 +703,15 @@ impl Job {
     /// Begins the first step at `at`, passing over those that take no time; with none left the job runs again.
     fn enter_step(&mut self, at: SimTime) {
         loop {
+            self.transfers.iter_mut().for_each(|transfers| transfers.end_read(at));
             let stall = self.stall();
             stall.since = at;
             let Some(step) = stall.steps.front() else { return self.resume(at) };
-            if step.what == Use::SpareWait {
+            let Step { what, length, reads } = *step;
+            if what == Use::SpareWait {
                 self.call_spares(at);
+            } else if reads {
+                self.begin_read(at, length);
             }
             let Phase::Stalled(stall) = &self.phase else { unreachable!("a step belongs to a stall") };
             if self.is_waiting(stall) || self.step_end(stall) > at {
@@ -741,6 +768,7 @@ impl Job {
     fn step_end(&self, stall: &Stall) -> SimTime {
         match stall.steps.front() {
             Some(_) if stall.waits_for_spares() => self.roster().complete_at().max(stall.since),
+            Some(step) if step.reads => self.read_until(step.length).unwrap_or(stall.since + step.length),
             Some(step) => stall.since + step.length,
             None => stall.since,
         }
@@ -748,7 +776,7 @@ impl Job {
 
     /// The time that failures see: all of it, or only that in which the job ran.
     fn failure_clock(&self, at: SimTime) -> SimTime {
-        if self.plan.recovery.failure_clock != FailureClock::Uptime {
+        if self.plan.recovery.failure_clock != FailureClock::Uptime || self.plan.failures.replay.is_some() {
             return self.faults.inner(at);
         }
         let running = if let Phase::Stalled(stall) = &self.phase { stall.began } else { at };
@@ -762,10 +790,13 @@ impl Job {
 
     fn next_failure(&self) -> SimTime {
         match (self.plan.recovery.failure_clock, &self.phase) {
-            (FailureClock::Uptime, Phase::Stalled(_)) => SimTime::NEVER,
-            (FailureClock::Uptime, _) => self.faults.wall(self.faults.next_time() + self.tally.stalled).max(self.now),
+            // A file says at which moment of all time a fault comes.
+            (FailureClock::Uptime, Phase::Stalled(_)) if self.plan.failures.replay.is_none() => SimTime::NEVER,
+            (FailureClock::Uptime, _) if self.plan.failures.replay.is_none() => {
+                self.faults.wall(self.faults.next_time() + self.tally.stalled).max(self.now)
+            }
             // Operational time comes back to the wall's to the nearest nanosecond: never into the past.
-            (FailureClock::Serial | FailureClock::Wall, _) => self.faults.wall(self.faults.next_time()).max(self.now),
+            _ => self.faults.wall(self.faults.next_time()).max(self.now),
         }
     }
 
@@ -806,41 +837,11 @@ impl Job {
             suspects: self.plan.recovery.evict.map(|_| [self.tally.suspects, self.tally.missed]),
             stragglers: self.stragglers.as_ref().map(Stragglers::facts),
             taken: matches!(self.plan.spares.short, Short::Preempt { .. }).then_some(self.tally.taken),
+            storage: self.transfers.as_ref().map(Transfers::facts),
             time: self.own_time(horizon),
             shrinks: matches!(self.plan.spares.short, Short::Shrink { .. }),
             failure_clock: self.plan.recovery.failure_clock.name(),
         }
-    }
-}
-
-impl Clocks {
-    fn new(plan: &JobPlan, schedule: &Schedule) -> Clocks {
-        Clocks {
-            detect: plan.recovery.detect,
-            detect_hang: plan.recovery.detect_hang,
-            localise: plan.recovery.localise,
-            restart: plan.restart(),
-            // A drain saves, so that a planned stop is no shorter than a save.
-            planned: plan
-                .planned
-                .length
-                .unwrap_or_else(|| plan.restart() + schedule.quickest_reload() + plan.recovery.warm_up)
-                .max(schedule.blocking()),
-            warm_up: plan.recovery.warm_up,
-        }
-    }
-
-    fn recovery(&self, detect: Span, reload: Span) -> [Step; 6] {
-        let [restart, reload, warm_up] = self.restarting(Span::ZERO, reload);
-        let before = [(Use::Detect, detect), (Use::Localise, self.localise), (Use::SpareWait, Span::ZERO)];
-        let [detect, localise, spares] = before.map(|(what, length)| Step { what, length });
-        [detect, localise, spares, restart, reload, warm_up]
-    }
-
-    /// The steps of a start that is not the first, after `boot`.
-    fn restarting(&self, boot: Span, reload: Span) -> [Step; 3] {
-        let steps = [(Use::Restart, boot + self.restart), (Use::Reload, reload), (Use::WarmUp, self.warm_up)];
-        steps.map(|(what, length)| Step { what, length })
     }
 }
 

@@ -11,13 +11,13 @@ mod shift;
 mod step;
 mod warp;
 
-pub use job::Job;
-pub use plan::{HeldTraining, JobPlan};
+pub use job::{Job, Transfer};
+pub use plan::{HeldTraining, JobPlan, Store};
 pub use roster::GivenBack;
 pub use schedule::{CheckpointError, Schedule, daly};
 pub use section::{
     Checkpoint, Every, FailureClock, Phase, PhaseSection, Planned, Progress, Recovery, Retire, Short, Spares, StepTime,
-    Suspects, Swing, TrainingSection,
+    StoreSection, Suspects, Swing, TrainingSection,
 };
 pub use shift::{Shift, ShiftPlan, ShiftSection};
 pub use step::{MeasuredStep, ScaleLoss, StepModel};

@@ -4,7 +4,8 @@ use super::{Checkpoint, Phase, Planned, Progress, Recovery, ShiftPlan, Spares};
 use crate::catalog::ModelSheet;
 use crate::fault::FaultPlan;
 use crate::power::{NodePower, PerGpu, Priority, State};
-use crate::units::{FlopsPerSecond, GpuTime, Ratio, Span, Tokens, Watts};
+use crate::units::{BytesPerSecond, FlopsPerSecond, GpuTime, Ratio, Span, Tokens, Watts};
+use std::sync::Arc;
 
 /// A checked training job.
 #[derive(Debug, Clone, PartialEq)]
@@ -48,12 +49,23 @@ pub struct JobPlan {
     pub recovery: Recovery,
     /// Checkpoint tiers, by name.
     pub checkpoint: Vec<(String, Checkpoint)>,
+    /// Stores of its cluster, which tiers may share.
+    pub stores: Arc<[Store]>,
     /// Planned interruptions.
     pub planned: Planned,
     /// When it waits for cleaner or cheaper hours, if it may wait.
     pub shift: Option<ShiftPlan>,
     /// Development over the final run, in the comparison only.
     pub research_multiplier: Ratio,
+}
+
+/// A store that all jobs of a cluster share.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Store {
+    /// Name in the scenario.
+    pub name: String,
+    /// Of all that is written and read at once.
+    pub bandwidth: BytesPerSecond,
 }
 
 /// A job held by a limit or a lever.

@@ -78,12 +78,14 @@ pub(super) enum How {
 }
 
 /// What a job gives back to its cluster.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct GivenBack {
     /// All its nodes.
     pub nodes: NodeSet,
     /// Which of them are in repair, and until when.
     pub in_repair: Vec<(SimTime, u32)>,
+    /// Which of them are not fixed, or will not be when they come back, and fail again before long.
+    pub unfixed: Vec<u32>,
 }
 
 /// Power of a whole node by state.
@@ -159,12 +161,16 @@ impl Roster {
 
     /// Everything granted, and which of it is in repair until when; nothing is left.
     pub(super) fn give_up(&mut self) -> GivenBack {
-        let mut in_repair = Vec::new();
+        let (mut in_repair, mut unfixed) = (Vec::new(), Vec::new());
         while !self.shop.is_empty() {
             let at = self.shop.next_time();
-            in_repair.extend(self.shop.pop().map(|back| (at, back.node)));
+            let Some(Back { node, how }) = self.next_back() else { continue };
+            in_repair.push((at, node));
+            if how == How::Unfixed {
+                unfixed.push(node);
+            }
         }
-        GivenBack { nodes: std::mem::take(&mut self.granted), in_repair }
+        GivenBack { nodes: std::mem::take(&mut self.granted), in_repair, unfixed }
     }
 
     /// True where a node stands by.

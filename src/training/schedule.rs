@@ -1,7 +1,7 @@
 //! Checkpoints as arithmetic: a stretch of undisturbed running is cycles of useful time and a blocking save.
 
-use super::{Checkpoint, Every, JobPlan};
-use crate::units::{Bytes, Span};
+use super::{Checkpoint, Every, JobPlan, Transfer};
+use crate::units::{Bytes, BytesPerSecond, Span};
 use crate::world::Domain;
 use std::ops::Range;
 
@@ -35,6 +35,9 @@ struct Tier {
     reload: Span,
     survives: Domain,
     retention: Option<u64>,
+    /// What one copy holds, and which store of the cluster it lies in, where it shares one.
+    bytes: Bytes,
+    store: Option<usize>,
     /// From one save's end to the next one's, the saves of faster tiers included.
     cycle: Span,
 }
@@ -149,6 +152,31 @@ impl Schedule {
         (0..self.tiers.len()).map(saves).sum()
     }
 
+    /// True where `tier` lies in a store that is shared.
+    #[must_use]
+    pub fn is_stored(&self, tier: usize) -> bool {
+        self.tiers[tier].store.is_some()
+    }
+
+    /// How a save of `tier` is written to its store: what it takes alone, and whether training stops for it, which it does where nothing
+    /// is left for the background. None where it lies in no store, or a write takes no time.
+    #[must_use]
+    pub fn write_of(&self, tier: usize) -> Option<(Transfer, Span, bool)> {
+        let Tier { store, bytes, background, blocking, .. } = self.tiers[tier];
+        let stops = background == Span::ZERO;
+        let alone = if stops { blocking } else { background };
+        let transfer =
+            Transfer { store: store?, rate: BytesPerSecond::new(bytes.count() as f64 / alone.as_secs_f64()) };
+        (alone > Span::ZERO).then_some((transfer, alone, stops))
+    }
+
+    /// How a copy of `tier`, which takes `alone`, is read from its store; none where it lies in no store.
+    #[must_use]
+    pub fn read_of(&self, tier: usize, alone: Span) -> Option<Transfer> {
+        let Tier { store, bytes, .. } = self.tiers[tier];
+        Some(Transfer { store: store?, rate: BytesPerSecond::new(bytes.count() as f64 / alone.as_secs_f64()) })
+    }
+
     /// How many tiers there are.
     #[must_use]
     pub fn tiers(&self) -> usize {
@@ -250,7 +278,9 @@ impl Tier {
         let reload = checkpoint.restore.or(read).unwrap_or_default();
         let Checkpoint { survives, retention, .. } = *checkpoint;
         let (blocking, background) = (blocking + drag, background.saturating_sub(drag));
-        Ok(Some(Tier { every, blocking, drag, background, reload, survives, retention, cycle: every + blocking }))
+        let store = checkpoint.store.as_ref().and_then(|name| plan.stores.iter().position(|store| store.name == *name));
+        let (bytes, cycle) = (size, every + blocking);
+        Ok(Some(Tier { every, blocking, drag, background, reload, survives, retention, bytes, store, cycle }))
     }
 
     /// Whole intervals in `useful`.
@@ -306,6 +336,8 @@ mod tests {
             reload: Span::ZERO,
             survives: Domain::Site,
             retention: None,
+            bytes: Bytes::new(0),
+            store: None,
             cycle: minutes(11.0),
         };
         let schedule = Schedule::nested(vec![tier]);
@@ -340,6 +372,8 @@ mod tests {
             reload: Span::ZERO,
             survives: Domain::Site,
             retention: None,
+            bytes: Bytes::new(0),
+            store: None,
             cycle: minutes(11.5),
         };
         // 10 min of work, 1 min stopped, 5 min of writing at nine tenths, in 11.5 min rounds.
@@ -386,6 +420,8 @@ mod tests {
                 reload,
                 survives: Domain::Site,
                 retention: None,
+                bytes: Bytes::new(0),
+                store: None,
                 cycle: every + blocking,
             }
         });

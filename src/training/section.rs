@@ -325,7 +325,7 @@ pub enum FailureClock {
     Serial,
     /// At any time; a failure during recovery starts recovery again.
     Wall,
-    /// Only while the job runs. The faults of a file, too, then wait while it stands still: each comes later by all the stalls before it.
+    /// Only while the job runs. Faults of a file come when it says, whatever the clock.
     Uptime,
 }
 
@@ -363,6 +363,9 @@ pub struct Checkpoint {
     pub size: Option<Bytes>,
     /// Copies kept, the newest ones; unset, all. Corruption rolls back to before it began, as far as they reach.
     pub retention: Option<u64>,
+    /// The store of its cluster, of `cluster.<name>.storage`, that it lies in: its writes and reads share the bandwidth with all others
+    /// there; unset, they share with nobody. Alone each takes what it takes without. A tier with `background = "0 s"` writes while training stops for `blocking`.
+    pub store: Option<String>,
     /// The largest domain whose loss the copy survives: `node` where it lies in a peer's memory, `site` in a remote store.
     pub survives: Domain,
 }
@@ -381,9 +384,19 @@ impl Default for Checkpoint {
             read_bandwidth: None,
             size: None,
             retention: None,
+            store: None,
             survives: Domain::Site,
         }
     }
+}
+
+/// `storage.lustre = { bandwidth = "200 GB/s" }` of a cluster: a store whose bandwidth checkpoints and restarts of its training jobs share,
+/// each getting as much as any other, none more than it takes alone.
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct StoreSection {
+    /// Of all that is written and read at once.
+    pub bandwidth: BytesPerSecond,
 }
 
 /// Interval between checkpoints: `"auto"` (Daly's higher-order optimum) or a duration.

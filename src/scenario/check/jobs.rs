@@ -9,10 +9,12 @@ use crate::fault::FaultPlan;
 use crate::ledger::SitePlan;
 use crate::power::{Hand, NodePower};
 use crate::training::{
-    Every, FailureClock, HeldTraining, JobPlan, Recovery, Schedule, ShiftPlan, ShiftSection, Short, TrainingSection,
+    Checkpoint, Every, HeldTraining, JobPlan, Recovery, Schedule, ShiftPlan, ShiftSection, Short, Store, StoreSection,
+    TrainingSection,
 };
 use crate::units::{Bytes, Ratio, Share, Span, Tokens, Watts};
 use crate::world::ClusterPlan;
+use std::sync::Arc;
 
 impl Check<'_> {
     /// The checked training jobs; one that is wrong is `None`.
@@ -106,11 +108,6 @@ impl Check<'_> {
         let (index, plan, model, progress) = (cluster?, plan?, model?, progress?);
         let progress = self.at_scale(name, section, plan, &model, progress)?;
         self.note("training", name, "model", sheet_name(&section.model));
-        if section.recovery.failure_clock == FailureClock::Uptime && failures[index].as_ref()?.replay.is_some() {
-            let shift =
-                "uptime: the faults of the file come later than it says, by the time that the job stood still before";
-            self.note("training", name, "failure_clock", shift);
-        }
         let power = NodePower::new(&plan.node, &plan.gpu);
         let job = JobPlan {
             name: name.to_owned(),
@@ -134,11 +131,41 @@ impl Check<'_> {
             spares: section.spares,
             recovery: self.recovery(name, section),
             checkpoint: section.checkpoint.clone().into_iter().collect(),
+            stores: self.stores(&section.cluster)?,
             planned: section.planned,
             shift: None,
             research_multiplier: section.research_multiplier,
         };
         (self.sizes_fit(name, section, &job) && self.checkpoints_fit(name, &job)).then_some(job)
+    }
+
+    /// The stores of the cluster `name`.
+    fn stores(&mut self, name: &str) -> Option<Arc<[Store]>> {
+        let stores = &self.typed.file.cluster.get(name)?.storage;
+        let mut sound = true;
+        for (store, section) in stores {
+            sound &= self.is_plain_name(&["cluster", name, "storage", store], store);
+            sound &= section.bandwidth.as_f64() > 0.0
+                || self.no(&["cluster", name, "storage", store, "bandwidth"], "must be above zero");
+        }
+        let plan =
+            |(name, section): (&String, &StoreSection)| Store { name: name.clone(), bandwidth: section.bandwidth };
+        sound.then(|| stores.iter().map(plan).collect())
+    }
+
+    /// True where the `tier` of a job lies in a store that its cluster has, or in none; else complains.
+    fn is_stored(&mut self, name: &str, section: &TrainingSection, tier: &str, checkpoint: &Checkpoint) -> bool {
+        let Some(store) = &checkpoint.store else { return true };
+        let at = |key| ["training", name, "checkpoint", tier, key];
+        let Some(cluster) = self.typed.file.cluster.get(&section.cluster) else { return true };
+        if !cluster.storage.contains_key(store) {
+            let message = format!("is {store:?}, but cluster {:?} has no such `storage`", section.cluster);
+            let help = format!("write [cluster.{}.storage.{store}], with its `bandwidth`", section.cluster);
+            self.refuse(&at("store"), message, help);
+            return false;
+        }
+        checkpoint.interference == Share::new(0.0)
+            || self.no(&at("interference"), "is of a write whose length is known: none in a `store` that is shared")
     }
 
     /// True where all that `job` does goes with each of the numbers of nodes that its phases have; else complains.
@@ -281,6 +308,7 @@ impl Check<'_> {
         for (tier, checkpoint) in &section.checkpoint {
             let at = |key| ["training", name, "checkpoint", tier.as_str(), key];
             sound &= self.is_plain_name(&at("every")[..4], tier);
+            sound &= self.is_stored(name, section, tier, checkpoint);
             sound &= checkpoint.every != Every::Fixed(Span::ZERO) || self.no(&at("every"), "must be above zero");
             sound &= checkpoint.background.is_some()
                 || checkpoint.bandwidth.as_f64() > 0.0

@@ -7,6 +7,7 @@ mod clientele;
 mod comparison;
 mod devices;
 mod faults;
+mod fidelity;
 mod header;
 mod jobs;
 mod market;

@@ -2,6 +2,7 @@
 
 use super::Check;
 use super::arrivals::FASTEST_ARRIVALS;
+use super::fidelity::{fidelity_note, recorded_share};
 use super::header::Header;
 use super::names::sheet_name;
 use super::power::Steady;
@@ -80,15 +81,11 @@ impl Check<'_> {
             Steady { on: &on, step: &step, lengths: mean_lengths(&arrivals), max_batch: section.replica.max_batch };
         let (power, power_source) = self.serving_power(name, &section.power, &node, &steady)?;
         let hands = self.hands(cluster);
-        if !self.is_held_replica_by_replica(name, section, cluster) {
+        if !self.fidelity_is_sound(name, section, cluster) {
             return None;
         }
-        let fidelity = match section.fidelity {
-            Fidelity::Requests {} => "requests",
-            Fidelity::Fluid {} => "fluid",
-        };
         self.note("service", name, "model", sheet_name(&section.model));
-        self.note("service", name, "fidelity", fidelity);
+        self.note("service", name, "fidelity", fidelity_note(section));
         self.note("service", name, "step_source", &step_source);
         self.note("service", name, "power_source", power_source);
         Some(ServicePlan {
@@ -129,7 +126,7 @@ impl Check<'_> {
             prices: section.price,
             queue: section.queue,
             clientele,
-            record: section.record,
+            record: recorded_share(section),
             failures: failures[index].as_ref()?.of_one_node(),
             start_hour_of_week: hour_of_week(header.start),
         })
@@ -148,17 +145,6 @@ impl Check<'_> {
             return false;
         }
         true
-    }
-
-    /// True where racks and rows, if limited, can hold single replicas; else complains.
-    fn is_held_replica_by_replica(&mut self, name: &str, section: &ServiceSection, cluster: &ClusterPlan) -> bool {
-        let limited = cluster.power.rack_limit.or(cluster.power.row_limit).is_some();
-        let fluid = matches!(section.fidelity, Fidelity::Fluid {});
-        !(limited && fluid) || {
-            let help = "limit the site, or serve every request: fidelity = { requests = {} }".to_owned();
-            self.refuse(&["service", name, "fidelity"], "cannot be fluid where racks or rows have limits", help);
-            false
-        }
     }
 
     /// What the section's arrivals become; a trace is read here, once.
@@ -368,14 +354,15 @@ impl Check<'_> {
 
     /// True where `max` replicas of `nodes` nodes fit the cluster; else complains.
     fn replicas_fit(&mut self, name: &str, section: &ServiceSection, nodes: u32, cluster: &ClusterPlan) -> bool {
-        let asked = u64::from(section.scale.max) * u64::from(nodes);
+        let (gpus, in_node) = (section.replica.gpus, cluster.node.gpus);
+        let asked = nodes_of(section.scale.max, gpus, in_node);
         if asked <= u64::from(cluster.nodes) {
             return true;
         }
         let message = format!("asks {asked} nodes, but cluster {:?} has {}", cluster.name, cluster.nodes);
         let help = match cluster.nodes / nodes {
             0 => format!("one replica takes {nodes} nodes"),
-            most => format!("use max = {most} or fewer"),
+            most => format!("use max = {} or fewer", u64::from(most) * u64::from((in_node / gpus).max(1))),
         };
         self.refuse(&["service", name, "scale", "max"], message, help);
         false
@@ -391,9 +378,7 @@ impl Check<'_> {
                 .service
                 .values()
                 .filter(|service| always_open(service, &cluster.name))
-                .map(|service| {
-                    u64::from(service.scale.min) * u64::from(service.replica.gpus.div_ceil(cluster.node.gpus))
-                })
+                .map(|service| nodes_of(service.scale.min, service.replica.gpus, cluster.node.gpus))
                 .sum();
             let nodes = u64::from(cluster.nodes);
             if minimum > nodes {
@@ -425,6 +410,14 @@ impl Check<'_> {
                 }
             }
         }
+    }
+}
+
+/// Nodes of `in_node` GPUs that `replicas` of `gpus` need: those smaller than a node stand side by side.
+fn nodes_of(replicas: u32, gpus: u32, in_node: u32) -> u64 {
+    match in_node / gpus.max(1) {
+        0 => u64::from(replicas) * u64::from(gpus.div_ceil(in_node)),
+        beside => u64::from(replicas.div_ceil(beside)),
     }
 }
 

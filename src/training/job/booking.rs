@@ -1,8 +1,9 @@
 //! What a job enters into its book: stretches when their fate is known, stalls step by step.
 
-use super::{Fate, Job, Loss};
+use super::{Fate, Job, Loss, Transfers};
 use crate::ledger::{Draw, Event, EventKind, Use};
 use crate::power::State;
+use crate::training::GivenBack;
 use crate::training::copies::{Copy, Stretch};
 use crate::training::pace::Pace;
 use crate::training::warp::share;
@@ -12,7 +13,8 @@ impl Job {
     /// Books the stretch from `since` to `at` and returns the useful time lost.
     pub(super) fn end_stretch(&mut self, since: SimTime, at: SimTime, fate: Fate) -> Span {
         let elapsed = self.warp.work_at(at);
-        let dragged = self.dragged(since, at);
+        let stored = self.transfers.as_mut().map_or(Span::ZERO, |transfers| transfers.end_writes(at));
+        let dragged = self.dragged(since, at) + stored;
         self.tally.slowed += at.since(since).saturating_sub(elapsed).saturating_sub(dragged);
         let (from, useful) = (self.tally.position, self.pace.work(self.schedule.useful(self.origin, elapsed)));
         let again = match self.tally.done.saturating_sub(from) {
@@ -28,6 +30,7 @@ impl Job {
                     &self.schedule,
                     Stretch { began: since, position: from, origin: self.origin, pace: self.pace },
                     elapsed,
+                    self.transfers.iter().flat_map(Transfers::written),
                 );
                 let lost = self.lose_copies(loss);
                 (self.copies.newest(&self.schedule).map_or(Span::ZERO, |copy| copy.taken.since(since)), lost)
@@ -73,7 +76,7 @@ impl Job {
     pub(super) fn nothing(&self) -> Copy {
         let (position, taken) = self.tally.floor;
         let reload = if position > Span::ZERO { self.schedule.quickest_reload() } else { Span::ZERO };
-        Copy { position, taken, reload }
+        Copy { position, taken, reload, tier: None }
     }
 
     /// A planned stop saves to every tier before it begins.
@@ -165,6 +168,18 @@ impl Job {
 
     pub(super) fn log(&mut self, at: SimTime, kind: EventKind, nodes: String, detail: String) {
         self.book.log(Event { at, kind, nodes, detail });
+    }
+
+    /// Until when nodes in repair would be down is known where they are given `back`; one that was given up stays down `to` the end.
+    pub(super) fn end_outages(&mut self, back: &GivenBack, to: SimTime) {
+        for &(at, node) in &back.in_repair {
+            if let Some(place) = self.outages.remove(&node) {
+                self.book.end_outage(place, at);
+            }
+        }
+        for place in std::mem::take(&mut self.outages).into_values() {
+            self.book.end_outage(place, to);
+        }
     }
 
     pub(super) fn assert_time_is_whole(&self, horizon: SimTime) {

@@ -43,7 +43,7 @@ impl Job {
         self.log(at, EventKind::Failure, node.map_or(String::new(), |node| node.to_string()), detail);
         if let Some(node) = node {
             let (nodes, symptom) = (vec![node], Symptom::Silent(Span::ZERO));
-            let fault = Fault { at, domain: Domain::Node, nodes, repair: None, symptom };
+            let fault = Fault { at, domain: Domain::Node, nodes, repair: None, repairs: Vec::new(), symptom };
             self.lose(&fault, &[node], at);
         }
         self.heal();

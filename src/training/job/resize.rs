@@ -26,6 +26,7 @@ impl Job {
         self.schedule = Schedule::new(&self.plan).expect("checkpoints were checked on all numbers of nodes");
         self.clocks = Clocks::new(&self.plan, &self.schedule);
         self.copies = Copies::new(&self.schedule, Depth::Newest);
+        self.transfers = self.transfers.take().and_then(|transfers| transfers.moved_to(&self.schedule));
         self.drain(at);
         self.tally.floor = (self.tally.position, at);
         back

@@ -1,6 +1,6 @@
 //! What decides how fast a running job goes: the lever of power control, and its slowest member.
 
-use super::{Happening, Job, Phase, Step};
+use super::{Happening, Job, Phase, Step, Transfers};
 use crate::engine::Seed;
 use crate::fault::{Fault, Spell, Spells, Symptom};
 use crate::ledger::{Draw, EventKind, StragglerFacts, Use};
@@ -136,12 +136,19 @@ impl Job {
             self.drain(at);
         }
         self.log(at, EventKind::Evicted, NodeSet::of(&nodes).to_string(), "slow".to_owned());
-        let fault = Fault { at, domain: Domain::Node, nodes: nodes.clone(), repair: None, symptom: Symptom::Slow };
+        let fault = Fault {
+            at,
+            domain: Domain::Node,
+            nodes: nodes.clone(),
+            repair: None,
+            repairs: Vec::new(),
+            symptom: Symptom::Slow,
+        };
         self.lose(&fault, &nodes, at);
         self.stragglers.as_mut().expect("only stragglers straggle").facts.evicted += nodes.len() as u64;
         if stops {
             let [wait, restart] = [(Use::SpareWait, Span::ZERO), (Use::Planned, self.clocks.planned)];
-            self.stop(at, VecDeque::from([wait, restart].map(|(what, length)| Step { what, length })));
+            self.stop(at, VecDeque::from([wait, restart].map(|(what, length)| Step::new(what, length))));
         }
     }
 
@@ -184,13 +191,19 @@ impl Job {
 
     pub(super) fn run(&mut self, at: SimTime) {
         self.phase = Phase::Running(at);
+        self.begin_writes();
         self.warp = Warp::new(at, self.gait());
     }
 
     /// How fast the job goes: levers and the slowest member multiply.
-    fn gait(&self) -> Gait {
+    pub(super) fn gait(&self) -> Gait {
         let speed = self.slowest();
-        Gait { slow: Slow::new(self.plan.at_level(self.level).time / speed), level: self.level, drag: Drag::new(speed) }
+        let stored = self.transfers.as_ref().map_or(1.0, Transfers::slow);
+        Gait {
+            slow: Slow::new(self.plan.at_level(self.level).time / speed * stored),
+            level: self.level,
+            drag: Drag::new(speed),
+        }
     }
 
     pub(super) fn training_draw(&self, level: u8) -> Draw {

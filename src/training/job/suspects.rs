@@ -38,7 +38,7 @@ impl Job {
         self.tally.suspects += nodes.len() as u64;
         self.log(at, EventKind::Evicted, NodeSet::of(nodes).to_string(), "suspected".to_owned());
         let (repair, symptom) = (Some(test), Symptom::Suspected);
-        let fault = Fault { at, domain: Domain::Node, nodes: nodes.to_vec(), repair, symptom };
+        let fault = Fault { at, domain: Domain::Node, nodes: nodes.to_vec(), repair, repairs: Vec::new(), symptom };
         self.lose(&fault, nodes, at);
     }
 

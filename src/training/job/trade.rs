@@ -2,7 +2,7 @@
 
 use super::{Job, Phase, Stall};
 use crate::ledger::EventKind;
-use crate::training::{FailureClock, Short};
+use crate::training::{FailureClock, GivenBack, Short};
 use crate::units::{SimTime, Span};
 use crate::world::NodeSet;
 
@@ -68,17 +68,23 @@ impl Job {
     }
 
     /// Nodes that it gives back at `at`: those that stand by and that it did not ask for.
-    pub fn part_with(&mut self, at: SimTime) -> NodeSet {
+    pub fn part_with(&mut self, at: SimTime) -> GivenBack {
         let beyond = self.beyond();
         if beyond == 0 {
-            return NodeSet::default();
+            return GivenBack::default();
         }
         self.book_roster(at);
         let roster = self.roster.as_mut().expect("a running job has nodes");
         let parted = roster.part_with(beyond);
         let held = roster.held();
         self.tally.hold(held, at);
-        parted
+        let unfixed = self.faults.hand_over(|node| parted.iter().any(|other| other == node));
+        GivenBack { nodes: parted, in_repair: Vec::new(), unfixed }
+    }
+
+    /// It is about to get `nodes`, which somebody else had in repair and did not fix.
+    pub fn inherit(&mut self, nodes: &[u32]) {
+        nodes.iter().for_each(|&node| self.faults.inherit(node, self.plan.recovery.relapse));
     }
 
     /// Until a node that it takes is up; `None` where it takes none.
@@ -88,7 +94,7 @@ impl Job {
 
     /// The earliest instant at which a node that breaks from now on could be missed.
     fn next_loss(&self) -> SimTime {
-        let seen = self.next_failure() + self.clocks.detect.min(self.clocks.detect_hang);
+        let seen = self.next_break() + self.clocks.detect.min(self.clocks.detect_hang);
         let uncovered = self.corruptions.iter().map(|corruption| corruption.due).min().unwrap_or(SimTime::NEVER);
         let at_once = matches!(&self.phase, Phase::Stalled(stall) if stall.waits_for_spares())
             && self.plan.recovery.failure_clock == FailureClock::Serial;
@@ -100,6 +106,17 @@ impl Job {
             _ => self.next_drain(),
         };
         failed.min(drained)
+    }
+
+    /// The earliest instant at which a node can break: where none does while the job stands still, when it may run again.
+    fn next_break(&self) -> SimTime {
+        match &self.phase {
+            Phase::Stalled(stall) if self.plan.recovery.failure_clock == FailureClock::Uptime => {
+                let runs = self.step_end(stall) + stall.steps.iter().skip(1).map(|step| step.length).sum();
+                self.next_failure().min(runs)
+            }
+            _ => self.next_failure(),
+        }
     }
 
     /// When the next step begins that calls spares.

@@ -100,7 +100,7 @@ impl Job {
             self.take_out(work, &nodes, at);
         }
         let [wait, restart] = [(Use::SpareWait, Span::ZERO), (Use::Planned, self.clocks.planned)];
-        self.stop(at, VecDeque::from([wait, restart].map(|(what, length)| Step { what, length })));
+        self.stop(at, VecDeque::from([wait, restart].map(|(what, length)| Step::new(what, length))));
     }
 
     fn in_place(&self, work: &Work, place: Place) -> Vec<u32> {
@@ -112,7 +112,14 @@ impl Job {
             return;
         }
         let repair = Some(work.ends.since(at));
-        let fault = Fault { at, domain: work.domain, nodes: nodes.to_vec(), repair, symptom: Symptom::Planned };
+        let fault = Fault {
+            at,
+            domain: work.domain,
+            nodes: nodes.to_vec(),
+            repair,
+            repairs: Vec::new(),
+            symptom: Symptom::Planned,
+        };
         self.lose(&fault, nodes, at);
     }
 
