@@ -66,6 +66,7 @@ fn plan(replicas: u32, router: Router, arrivals: ArrivalPlan) -> ServicePlan {
         slowdown: Slowdown::NONE,
         levers: Vec::new(),
         power_priority: Priority::High,
+        priority: 0,
         scale: ScaleSection { min: replicas, max: replicas, policy: ScalePolicy::Fixed {} },
         tick: Span::from_secs(15),
         router,

@@ -38,6 +38,7 @@ fn plan(rate: f64, min: u32, max: u32, policy: ScalePolicy) -> ServicePlan {
         slowdown: Slowdown::NONE,
         levers: Vec::new(),
         power_priority: Priority::High,
+        priority: 0,
         scale: ScaleSection { min, max, policy },
         tick: Span::from_secs(15),
         router: Router::default(),

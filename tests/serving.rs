@@ -45,6 +45,7 @@ pub(super) fn plan(step: StepModel, max_batch: u32, requests: Vec<Request>) -> S
         slowdown: Slowdown::NONE,
         levers: Vec::new(),
         power_priority: Priority::High,
+        priority: 0,
         scale: ScaleSection { min: 1, max: 64, policy: ScalePolicy::Fixed {} },
         tick: Span::from_secs(15),
         router: Router::LeastLoaded {},

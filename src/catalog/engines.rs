@@ -53,6 +53,18 @@ pub struct EngineRow {
     pub source: &'static str,
 }
 
+impl EngineRow {
+    /// What it is of, where it comes from, and how far it is off.
+    #[must_use]
+    pub fn words(&self) -> String {
+        let EngineRow { gpu, engine, version, precision, model, tp, source, .. } = self;
+        let version = if version.is_empty() { "of unknown version" } else { version };
+        let precision = format!("{precision:?}").to_lowercase();
+        let percent = (self.error.as_f64() * 1e3).round() / 10.0;
+        format!("catalog, {model} on {tp} {gpu} in {precision} by {engine} {version}: {source}; mean error {percent} %")
+    }
+}
+
 /// The row of that deployment; `None` where nothing was measured.
 #[must_use]
 pub fn step_row(gpu: &str, engine: &str, precision: Precision, model: &str, tp: u32) -> Option<&'static EngineRow> {

@@ -175,11 +175,7 @@ impl engine::Control<Lp> for Control<'_> {
         self.take_back_finished(processes);
         self.submit_jobs(processes);
         self.batch.at_edge(now, &mut self.floors);
-        for index in 0..self.services.len() {
-            let plan = &self.parts.services[index];
-            let job_done = plan.opens_after.is_none_or(|job| self.stages[job] == Stage::Done);
-            self.services[index].at_edge(now, job_done, &mut self.floors[plan.cluster].hall, processes);
-        }
+        self.serve(processes);
         for upkeep in &mut self.upkeep {
             upkeep.at_edge(now, &mut self.floors, &mut self.batch);
         }
@@ -193,6 +189,31 @@ impl engine::Control<Lp> for Control<'_> {
 }
 
 impl Control<'_> {
+    /// Lets every service act, the highest priority first. Where one gets fewer replicas than it wants, those of lower priority on its
+    /// cluster add none, and give up what it lacks.
+    fn serve(&mut self, processes: &mut [Lp]) {
+        let plans = self.parts.services;
+        let mut order: Vec<usize> = (0..plans.len()).collect();
+        order.sort_by_key(|&index| Reverse(plans[index].priority));
+        let outranks = |one: usize, other: usize| {
+            plans[one].cluster == plans[other].cluster && plans[one].priority > plans[other].priority
+        };
+        for &index in &order {
+            let plan = &plans[index];
+            let job_done = plan.opens_after.is_none_or(|job| self.stages[job] == Stage::Done);
+            let may_grow = !order.iter().any(|&other| outranks(other, index) && self.services[other].lacks() > 0);
+            let hall = &mut self.floors[plan.cluster].hall;
+            self.services[index].at_edge(self.now, job_done, may_grow, hall, processes);
+        }
+        for &index in &order {
+            let hall = &self.floors[plans[index].cluster].hall;
+            let mut lacking = self.services[index].lacks().saturating_sub(hall.free() * hall.gpus_per_node());
+            for &lower in order.iter().rev().filter(|&&lower| outranks(index, lower)) {
+                lacking = self.services[lower].give(lacking, self.now, &plans[index].name, processes);
+            }
+        }
+    }
+
     /// Gives the nodes of finished jobs back to their halls; those of jobs whose next phase is for another number of nodes, too, which
     /// queue again.
     fn take_back_finished(&mut self, processes: &mut [Lp]) {

@@ -32,6 +32,10 @@ pub(super) struct Service {
     replicas: Vec<u32>,
     /// What the replicas hold that those of a kept cell stand for, by the nodes of the latter.
     beside: Vec<(NodeSet, Vec<NodeSet>)>,
+    /// Replicas that the hall had no room for, when it last asked.
+    short: u32,
+    /// Replicas sent away whose nodes have not come back.
+    leaving: u32,
     doors: Doors,
     autoscaler: Autoscaler,
     next_tick: SimTime,
@@ -54,6 +58,8 @@ impl Service {
             processes: first..first + kept.len(),
             beside: Vec::new(),
             kept,
+            short: 0,
+            leaving: 0,
             doors: Doors::Closed,
             next_tick: SimTime::NEVER,
             events: Vec::new(),
@@ -71,13 +77,49 @@ impl Service {
         }
     }
 
-    /// Takes back what has drained, opens the doors when it is time, and lets the autoscaler decide.
-    pub(super) fn at_edge(&mut self, now: SimTime, job_done: bool, hall: &mut Hall, processes: &mut [Lp]) {
+    /// GPUs that it wants and does not get.
+    pub(super) fn lacks(&self) -> u32 {
+        self.short * self.plan.gpus
+    }
+
+    /// Gives up replicas, down to the fewest that it may have, for `taker` that lacks so many GPUs, as far as those that leave already
+    /// do not suffice; returns what is still lacking.
+    pub(super) fn give(&mut self, lacking: u32, now: SimTime, taker: &str, processes: &mut [Lp]) -> u32 {
+        let mut lacking = lacking.saturating_sub(self.leaving * self.plan.gpus);
+        let before = self.count();
+        let mut count = before;
+        while lacking > 0 {
+            let target = position_of_least(self.replicas.iter().map(|&replicas| -i64::from(replicas)));
+            let step = self.kept[target].stands_for;
+            if count < self.plan.scale.min + step {
+                break;
+            }
+            self.remove(target, now, &mut processes[self.processes.clone()]);
+            count -= step;
+            lacking = lacking.saturating_sub(step * self.plan.gpus);
+        }
+        if count < before {
+            self.log(now, EventKind::Scaled, format!("{before} to {count} replicas, for service.{taker}"));
+        }
+        lacking
+    }
+
+    /// Takes back what has drained, opens the doors when it is time, and lets the autoscaler decide; more replicas only where it
+    /// `may_grow`.
+    pub(super) fn at_edge(
+        &mut self,
+        now: SimTime,
+        job_done: bool,
+        may_grow: bool,
+        hall: &mut Hall,
+        processes: &mut [Lp],
+    ) {
         let processes = &mut processes[self.processes.clone()];
         self.take_back(hall, processes);
         match self.doors {
             Doors::Closed if job_done && SimTime::ZERO + self.plan.opens_at <= now => {
-                self.scale_to(self.autoscaler.initial(), now, hall, processes);
+                let initial = self.autoscaler.initial();
+                self.scale_to(if may_grow { initial } else { 0 }, now, hall, processes);
                 self.doors = Doors::Opening(now + self.plan.start_up);
             }
             Doors::Opening(ready) if ready <= now => {
@@ -97,7 +139,7 @@ impl Service {
                     self.report(now, processes);
                 }
                 let desired = self.autoscaler.desired(now, telemetry(processes));
-                self.scale_to(desired, now, hall, processes);
+                self.scale_to(if may_grow { desired } else { desired.min(self.count()) }, now, hall, processes);
                 self.share(now, processes);
                 self.next_tick = now + self.plan.tick;
             }
@@ -112,6 +154,7 @@ impl Service {
                 let beside = self.beside.iter().position(|(of, _)| *of == nodes);
                 let beside = beside.map_or(Vec::new(), |index| self.beside.swap_remove(index).1);
                 for nodes in beside.into_iter().chain([nodes]) {
+                    self.leaving -= 1;
                     hall.release_replica(self.index, self.plan.gpus, nodes);
                 }
             }
@@ -131,7 +174,12 @@ impl Service {
         loop {
             let target = position_of_least(self.replicas.iter().map(|&replicas| i64::from(replicas)));
             let step = self.kept[target].stands_for;
-            if !self.may_add(count, desired, step) || !self.add(target, now, hall, processes) {
+            self.short = 0;
+            if !self.may_add(count, desired, step) {
+                break;
+            }
+            if !self.add(target, now, hall, processes) {
+                self.short = desired - count;
                 break;
             }
             count += step;
@@ -142,8 +190,7 @@ impl Service {
             if !self.may_remove(count, desired, step) {
                 break;
             }
-            processes[target].remove_replica(now);
-            self.replicas[target] -= 1;
+            self.remove(target, now, processes);
             count -= step;
         }
         if count != before {
@@ -163,6 +210,13 @@ impl Service {
     fn may_remove(&self, count: u32, desired: u32, step: u32) -> bool {
         let least = self.plan.scale.min.max(desired.min(1));
         2 * count > 2 * desired + step && count >= least + step
+    }
+
+    /// Sends a replica of the process at `target` away, and those that it stands for.
+    fn remove(&mut self, target: usize, now: SimTime, processes: &mut [Lp]) {
+        processes[target].remove_replica(now);
+        self.replicas[target] -= 1;
+        self.leaving += self.kept[target].stands_for;
     }
 
     /// Grants a replica to the process at `target`, and one to each cell that it stands for beside itself; false, and nothing done,

@@ -42,5 +42,5 @@ pub use settle::{Charge, Entry};
 pub use spread::{
     FigureName, Goal, HalfWidth, Paired, Replications, Sample, Spread, Values, Welch, quantile, student_95,
 };
-pub use timeline::Step;
+pub use timeline::{Step, Timeline};
 pub use workload::{JobRecord, JobStatus, WorkloadFacts};

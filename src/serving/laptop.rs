@@ -77,6 +77,7 @@ impl DevicePlan {
             slowdown: Slowdown::NONE,
             levers: Vec::new(),
             power_priority: Priority::High,
+            priority: 0,
             scale: ScaleSection { min: 1, max: 1, policy: ScalePolicy::Fixed {} },
             tick: service.tick,
             router: Router::default(),

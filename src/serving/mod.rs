@@ -100,6 +100,7 @@ mod tests {
             slowdown: Slowdown::NONE,
             levers: Vec::new(),
             power_priority: Priority::High,
+            priority: 0,
             scale: ScaleSection { min: 1, max, policy: ScalePolicy::default() },
             tick: Span::from_secs(15),
             router: Router::default(),

@@ -50,6 +50,8 @@ pub struct ServicePlan {
     pub levers: Vec<HeldServing>,
     /// When power control holds it.
     pub power_priority: Priority,
+    /// The higher, the sooner it gets GPUs where there are too few.
+    pub priority: i32,
     /// How many replicas, and who decides.
     pub scale: ScaleSection,
     /// Time between autoscaler decisions.

@@ -39,6 +39,10 @@ pub struct ServiceSection {
     /// When power control holds it: before or after others.
     #[serde(default = "last_to_be_held")]
     pub power_priority: Priority,
+    /// The higher, the sooner it gets GPUs where its cluster has too few for all its services; those of lower priority then give up
+    /// replicas above their `scale.min`.
+    #[serde(default)]
+    pub priority: i32,
     /// Which model turns its batch into watts.
     #[serde(default)]
     pub power: PowerSection,

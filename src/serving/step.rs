@@ -88,7 +88,7 @@ impl StepModel {
             return (StepModel::from(section), "scenario".to_owned());
         }
         match step_row(on.gpu_name, on.engine, on.precision, on.model_name, on.gpus) {
-            Some(row) => (StepModel::from(row), format!("catalog {} {}: {}", row.engine, row.version, row.source)),
+            Some(row) => (StepModel::from(row), row.words()),
             None => on.first_principles(),
         }
     }
@@ -553,7 +553,8 @@ mod tests {
         assert_eq!((own.p0_ms, own.t0, source.as_str()), (2.5, 9, "scenario"));
         let (row, source) = StepModel::resolve(None, &eight);
         assert_eq!((row.p0_ms, row.t0), (2.69, 224));
-        assert!(source.starts_with("catalog vllm 0.24.0: "), "{source}");
+        let row = "catalog, llama-3.1-8b on 1 h100-sxm in bf16 by vllm 0.24.0: ";
+        assert!(source.starts_with(row) && source.ends_with("; mean error 2.9 %"), "{source}");
         let (_, source) = StepModel::resolve(None, &deployment("llama-3.1-405b", Precision::Fp8, 8));
         assert_eq!(source, "first principles, efficiencies of h100-sxm with vllm");
     }

@@ -117,6 +117,7 @@ impl Check<'_> {
                 })
                 .collect(),
             power_priority: section.power_priority,
+            priority: section.priority,
             scale: section.scale,
             tick: tick(section.scale.policy, header),
             router: section.router,
@@ -473,7 +474,7 @@ fn step_model(own: Option<&StepSection>, on: &Deployment<'_>) -> (StepModel, Str
     match step_row(on.gpu_name, on.engine, on.precision, on.model_name, on.gpus) {
         Some(row) if own.is_none() => {
             let (p0_ms, d_ms, t0, b_ms, c_ms, e_ms) = (row.p0_ms, row.d_ms, row.t0, row.b_ms, row.c_ms, row.e_ms);
-            (StepModel { p0_ms, d_ms, t0, b_ms, c_ms, e_ms }, format!("catalog, {}", row.source))
+            (StepModel { p0_ms, d_ms, t0, b_ms, c_ms, e_ms }, row.words())
         }
         _ => StepModel::resolve(own, on),
     }
