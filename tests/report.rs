@@ -2,9 +2,10 @@
 
 use crate::ledger::small_world;
 use expect_test::expect;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
-use tollway::report::{self, Manifest, Note, RunRecord};
+use tollway::ledger::Timeline;
+use tollway::report::{self, Manifest, Note, RunRecord, Timelines};
 use tollway::units::Span;
 
 fn manifest() -> Manifest {
@@ -40,11 +41,15 @@ fn record() -> RunRecord {
     }
 }
 
+fn hourly(files: &BTreeSet<Timeline>) -> Timelines<'_> {
+    Timelines { step: Span::HOUR, files }
+}
+
 /// Runs `look` on a folder with the results of the small world.
 fn with_results(look: impl FnOnce(&Path)) {
     let scratch = tempfile::tempdir().expect("a temporary folder");
     let dir = scratch.path().join("small");
-    report::write(&dir, &small_world(1.0), Span::HOUR, &manifest(), &record()).expect("written");
+    report::write(&dir, &small_world(1.0), hourly(&Timeline::ALL.into()), &manifest(), &record()).expect("written");
     look(&dir);
 }
 
@@ -325,10 +330,17 @@ fn everything_belongs_to_exactly_one_row() {
 #[test]
 fn timelines_too_long_for_a_spreadsheet_suggest_a_step() {
     let accounts = small_world(1.0);
+    let all = Timeline::ALL.into();
+    let fine = |files| Timelines { step: Span::from_nanos(100_000_000), files };
     expect![[r#"
         power.csv, utilisation.csv, cost.csv and carbon.csv have up to 2520000 rows each and spreadsheets open the first 1048576; for one that holds them all, run with --set timeline.step="1 min""#]]
-    .assert_eq(&report::too_long_for_a_spreadsheet(&accounts, Span::from_nanos(100_000_000)).expect("a word"));
-    assert_eq!(report::too_long_for_a_spreadsheet(&accounts, Span::HOUR), None);
+    .assert_eq(&report::too_long_for_a_spreadsheet(&accounts, fine(&all)).expect("a word"));
+    let one = BTreeSet::from([Timeline::Power]);
+    assert!(
+        report::too_long_for_a_spreadsheet(&accounts, fine(&one)).is_some_and(|word| word.starts_with("power.csv has"))
+    );
+    assert_eq!(report::too_long_for_a_spreadsheet(&accounts, fine(&BTreeSet::new())), None);
+    assert_eq!(report::too_long_for_a_spreadsheet(&accounts, hourly(&Timeline::ALL.into())), None);
 }
 
 /// 10 hours of a job that starts and a job that ends, by 5 s: pages of some 8,000 rows, made by one thread or by three.
@@ -364,11 +376,15 @@ fn timelines_are_the_same_by_any_number_of_threads() {
     "#;
     let scenario = tollway::scenario::parse("pages.toml", text).unwrap_or_else(|complaints| panic!("{complaints}"));
     let accounts = tollway::simulate(&scenario, |_| ()).accounts;
+    fn timelines(files: &BTreeSet<Timeline>) -> Timelines<'_> {
+        Timelines { step: Span::from_secs(5), files }
+    }
     let written = |threads: usize| {
         let scratch = tempfile::tempdir().expect("a temporary folder");
         let dir = scratch.path().join("pages");
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("a pool");
-        pool.install(|| report::write(&dir, &accounts, scenario.step, &manifest(), &record())).expect("written");
+        pool.install(|| report::write(&dir, &accounts, timelines(&scenario.timelines), &manifest(), &record()))
+            .expect("written");
         let read = |file| std::fs::read_to_string(dir.join(file)).expect("a file");
         ["power.csv", "utilisation.csv", "cost.csv", "carbon.csv"].map(read)
     };
@@ -380,6 +396,27 @@ fn timelines_are_the_same_by_any_number_of_threads() {
     let times: Vec<&str> = one[0].lines().skip(1).map(|row| row.split(',').next().expect("a time")).collect();
     let in_order = times.windows(2).all(|pair| pair[0].parse::<u64>().unwrap() <= pair[1].parse::<u64>().unwrap());
     assert!(in_order && times.last() == Some(&"35995"), "the last row begins at {:?}", times.last());
+}
+
+/// The others cost nothing where nobody wants them, and the data package does not speak of them.
+#[test]
+fn only_the_timelines_that_are_asked_for_are_written() {
+    with_results(|all| {
+        let scratch = tempfile::tempdir().expect("a temporary folder");
+        let dir = scratch.path().join("few");
+        let files = BTreeSet::from([Timeline::Power, Timeline::Carbon]);
+        report::write(&dir, &small_world(1.0), hourly(&files), &manifest(), &record()).expect("written");
+        for (file, is_there) in
+            [("power.csv", true), ("utilisation.csv", false), ("cost.csv", false), ("carbon.csv", true)]
+        {
+            assert_eq!(dir.join(file).exists(), is_there, "{file}");
+            let package = std::fs::read_to_string(dir.join("datapackage.json")).expect("a file");
+            assert_eq!(package.contains(file), is_there, "{file}");
+            if is_there {
+                assert!(std::fs::read(dir.join(file)).ok() == std::fs::read(all.join(file)).ok(), "{file}");
+            }
+        }
+    });
 }
 
 #[test]

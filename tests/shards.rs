@@ -221,6 +221,25 @@ fn what_cannot_be_is_said() {
     assert!(refused(&["run", &plan]).contains("plan.jsonl: is no whole plan; plan again"));
 }
 
+/// GNU parallel itself runs the printed script, and the bytes are those of one machine. Skips, and says why, where it is not installed.
+#[test]
+fn gnu_parallel_runs_its_script() {
+    if Command::new("parallel").arg("--version").output().is_err() {
+        eprintln!("skipped: GNU parallel is not installed (Debian: parallel)");
+        return;
+    }
+    let place = Place::new();
+    let (plan, alone) = place.planned(CASE, VARY, "3");
+    let program = env!("CARGO_BIN_EXE_tollway");
+    let text = well(&["script", &plan, "--engine", "parallel", "--shards", "4", "--program", program]);
+    let out = place.path("together");
+    // The last line collects to the usual place, which is the tests' own folder here.
+    let text = format!("{} --out {out}\n", text.trim_end());
+    let ran = Command::new("sh").args(["-c", &text]).env("HOME", place.path("")).output().unwrap();
+    assert!(ran.status.success(), "{text}\n{}", said(&ran));
+    assert!(results(&out) == results(&alone), "collected results differ from those of one machine");
+}
+
 #[test]
 fn every_engine_gets_a_script() {
     let place = Place::new();

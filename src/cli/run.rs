@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use tollway::engine::RunStats;
 use tollway::ledger::{Accounts, Count, Goal, Replications};
-use tollway::report::{self, InputFile, Manifest, Note, RunRecord};
+use tollway::report::{self, InputFile, Manifest, Note, RunRecord, Timelines};
 use tollway::scenario::{self, Scenario};
 use tollway::{Outcome, Replicated, Stopping, replicate_until, rerun, simulate};
 
@@ -73,10 +73,11 @@ fn run_one(file: &Path, arguments: &RunArguments, stopping: &Stopping) -> u8 {
         eprintln!("error: {error}");
         return BAD_INPUT;
     }
+    let timelines = Timelines { step: scenario.step, files: &scenario.timelines };
     let mut note = String::new();
     let (accounts, written) = if stopping.max == NonZeroU64::MIN {
         let (outcome, record) = timed(&scenario);
-        let written = report::write(&out, &outcome.accounts, scenario.step, &manifest(&scenario), &record);
+        let written = report::write(&out, &outcome.accounts, timelines, &manifest(&scenario), &record);
         (outcome.accounts, written)
     } else {
         let (outcome, record) = match timed_replications(&scenario, stopping) {
@@ -101,14 +102,14 @@ fn run_one(file: &Path, arguments: &RunArguments, stopping: &Stopping) -> u8 {
             note.push_str(&format!("{goal}: {words} after {count} of at most {} replications.\n", stopping.max));
         }
         note.push('\n');
-        let written = report::write_replicated(&out, &accounts, &replications, scenario.step, &manifest, &record);
+        let written = report::write_replicated(&out, &accounts, &replications, timelines, &manifest, &record);
         (accounts, written)
     };
     if let Err(error) = written {
         eprintln!("error: {error}");
         return OUR_FAULT;
     }
-    if let Some(words) = report::too_long_for_a_spreadsheet(&accounts, scenario.step) {
+    if let Some(words) = report::too_long_for_a_spreadsheet(&accounts, timelines) {
         eprintln!("note: {words}");
     }
     if arguments.json {

@@ -29,8 +29,8 @@ pub use classes::ClassBook;
 pub use comparison::{Axis, Comparison, Crossing, Row};
 pub use equivalents::{Equivalents, Side};
 pub use facts::{
-    Attempts, CapFacts, Facts, JobFacts, Miss, PrefixFacts, SampleErrors, SampleFacts, ServiceFacts, SitePlan,
-    SizedFacts, StorageFacts, StragglerFacts, Tenant,
+    Attempts, CapFacts, Facts, JobFacts, Miss, PoolFacts, PrefixFacts, SampleErrors, SampleFacts, ServiceFacts,
+    SitePlan, SizedFacts, StorageFacts, StragglerFacts, Tenant,
 };
 pub use figures::Figure;
 pub use job_time::JobTime;
@@ -42,5 +42,5 @@ pub use settle::{Charge, Entry};
 pub use spread::{
     FigureName, Goal, HalfWidth, Paired, Replications, Sample, Spread, Values, Welch, quantile, student_95,
 };
-pub use timeline::Step;
+pub use timeline::{Step, Timeline};
 pub use workload::{JobRecord, JobStatus, WorkloadFacts};

@@ -4,6 +4,27 @@ use super::accounts::{Accounts, Line, Part};
 use super::settle::{Entry, Settled};
 use super::{Count, Facts};
 use crate::units::{Joules, SimTime, Span};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// What is told interval by interval, in a file of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Timeline {
+    /// Power and energy, with each loss: `power.csv`.
+    Power,
+    /// GPUs and requests: `utilisation.csv`.
+    Utilisation,
+    /// Money: `cost.csv`.
+    Cost,
+    /// Gas and water: `carbon.csv`.
+    Carbon,
+}
+
+impl Timeline {
+    /// All of them, in the order of their files.
+    pub const ALL: [Timeline; 4] = [Timeline::Power, Timeline::Utilisation, Timeline::Cost, Timeline::Carbon];
+}
 
 /// One interval of the timelines; kept from interval to interval for its memory.
 #[derive(Debug, Default)]

@@ -94,21 +94,18 @@ impl Folder {
         name: &str,
         fill: impl FnOnce(&mut BufWriter<File>) -> csv::Result<()>,
     ) -> Result<(), OutputError> {
-        self.csvs([name], |[mut to]| fill(&mut to))
+        self.csvs(&[name], |mut to| fill(&mut to[0]))
     }
 
     /// Writes several CSV files side by side.
-    pub(super) fn csvs<const N: usize>(
+    pub(super) fn csvs(
         &self,
-        names: [&str; N],
-        fill: impl FnOnce([BufWriter<File>; N]) -> csv::Result<()>,
+        names: &[&str],
+        fill: impl FnOnce(Vec<BufWriter<File>>) -> csv::Result<()>,
     ) -> Result<(), OutputError> {
         let unfinished = |source| OutputError::Unfinished { file: names.join(", "), source };
-        let mut files = Vec::with_capacity(N);
-        for name in names {
-            files.push(BufWriter::new(self.create(name).map_err(unfinished)?));
-        }
-        let files = files.try_into().expect("one file for each name");
+        let files = names.iter().map(|name| self.create(name).map(BufWriter::new));
+        let files = files.collect::<io::Result<Vec<_>>>().map_err(unfinished)?;
         fill(files).map_err(|error| unfinished(io::Error::from(error)))
     }
 

@@ -34,10 +34,11 @@ pub use table::table;
 pub use tables::column_name;
 pub use timelines::ROWS_MAX;
 
-use crate::ledger::{Accounts, Replications};
+use crate::ledger::{Accounts, Replications, Timeline};
 use crate::units::Span;
 use folder::Folder;
 use serde::Serialize;
+use std::collections::BTreeSet;
 use std::path::Path;
 
 /// What `manifest.json` says: with the program's version, all that a run depends on. Same inputs, same bytes.
@@ -108,16 +109,24 @@ pub struct RunRecord {
     pub requests_per_cpu_s: Option<f64>,
 }
 
-/// Writes all files of a run to `dir` at timeline steps of `step`, a multiple of the accounts' bin. They appear together or
-/// not at all: see [`check`] for which folders are refused.
+/// What is told interval by interval.
+#[derive(Debug, Clone, Copy)]
+pub struct Timelines<'a> {
+    /// Width of a row, a multiple of the accounts' bin.
+    pub step: Span,
+    /// Which files are written.
+    pub files: &'a BTreeSet<Timeline>,
+}
+
+/// Writes all files of a run to `dir`. They appear together or not at all: see [`check`] for which folders are refused.
 pub fn write(
     dir: &Path,
     accounts: &Accounts,
-    step: Span,
+    timelines: Timelines<'_>,
     manifest: &Manifest,
     record: &RunRecord,
 ) -> Result<(), OutputError> {
-    fill(dir, accounts, step, manifest, record, None)
+    fill(dir, accounts, timelines, manifest, record, None)
 }
 
 /// As [`write()`], with `replications.csv` beside the files of replication 0.
@@ -125,17 +134,17 @@ pub fn write_replicated(
     dir: &Path,
     accounts: &Accounts,
     replications: &Replications,
-    step: Span,
+    timelines: Timelines<'_>,
     manifest: &Manifest,
     record: &RunRecord,
 ) -> Result<(), OutputError> {
-    fill(dir, accounts, step, manifest, record, Some(replications))
+    fill(dir, accounts, timelines, manifest, record, Some(replications))
 }
 
 fn fill(
     dir: &Path,
     accounts: &Accounts,
-    step: Span,
+    timelines: Timelines<'_>,
     manifest: &Manifest,
     record: &RunRecord,
     replications: Option<&Replications>,
@@ -151,11 +160,13 @@ fn fill(
     folder.csv("buckets.csv", |to| tables::buckets(accounts, to))?;
     folder.csv("jobs.csv", |to| jobs.write(to))?;
     folder.csv("services.csv", |to| services.write(to))?;
-    let timelines = ["power.csv", "utilisation.csv", "cost.csv", "carbon.csv"];
-    folder.csvs(timelines, |to| timelines::write(accounts, step, to))?;
+    let files: Vec<Timeline> = timelines.files.iter().copied().collect();
+    let names: Vec<&str> = files.iter().map(|file| timelines::sheet(*file).file).collect();
+    folder.csvs(&names, |to| timelines::write(accounts, timelines.step, &files, to))?;
     let fixed = [sheets::SUMMARY, sheets::COMPARISON, sheets::SENSITIVITY, sheets::ATTRIBUTION];
-    let fixed = fixed.into_iter().chain([sheets::POWER, sheets::UTILISATION, sheets::COST, sheets::CARBON]);
     let mut sheets: Vec<_> = fixed
+        .into_iter()
+        .chain(files.into_iter().map(timelines::sheet))
         .chain([sheets::EVENTS, sheets::FAULTS, sheets::BUCKETS, jobs.sheet.clone(), services.sheet.clone()])
         .collect();
     if tables::listed(accounts).next().is_some() {
@@ -176,14 +187,20 @@ fn fill(
     folder.publish()
 }
 
-/// What to tell somebody whose timelines of `step` have more rows than a spreadsheet opens; none where they all fit.
+/// What to tell somebody whose timelines have more rows than a spreadsheet opens; none where they all fit.
 #[must_use]
-pub fn too_long_for_a_spreadsheet(accounts: &Accounts, step: Span) -> Option<String> {
-    let rows = accounts.timeline_rows(step);
+pub fn too_long_for_a_spreadsheet(accounts: &Accounts, timelines: Timelines<'_>) -> Option<String> {
+    let rows = accounts.timeline_rows(timelines.step);
+    let files: Vec<&str> = timelines.files.iter().map(|file| timelines::sheet(*file).file).collect();
+    let names = match files.as_slice() {
+        [] => return None,
+        [one] => format!("{one} has up to {rows} rows"),
+        [first @ .., last] => format!("{} and {last} have up to {rows} rows each", first.join(", ")),
+    };
     (rows > ROWS_MAX).then(|| {
         let wider = suggested_step(accounts);
         format!(
-            "power.csv, utilisation.csv, cost.csv and carbon.csv have up to {rows} rows each and spreadsheets open the first {ROWS_MAX}; \
+            "{names} and spreadsheets open the first {ROWS_MAX}; \
              for one that holds them all, run with --set timeline.step=\"{wider}\""
         )
     })

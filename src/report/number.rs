@@ -69,6 +69,10 @@ pub(super) fn decimals(buffer: &mut String, value: f64, places: usize) -> &str {
 
 /// Writes a figure to so many decimals, at most nine, behind what `text` holds.
 pub(super) fn push_decimals(text: &mut String, value: f64, places: usize) {
+    // Most of what a timeline says of spares and of repair is nothing.
+    if value == 0.0 {
+        return text.push('0');
+    }
     match scaled(value, places) {
         Some(digits) => push_scaled(text, value < 0.0 && digits > 0, digits, places),
         None => {

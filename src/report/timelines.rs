@@ -1,9 +1,9 @@
-//! The four timelines, written in one pass: each interval is settled once, on whatever thread is free, and no file is ever held in
+//! The timelines, written in one pass: each interval is settled once, on whatever thread is free, and no file is ever held in
 //! memory.
 
-use super::number::push_decimals;
+use super::number::{decimals, push_decimals};
 use super::sheets::{self, Sheet};
-use crate::ledger::{Accounts, Count, Entry, Line, Part, Stage, Step};
+use crate::ledger::{Accounts, Count, Entry, Line, Part, Stage, Step, Timeline};
 use crate::units::{Joules, SimTime, Span};
 use rayon::prelude::*;
 use std::fmt::Write as _;
@@ -21,28 +21,38 @@ pub(super) fn utc(start: jiff::Timestamp, at: SimTime) -> String {
 /// How many rows of each file are made at a time by each thread.
 const ROWS_AT_ONCE: usize = 8_192;
 
-/// Writes `power.csv`, `utilisation.csv`, `cost.csv` and `carbon.csv`.
-pub(super) fn write<W: Write>(accounts: &Accounts, width: Span, mut to: [W; 4]) -> csv::Result<()> {
-    for (sheet, to) in SHEETS.iter().zip(&mut to) {
-        csv::Writer::from_writer(to).write_record(sheet.header())?;
+/// Writes `files`, each to its writer.
+pub(super) fn write<W: Write>(accounts: &Accounts, width: Span, files: &[Timeline], mut to: Vec<W>) -> csv::Result<()> {
+    if files.is_empty() {
+        return Ok(());
+    }
+    for (file, to) in files.iter().zip(&mut to) {
+        csv::Writer::from_writer(to).write_record(sheet(*file).header())?;
     }
     let shown: Vec<(usize, String)> = shown(accounts)?;
     let (steps, each) = (accounts.step_count(width), (ROWS_AT_ONCE / shown.len().max(1)).max(1));
-    let mut pages: Vec<Page> = (0..rayon::current_num_threads()).map(|_| Page::default()).collect();
+    let mut pages: Vec<Page> = (0..rayon::current_num_threads()).map(|_| Page::new(files)).collect();
     for first in (0..steps).step_by(each * pages.len()) {
         pages.par_iter_mut().enumerate().for_each(|(index, page)| {
             let from = first + index * each;
             page.fill(accounts, width, from..(from + each).min(steps), &shown);
         });
-        for text in pages.iter().map(Page::texts) {
-            to.iter_mut().zip(text).try_for_each(|(to, text)| to.write_all(text.as_bytes()))?;
+        for page in &pages {
+            to.iter_mut().zip(&page.texts).try_for_each(|(to, (_, text))| to.write_all(text.as_bytes()))?;
         }
     }
     to.into_iter().try_for_each(|mut to| Ok(to.flush()?))
 }
 
-/// The four sheets, in the order of their files.
-const SHEETS: [Sheet; 4] = [sheets::POWER, sheets::UTILISATION, sheets::COST, sheets::CARBON];
+/// The file of a timeline.
+pub(super) fn sheet(file: Timeline) -> Sheet {
+    match file {
+        Timeline::Power => sheets::POWER,
+        Timeline::Utilisation => sheets::UTILISATION,
+        Timeline::Cost => sheets::COST,
+        Timeline::Carbon => sheets::CARBON,
+    }
+}
 
 /// Index of each line that is shown, and its names as CSV writes them.
 fn shown(accounts: &Accounts) -> csv::Result<Vec<(usize, String)>> {
@@ -72,7 +82,7 @@ pub(super) fn names(accounts: &Accounts, line: &Line) -> [String; 4] {
     ]
 }
 
-fn power_cells(row: &mut Row<'_>, accounts: &Accounts, line: &Line, entry: &Entry, (meter, hours): (Joules, f64)) {
+fn power_cells(row: &mut Row<'_>, accounts: &Accounts, line: &Line, entry: &Entry, (meter, hours): (&str, f64)) {
     let energy = entry.own.energy;
     let facility = if line.part == Part::LossesAndCooling { energy } else { Joules::ZERO };
     for part in [entry.spent.accelerator, entry.spent.host, facility] {
@@ -87,7 +97,7 @@ fn power_cells(row: &mut Row<'_>, accounts: &Accounts, line: &Line, entry: &Entr
     }
     row.number(energy.kwh() / hours, 6);
     row.number(energy.kwh(), 9);
-    row.number(meter.kwh() / hours, 6);
+    row.text(meter);
 }
 
 fn utilisation_cells(row: &mut Row<'_>, accounts: &Accounts, line: &Line, entry: &Entry, step: &Step) {
@@ -130,23 +140,24 @@ fn carbon_cells(row: &mut Row<'_>, accounts: &Accounts, line: &Line, entry: &Ent
     }
 }
 
-/// Some intervals of the four files; kept for its memory.
-#[derive(Debug, Default)]
+/// Some intervals of the files; kept for its memory.
+#[derive(Debug)]
 struct Page {
     step: Step,
     /// The time of the interval at hand, as both columns have it.
     time: String,
-    texts: [String; 4],
+    texts: Vec<(Timeline, String)>,
 }
 
 impl Page {
-    fn texts(&self) -> &[String; 4] {
-        &self.texts
+    fn new(files: &[Timeline]) -> Page {
+        let texts = files.iter().map(|file| (*file, String::new())).collect();
+        Page { step: Step::default(), time: String::new(), texts }
     }
 
     /// Writes the rows of the intervals `steps` of `width`.
     fn fill(&mut self, accounts: &Accounts, width: Span, steps: std::ops::Range<usize>, shown: &[(usize, String)]) {
-        self.texts.iter_mut().for_each(String::clear);
+        self.texts.iter_mut().for_each(|(_, text)| text.clear());
         for index in steps {
             accounts.read_step(width, index, &mut self.step);
             self.write(accounts, shown);
@@ -161,14 +172,22 @@ impl Page {
         time.push(',');
         time.push_str(&utc(accounts.start(), step.from));
         let (meters, hours) = (accounts.meter_energy(step), step.span.as_secs_f64() / 3_600.0);
-        let [power, utilisation, cost, carbon] = texts;
-        for (index, names) in shown {
-            let (line, entry) = (&accounts.lines()[*index], &step.entries[*index]);
-            Row::write(power, time, names, |row| power_cells(row, accounts, line, entry, (meters[*index], hours)));
-            Row::write(cost, time, names, |row| cost_cells(row, entry));
-            Row::write(carbon, time, names, |row| carbon_cells(row, accounts, line, entry));
-            if line.part != Part::LossesAndCooling {
-                Row::write(utilisation, time, names, |row| utilisation_cells(row, accounts, line, entry, step));
+        // What the meter says stands on each row of its site.
+        let (mut metered, mut meter) = (None, String::new());
+        for (file, text) in texts {
+            let is_told = |line: &Line| *file != Timeline::Utilisation || line.part != Part::LossesAndCooling;
+            for (index, names) in shown.iter().filter(|(index, _)| is_told(&accounts.lines()[*index])) {
+                let (line, entry) = (&accounts.lines()[*index], &step.entries[*index]);
+                if *file == Timeline::Power && metered != Some(meters[*index]) {
+                    metered = Some(meters[*index]);
+                    decimals(&mut meter, meters[*index].kwh() / hours, 6);
+                }
+                Row::write(text, time, names, |row| match file {
+                    Timeline::Power => power_cells(row, accounts, line, entry, (&meter, hours)),
+                    Timeline::Utilisation => utilisation_cells(row, accounts, line, entry, step),
+                    Timeline::Cost => cost_cells(row, entry),
+                    Timeline::Carbon => carbon_cells(row, accounts, line, entry),
+                });
             }
         }
     }
@@ -190,6 +209,11 @@ impl Row<'_> {
     fn number(&mut self, value: f64, places: usize) {
         self.0.push(',');
         push_decimals(self.0, value, places);
+    }
+
+    fn text(&mut self, text: &str) {
+        self.0.push(',');
+        self.0.push_str(text);
     }
 
     fn count(&mut self, number: u64) {

@@ -11,6 +11,7 @@ impl Scenario {
         // Taken apart by name, so that a new field has to be put on one side or the other.
         let Scenario {
             name: _,
+            timelines: _,
             replication: _,
             published: _,
             sections: _,

@@ -6,6 +6,7 @@ use crate::facility::FacilitySection;
 use crate::fault::{
     BurstsSection, FailureSection, Maintenance, Modulation, RepairSection, StragglersSection, Symptoms,
 };
+use crate::ledger::Timeline;
 use crate::market::{ContractsSection, GridSection, MarginalSeries, TariffSection};
 use crate::power::{CappingSection, DemandResponse};
 use crate::scheduler::Scheduler;
@@ -15,7 +16,7 @@ use crate::units::{DollarsPerHour, GramsPerHour, Ratio, Span, Watts};
 use crate::world::{ClusterPower, Domains, Ownership};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A whole scenario. What a file leaves out may come from the base it extends.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
@@ -67,17 +68,19 @@ fn first_seed() -> u64 {
     1
 }
 
-/// `timeline = { step = "1 h" }`
-#[derive(Debug, Clone, Copy, PartialEq, Deserialize, Serialize, JsonSchema)]
+/// `timeline = { step = "1 min", files = ["power"] }`
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct TimelineSection {
     /// Width of a timeline's rows: divides an hour, or is a multiple of it.
     pub step: Span,
+    /// Which timelines are written; by default all.
+    pub files: BTreeSet<Timeline>,
 }
 
 impl Default for TimelineSection {
     fn default() -> TimelineSection {
-        TimelineSection { step: Span::HOUR }
+        TimelineSection { step: Span::HOUR, files: Timeline::ALL.into() }
     }
 }
 

@@ -28,12 +28,13 @@ pub use schema::schema;
 use crate::batch::WorkloadPlan;
 use crate::cluster::CappingPlan;
 use crate::fault::Maintenance;
-use crate::ledger::{Factor, SitePlan};
+use crate::ledger::{Factor, SitePlan, Timeline};
 use crate::scheduler::Scheduler;
 use crate::serving::{DevicePlan, ServicePlan};
 use crate::training::JobPlan;
 use crate::units::{SimTime, Span};
 use crate::world::ClusterPlan;
+use std::collections::BTreeSet;
 use std::num::NonZeroU64;
 use std::path::Path;
 use std::sync::Arc;
@@ -53,6 +54,8 @@ pub struct Scenario {
     pub horizon: SimTime,
     /// Width of a timeline's rows; divides an hour or is a multiple of it.
     pub step: Span,
+    /// Which timelines are written.
+    pub timelines: BTreeSet<Timeline>,
     /// Where energy is bought.
     pub sites: Vec<SitePlan>,
     /// Power control of each site; none where nothing caps it.

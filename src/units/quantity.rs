@@ -163,12 +163,18 @@ fn list(units: Units) -> String {
         .join(", ")
 }
 
-/// Prints `value` in the largest unit of `larger` that it reaches, else in `base` (which for time is the smallest, a billionth).
+/// Prints `value` in the largest unit of `larger` that it reaches and that tells it whole (640 min are 10.666… h), else rounded in the
+/// largest that it reaches, or in `base` (which for time is the smallest, a billionth). With `{:#}` nothing is rounded.
 pub(super) fn scaled(f: &mut fmt::Formatter<'_>, value: f64, base: &str, larger: &[(f64, &str)]) -> fmt::Result {
-    match larger.iter().find(|(factor, _)| value >= *factor) {
+    // What remains of a double after a division and a product.
+    const SAME: f64 = 1e-13;
+    let tells = |factor: f64| (round_printed(value / factor) * factor - value).abs() <= SAME * value;
+    let reached = || larger.iter().filter(|(factor, _)| value >= *factor);
+    let unit = if base == "ns" { 1e-9 } else { 1.0 };
+    match reached().find(|(factor, _)| tells(*factor)).or_else(|| reached().next().filter(|_| !f.alternate())) {
         Some((factor, name)) => write!(f, "{} {name}", round_printed(value / factor)),
-        None if base == "ns" => write!(f, "{} ns", round_printed(value * 1e9)),
-        None => write!(f, "{} {base}", round_printed(value)),
+        None if !f.alternate() || tells(unit) => write!(f, "{} {base}", round_printed(value / unit)),
+        None => write!(f, "{value} {}", if base == "ns" { "s" } else { base }),
     }
 }
 
@@ -227,10 +233,11 @@ macro_rules! quantity {
         impl serde::Serialize for $name {
             /// As a scenario writes it: a number where a bare one will do, else the text with its unit.
             fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                let text = format!("{self:#}");
                 if !$bare {
-                    return serializer.collect_str(self);
+                    return serializer.collect_str(&text);
                 }
-                let base = $crate::units::quantity::parse(&self.to_string(), $units, true);
+                let base = $crate::units::quantity::parse(&text, $units, true);
                 serializer.serialize_f64(base.expect("what we print we can read"))
             }
         }
@@ -300,10 +307,28 @@ mod tests {
         }
     }
 
+    /// What a scenario gives, its sections say again to the last digit.
+    #[test]
+    fn sections_say_what_was_read() {
+        for text in
+            ["640 min", "10 min", "12345678.25 s", "1.7 weeks", "100.3 ms", "38400123456789 ns", "0.1 s", "7 ns"]
+        {
+            let read: Span = text.parse().expect("a duration");
+            let told = serde_json::to_value(read).expect("it is text");
+            let (value, unit) = canonical(told.as_str().expect("it is text")).expect("a quantity");
+            let expected = read.as_secs_f64();
+            assert!((value - expected).abs() <= 1e-15 * expected && unit == "s", "{text}: {told}, {value}");
+        }
+        assert_eq!(serde_json::to_value(Watts::from_milli(23_456_789_123)).expect("it is text"), "23456789.123 W");
+    }
+
     #[test]
     fn prints_in_a_readable_unit() {
         assert_eq!(Span::from_secs(90).to_string(), "1.5 min");
         assert_eq!(Watts::new(23_500_000).to_string(), "23.5 MW");
         assert_eq!(Bytes::new(5_682_000_000_000).to_string(), "5.682 TB");
+        assert_eq!(Span::from_secs(38_400).to_string(), "640 min");
+        assert_eq!(Span::from_nanos(100_300_000).to_string(), "100.3 ms");
+        assert_eq!(Span::from_nanos(38_400_123_456_789).to_string(), "10.666701 h");
     }
 }

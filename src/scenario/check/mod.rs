@@ -63,6 +63,7 @@ pub(super) fn check(typed: &Typed, inputs: Vec<Input>, complaints: &mut Complain
         start: header.start,
         horizon: header.horizon,
         step: header.step,
+        timelines: typed.file.timeline.files.clone(),
         sites: all(sites)?,
         capping: all(capping)?,
         clusters: all(clusters)?,
