@@ -24,6 +24,7 @@ mod ledger;
 mod localise;
 mod maintenance;
 mod mixed;
+mod pools;
 mod power;
 mod records;
 mod recovery;

@@ -133,6 +133,19 @@ fn giving_lemons_up_makes_failures_rare() {
 }
 
 #[test]
+fn a_replica_that_comes_back_leaves_the_copies_there() {
+    // Two replicas of two nodes. Node 3 is away from 00:30 to 05:00; saves come by the hour of useful time. Node 1 breaks at 05:10.
+    let faults = "3,1800,18000,gpu,,false\n1,18600,18600,gpu,,false\n";
+    let job = crate::spares::job("one", 0, "{ short = { shrink = { replica = 2, rejoin = \"2 min\" } } }");
+    let accounts = crate::spares::accounts(4, faults, &job);
+    // Half an hour is lost at first. From 00:46 on it runs on two nodes, saves at 01:46, 02:46, 03:46 and 04:46, and stops at 05:00; what follows
+    // the last of these saves, 14 minutes on two nodes and 8 on four, is lost.
+    let lost = 32.0 * 0.5 + 16.0 * 14.0 / 60.0 + 32.0 * 8.0 / 60.0;
+    let found = crate::spares::gpu_hours(&accounts, "one", "recomputed_gpu_hours");
+    assert!((found - lost).abs() < 0.6, "{found} GPU-h, not {lost}");
+}
+
+#[test]
 fn a_node_that_was_not_fixed_fails_again_whoever_has_it_next() {
     // Nodes fail every other day, nine repairs of ten fix nothing, and such a node fails again in three hours on average. Ten hours of a job
     // after another of ten days, on the same nodes, against the same job on a fresh cluster.

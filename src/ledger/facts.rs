@@ -237,6 +237,39 @@ pub struct ServiceFacts {
     pub slo_share: Option<f64>,
     /// What its prefix caches did, where it has them.
     pub prefix: Option<PrefixFacts>,
+    /// What went between its pools, where it has two.
+    pub pools: Option<PoolFacts>,
+}
+
+/// Key-value caches that went from replicas that compute prompts to others that decode.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct PoolFacts {
+    /// Caches fetched.
+    pub fetched: u64,
+    /// Tokens in them.
+    pub tokens: Tokens,
+    /// Nanoseconds that they were under way, together.
+    pub travelled: u128,
+    /// Of these, those of requests that had just got their first token.
+    pub first: u64,
+    /// Nanoseconds from these tokens until somebody fetched, together.
+    pub waited: u128,
+    /// Requests that lost their caches, or what was computed of them, where prompts are computed.
+    pub lost_prefill: u64,
+    /// Requests that lost their caches where they decoded.
+    pub lost_decode: u64,
+}
+
+impl std::ops::AddAssign for PoolFacts {
+    fn add_assign(&mut self, other: PoolFacts) {
+        self.fetched += other.fetched;
+        self.tokens += other.tokens;
+        self.travelled += other.travelled;
+        self.first += other.first;
+        self.waited += other.waited;
+        self.lost_prefill += other.lost_prefill;
+        self.lost_decode += other.lost_decode;
+    }
 }
 
 impl ServiceFacts {
@@ -267,6 +300,9 @@ impl ServiceFacts {
         }
         if let Some(more) = more.prefix {
             *self.prefix.get_or_insert_default() += more;
+        }
+        if let Some(more) = more.pools {
+            *self.pools.get_or_insert_default() += more;
         }
     }
 }

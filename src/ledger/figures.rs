@@ -4,8 +4,8 @@
 use super::accounts::{Accounts, Boundary, Sum, Sums};
 use super::comparison::{Axis, Row};
 use super::{
-    Attempts, Book, ClassBook, Count, Equivalents, EventKind, Facts, Histogram, JobFacts, Latencies, PrefixFacts,
-    SampleFacts, ServiceFacts, SizedFacts, Tenant, Use,
+    Attempts, Book, ClassBook, Count, Equivalents, EventKind, Facts, Histogram, JobFacts, Latencies, PoolFacts,
+    PrefixFacts, SampleFacts, ServiceFacts, SizedFacts, Tenant, Use,
 };
 use crate::units::{Dollars, DollarsPerHour, GpuTime, SimTime, Span};
 
@@ -335,6 +335,9 @@ fn service(rows: &mut Rows<'_>, tenant: &Tenant, facts: &ServiceFacts, sums: &Su
     if let Some(prefix) = &facts.prefix {
         prefixes(rows, prefix);
     }
+    if let Some(pools) = &facts.pools {
+        handed_over(rows, pools);
+    }
     latencies(rows, tenant.book.latencies());
     rows.put("slo_attainment", over(counted(Count::WithinSlo) as f64, ended as f64), "fraction");
     rows.sums(sums);
@@ -398,6 +401,18 @@ fn prefixes(rows: &mut Rows<'_>, facts: &PrefixFacts) {
     rows.put("prefix_hit_share", over(facts.hit_blocks as f64, facts.full_blocks as f64), "fraction");
     rows.put("prompt_tokens_cached", facts.cached_tokens as f64, "tokens");
     rows.put("prompt_tokens_computed", facts.computed_tokens as f64, "tokens");
+}
+
+/// Caches that went between pools. `pool_wait_mean` is from the first token to the fetch, `pool_transfer_mean` the way of a cache, both
+/// of which lie in the time per output token.
+fn handed_over(rows: &mut Rows<'_>, facts: &PoolFacts) {
+    let mean = |nanos: u128, number: u64| over(nanos as f64 / 1e9, number as f64);
+    rows.count("pool_fetches", facts.fetched);
+    rows.put("pool_tokens_moved", facts.tokens.count() as f64, "tokens");
+    rows.put("pool_wait_mean", mean(facts.waited, facts.first), "s");
+    rows.put("pool_transfer_mean", mean(facts.travelled, facts.fetched), "s");
+    rows.count("pool_lost_prefill", facts.lost_prefill);
+    rows.count("pool_lost_decode", facts.lost_decode);
 }
 
 /// What a tenant makes its grid emit at the margin, where its site knows.

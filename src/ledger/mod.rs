@@ -29,8 +29,8 @@ pub use classes::ClassBook;
 pub use comparison::{Axis, Comparison, Crossing, Row};
 pub use equivalents::{Equivalents, Side};
 pub use facts::{
-    Attempts, CapFacts, Facts, JobFacts, Miss, PrefixFacts, SampleErrors, SampleFacts, ServiceFacts, SitePlan,
-    SizedFacts, StorageFacts, StragglerFacts, Tenant,
+    Attempts, CapFacts, Facts, JobFacts, Miss, PoolFacts, PrefixFacts, SampleErrors, SampleFacts, ServiceFacts,
+    SitePlan, SizedFacts, StorageFacts, StragglerFacts, Tenant,
 };
 pub use figures::Figure;
 pub use job_time::JobTime;

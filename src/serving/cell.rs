@@ -8,12 +8,15 @@
 //! Where the router ignores loads, [`AHEAD`] requests at a time are handed out first, and each replica then serves its own in
 //! one go: what it does depends on nothing else, what it enters adds up in any order, and its state stays in the nearest cache.
 
+mod relay;
+
 use super::account::{Account, Tally};
 use super::desk::{Desk, Home};
 use super::due::{Due, WIDE};
 use super::hazard::Hazard;
 use super::job::{Job, give_way, line_up, line_up_in_front};
 use super::loads::{CLOSED, Loads};
+use super::pools::{Fetching, Role};
 use super::prefix::{Names, Prefixes};
 use super::replica::{BLOCK, Done, Replica, Rules};
 use super::router::Routing;
@@ -22,8 +25,9 @@ use super::{ArrivalPlan, OnFailure, ServicePlan, Source, Telemetry};
 use crate::engine::{Entity, Process, Seed};
 use crate::ledger::{Attempts, Book, Draw, Event, EventKind, Grid, Miss, RequestLog, ServiceFacts, Use};
 use crate::trace::Request;
-use crate::units::{GpuTime, SimTime, Span, Tokens};
+use crate::units::{BytesPerSecond, GpuTime, SimTime, Span, Tokens};
 use crate::world::NodeSet;
+use relay::Relay;
 use std::collections::VecDeque;
 use std::ops::Range;
 use std::sync::Arc;
@@ -82,8 +86,10 @@ pub struct Cell {
     arriving: Option<Request>,
     /// All requests are alike: without classes, patience, or names of their prompts, and routed by counts.
     alike: bool,
-    /// Arrivals follow from answers: stretches are ended one by one, in order of time.
-    listens: bool,
+    /// Arrivals follow from answers, or replicas hand over to each other: stretches are ended one by one, in order of time.
+    in_order: bool,
+    /// What lies between its pools, where it has two.
+    relay: Option<Box<Relay>>,
     /// Requests of each replica that were handed out ahead; empty between calls.
     ahead: Vec<Vec<Job>>,
     account: Account,
@@ -130,7 +136,8 @@ impl Cell {
             places: Vec::new(),
             routing,
             memory: Vec::new(),
-            listens: source.listens(),
+            in_order: source.listens() || plan.options.pools.is_some(),
+            relay: plan.options.pools.map(|pools| Box::new(Relay::new(pools.section, entity, seed))),
             source,
             arriving: None,
             ahead: Vec::new(),
@@ -181,7 +188,9 @@ impl Cell {
             }
             None => {
                 self.places.push(place);
-                self.replicas.push(Replica::new(&self.rules));
+                let role = self.relay.as_ref().map_or(Role::All, |relay| relay.role(self.replicas.len()));
+                self.replicas.push(Replica::in_pool(&self.rules, role));
+                self.relay.iter_mut().for_each(|relay| relay.push());
                 self.loads.push();
                 self.ahead.push(Vec::new());
                 self.due.resize(self.places.len());
@@ -198,9 +207,9 @@ impl Cell {
         if let Some(index) = self.places.iter().rposition(unready) {
             self.release(index, at);
         } else {
-            let emptiest = (0..self.loads.len()).rev().min_by_key(|&index| self.loads.each()[index]);
-            let index = emptiest.filter(|&index| self.loads.is_open(index)).expect("a replica is left to remove");
-            self.loads.close(index);
+            let emptiest = (0..self.loads.len()).rev().min_by_key(|&index| self.load(index));
+            let index = emptiest.filter(|&index| self.load(index) != CLOSED).expect("a replica is left to remove");
+            self.loads_of(index).close(index);
             self.places[index].standing = Standing::Draining;
             self.draining += 1;
             self.let_go(at);
@@ -256,6 +265,7 @@ impl Cell {
             seen.running += replica.running();
             waiting += replica.waiting();
         }
+        waiting += self.relay.as_ref().map_or(0, |relay| relay.waiting().len());
         seen.queued = waiting as u64;
         let account = &self.account;
         seen.output = Tokens::new(account.completed.output);
@@ -271,7 +281,8 @@ impl Cell {
             self.spend_to(index, horizon);
         }
         let mut inside = Tally::default();
-        for job in self.replicas.iter().flat_map(Replica::held).chain(&self.door) {
+        let handed_over = self.relay.iter().flat_map(|relay| relay.waiting());
+        for job in self.replicas.iter().flat_map(Replica::held).chain(&self.door).chain(handed_over) {
             inside.add(job);
             self.account.book.stays(job.class);
         }
@@ -289,6 +300,7 @@ impl Cell {
             "arrived = completed + rejected + failed + in flight, in requests and tokens"
         );
         self.facts.in_flight = inside.requests;
+        self.facts.pools = self.relay.as_ref().map(|relay| relay.facts());
         for prefix in self.replicas.iter().filter_map(Replica::prefix_facts) {
             *self.facts.prefix.get_or_insert_default() += prefix;
         }
@@ -307,7 +319,9 @@ impl Cell {
         self.account.serve(stretch);
         place.spent_to = stretch.to;
         self.events += 1;
-        if !self.done.is_empty() {
+        if self.relay.is_some() {
+            self.pass_on(index);
+        } else if !self.done.is_empty() {
             self.complete(index);
         }
     }
@@ -321,7 +335,7 @@ impl Cell {
         for done in &self.done {
             self.account.complete(done);
             self.desk.ended(done.job.ticket);
-            if self.listens {
+            if self.in_order {
                 self.source.answered(done.at, false);
             }
         }
@@ -488,11 +502,15 @@ impl Cell {
         if self.arriving.is_some_and(|request| request.at < at) {
             return true;
         }
-        let first = self.due.first();
-        if first >= at.nanos() {
+        let (first, relayed) = (self.due.first(), self.relays_next());
+        if first.min(relayed) >= at.nanos() {
             return false;
         }
-        self.bring_to(first + 1);
+        if relayed <= first {
+            self.let_loose();
+        } else {
+            self.bring_to(first + 1);
+        }
         self.arriving = self.source.renew(self.arriving.take());
         true
     }
@@ -622,7 +640,7 @@ impl Cell {
                     self.spend_to(index, ready);
                     self.places[index].standing = Standing::Ready;
                     self.places[index].reloads = false;
-                    self.loads.open(index);
+                    self.loads_of(index).open(index);
                     self.events += 1;
                 }
                 _ => {}
@@ -633,6 +651,7 @@ impl Cell {
         let changes = self.places.iter().map(|place| place.changes());
         self.rare = changes.fold(self.hazard.next(), SimTime::min);
         self.let_in(at);
+        self.open_gate(at);
     }
 
     /// Sends those who wait at the door to replicas, where one is ready.
@@ -656,7 +675,7 @@ impl Cell {
         let jobs = self.replicas[index].lose(at, &self.rules);
         let begun = jobs.len() - waiting;
         self.note(index);
-        self.loads.close(index);
+        self.loads_of(index).close(index);
         if self.places[index].standing == Standing::Ready {
             self.places[index].standing = Standing::Failed(at + DETECT);
         }
@@ -666,6 +685,9 @@ impl Cell {
         let breaks = self.plan.clientele.on_failure == OnFailure::Fail;
         let what = if breaks { "break" } else { "start over" };
         self.log(at, EventKind::ReplicaFailure, nodes, format!("{} requests {what}", jobs.len()));
+        if self.relay.is_some() {
+            return self.lose_in_pool(at, index, jobs, begun);
+        }
         if breaks {
             return jobs.iter().for_each(|job| self.miss(at, job, Miss::Broken));
         }
@@ -695,7 +717,7 @@ impl Cell {
     /// Lets draining replicas that are empty go at `edge`; they were held, warm, up to it.
     fn let_go(&mut self, edge: SimTime) {
         for index in 0..self.places.len() {
-            if self.places[index].standing == Standing::Draining && self.replicas[index].next() == SimTime::NEVER {
+            if self.places[index].standing == Standing::Draining && self.replicas[index].is_empty() {
                 self.draining -= 1;
                 self.release(index, edge);
             }
@@ -737,22 +759,25 @@ impl Process for Cell {
     fn next_time(&self) -> SimTime {
         let stretch = self.due.first();
         let arrival = self.arriving.map_or(SimTime::NEVER, |request| request.at);
-        arrival.min(self.rare).min(self.desk.next()).min(SimTime::from_nanos(stretch))
+        let other = SimTime::from_nanos(stretch.min(self.relays_next()));
+        arrival.min(self.rare).min(self.desk.next()).min(other)
     }
 
     fn run_until(&mut self, edge: SimTime) -> u64 {
         let before = self.events;
+        // Where replicas hand over, what happens at the edge is ended in order as well.
+        let last = if self.relay.is_some() { SimTime::from_nanos(edge.nanos().saturating_add(1)) } else { edge };
         loop {
             let arrival = self.arriving.map_or(SimTime::NEVER, |request| request.at);
             let calls = if self.desk.is_patient() { self.desk.next() } else { SimTime::NEVER };
             let at = arrival.min(self.rare).min(calls);
-            if self.listens && self.hear_before(at.min(edge)) {
+            if self.in_order && self.hear_before(at.min(last)) {
                 continue;
             }
             if at > edge || at == SimTime::NEVER {
                 break;
             }
-            if arrival < self.rare && !self.listens && !self.desk.is_patient() {
+            if arrival < self.rare && !self.in_order && !self.desk.is_patient() {
                 let last = edge.min(SimTime::from_nanos(self.rare.nanos() - 1));
                 match (self.routing.ignores_loads(), self.alike) {
                     (true, true) => self.receive_ahead::<true>(last),
@@ -814,6 +839,11 @@ fn rules(plan: &ServicePlan) -> Rules {
         prefill: plan.options.prefill,
         speculation: plan.options.speculation,
         prefixes,
+        fetching: plan.options.pools.map(|pools| Fetching {
+            bandwidth: BytesPerSecond::new(pools.section.link.as_f64() * f64::from(plan.gpus)),
+            latency: pools.section.latency,
+            per_token: pools.per_token,
+        }),
     }
 }
 

@@ -146,7 +146,7 @@ impl Desk {
         // At least a nanosecond, so that time moves.
         let again = at + patience.wait(retries, self.jitter.uniform()) + Span::from_nanos(1);
         self.planned += 1;
-        let job = Job { first: SimTime::NEVER, produced: 0, ticket: 0, ..*job };
+        let job = Job { first: SimTime::NEVER, produced: 0, ticket: 0, source: Job::HERE, ..*job };
         self.retries.push(Reverse((again, self.planned, job, retries + 1)));
         true
     }

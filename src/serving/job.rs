@@ -23,6 +23,8 @@ pub(crate) struct Job {
     pub(crate) rank: u8,
     /// What the cell knows its present attempt by, where clients may hang up.
     pub(crate) ticket: u16,
+    /// Which replica has computed its cache, where it must still be fetched from there; [`Job::HERE`] otherwise.
+    pub(crate) source: u16,
     /// What names the blocks of its prompt: a row of the trace or a session; [`Job::UNNAMED`] where nothing does.
     pub(crate) prefix: u32,
 }
@@ -40,6 +42,7 @@ impl From<Request> for Job {
             class,
             rank,
             ticket,
+            source: Job::HERE,
             prefix: Job::UNNAMED,
         }
     }
@@ -48,6 +51,14 @@ impl From<Request> for Job {
 impl Job {
     /// The name of a prompt that no cache finds.
     pub(crate) const UNNAMED: u32 = u32::MAX;
+
+    /// The source of a request whose cache is nowhere else.
+    pub(crate) const HERE: u16 = u16::MAX;
+
+    /// Tokens in the cache that another replica has computed: all but the last token, which is to be computed next.
+    pub(crate) fn fetched(self) -> u64 {
+        self.to_compute() - 1
+    }
 
     /// Tokens to compute before its next output token.
     pub(crate) fn to_compute(self) -> u64 {

@@ -1,8 +1,9 @@
 //! The replica, one token at a time: what jumping must equal, written without its bookkeeping. Only tests use it.
 
 use super::job::Job;
+use super::pools::{Fetching, Role};
 use super::prefix::{Names, Prefixes};
-use super::replica::{BLOCK, Done, Prefill, Replica, Rules, Stretch};
+use super::replica::{BLOCK, Done, Prefill, Replica, Rules, Stretch, blocks_of};
 use super::speculation::Gain;
 use super::step::{FINE_BITS, Pace};
 use super::tests::plan;
@@ -11,7 +12,7 @@ use crate::catalog::{MODELS, find};
 use crate::ledger::PrefixFacts;
 use crate::power::Slowdown;
 use crate::trace::Request;
-use crate::units::{Ratio, Share, SimTime, Span};
+use crate::units::{Bytes, BytesPerSecond, Ratio, Share, SimTime, Span};
 use proptest::prelude::*;
 use std::collections::{BTreeSet, VecDeque};
 
@@ -23,6 +24,8 @@ struct Running {
     blocks: u64,
     /// Its prompt, tokens lost and computed again included, is over.
     decodes: bool,
+    /// When its cache is there, where it is under way.
+    arrives: Option<SimTime>,
     /// It stands still while prompts go first.
     pauses: bool,
     /// Names of the blocks that it shares.
@@ -100,11 +103,15 @@ struct Outside<'a> {
     orders: &'a [Order],
     /// How long each client waits for its last token.
     patience: Span,
+    /// Its pool.
+    role: Role,
+    /// How long others take to fetch a cache.
+    fetched_after: Span,
 }
 
 impl Outside<'_> {
     /// Nothing.
-    const NONE: Outside<'static> = Outside { orders: &[], patience: FOREVER };
+    const NONE: Outside<'static> = Outside { orders: &[], patience: FOREVER, role: Role::All, fetched_after: FOREVER };
 
     fn hangs_up(&self, job: &Job) -> SimTime {
         job.arrived + self.patience
@@ -128,6 +135,8 @@ fn step_through(rules: &Rules, jobs: &[Job], outside: Outside<'_>) -> (Vec<Done>
     let mut now: u128 = 0;
     // Parts of a token, of 2^16, that are left over.
     let mut rest = 0;
+    // Blocks that others are to fetch, and by when they have.
+    let mut held: Vec<(SimTime, u64)> = Vec::new();
     loop {
         if waiting.is_empty() && running.is_empty() {
             let Some(job) = coming.front() else {
@@ -139,6 +148,12 @@ fn step_through(rules: &Rules, jobs: &[Job], outside: Outside<'_>) -> (Vec<Done>
         while coming.front().is_some_and(|job| job.arrived <= up(now)) {
             enter(&mut waiting, coming.pop_front().expect("a job is due"), |other, job| other.rank >= job.rank);
         }
+        held.retain(|(fetched, _)| *fetched > up(now));
+        let blocks = rules.blocks - held.iter().map(|(_, blocks)| blocks).sum::<u64>();
+        let rules = &Rules { blocks, ..rules.clone() };
+        for sequence in running.iter_mut().filter(|sequence| sequence.arrives.is_some_and(|at| at <= up(now))) {
+            (sequence.arrives, sequence.decodes, sequence.job.source) = (None, true, Job::HERE);
+        }
         waiting.retain(|job| outside.hangs_up(job) > up(now));
         if waiting.is_empty() && running.is_empty() {
             continue;
@@ -149,14 +164,22 @@ fn step_through(rules: &Rules, jobs: &[Job], outside: Outside<'_>) -> (Vec<Done>
         };
         let prompts = rules.prefill == (Prefill::First {}) && {
             let before = running.len();
-            admit(rules, gained, &mut running, &mut waiting, &mut memory);
+            admit(rules, (gained, up(now)), &mut running, &mut waiting, &mut memory);
             running.len() > before
         };
         if !prompts {
             evict(rules, gained, &mut running, &mut waiting, &mut memory);
             if rules.prefill == (Prefill::Chunked {}) {
-                admit(rules, gained, &mut running, &mut waiting, &mut memory);
+                admit(rules, (gained, up(now)), &mut running, &mut waiting, &mut memory);
             }
+        }
+        if running.iter().all(|sequence| sequence.arrives.is_some()) {
+            // Nobody works: until a cache comes or goes, or a request comes.
+            let comes = running.iter().filter_map(|sequence| sequence.arrives);
+            let goes = held.iter().map(|(fetched, _)| *fetched);
+            let next = comes.chain(goes).chain(coming.front().map(|job| job.arrived)).min();
+            now = u128::from(next.expect("something happens").nanos()) << FINE_BITS;
+            continue;
         }
         let decodes = running.iter().any(|sequence| sequence.decodes) && !prompts;
         if let Some(drafts) = rules.speculation.as_ref().filter(|_| decodes) {
@@ -167,7 +190,10 @@ fn step_through(rules: &Rules, jobs: &[Job], outside: Outside<'_>) -> (Vec<Done>
         }
         // A lever acts on steps that begin after its order.
         let level = outside.orders.iter().take_while(|order| order.0 < up(now)).last().map_or(0, |order| order.1);
+        let before = done.len();
         step((rules, outside), (level, gained), &mut running, &mut now, (&mut done, &mut steps, &mut memory));
+        let handed_over = done[before..].iter().filter(|done| done.job.to_go() > 0);
+        held.extend(handed_over.map(|done| (done.at + outside.fetched_after, blocks_of(done.job.fetched()))));
     }
 }
 
@@ -186,8 +212,10 @@ fn free(rules: &Rules, running: &[Running]) -> u64 {
 fn evict(rules: &Rules, gained: u64, running: &mut Vec<Running>, waiting: &mut VecDeque<Job>, memory: &mut Memory) {
     let needs = |sequence: &Running| sequence.decodes && sequence.cached + gained > sequence.blocks * BLOCK;
     while running.iter().filter(|sequence| needs(sequence)).count() as u64 > free(rules, running) {
-        let lowest = running.iter().map(|sequence| sequence.job.rank).min();
-        let newest = running.iter().rposition(|sequence| Some(sequence.job.rank) == lowest);
+        let here = |sequence: &&Running| sequence.arrives.is_none();
+        let lowest = running.iter().filter(here).map(|sequence| sequence.job.rank).min();
+        let of_rank = |sequence: &Running| Some(sequence.job.rank) == lowest;
+        let newest = running.iter().rposition(|sequence| sequence.arrives.is_none() && of_rank(sequence));
         let newest = running.remove(newest.expect("somebody needs a block"));
         memory.keep(rules, running, &newest);
         memory.abandoned += if newest.decodes { 0 } else { newest.behind() };
@@ -197,11 +225,17 @@ fn evict(rules: &Rules, gained: u64, running: &mut Vec<Running>, waiting: &mut V
     memory.trim(rules, running);
 }
 
-fn admit(rules: &Rules, gained: u64, running: &mut Vec<Running>, waiting: &mut VecDeque<Job>, memory: &mut Memory) {
+fn admit(
+    rules: &Rules,
+    (gained, now): (u64, SimTime),
+    running: &mut Vec<Running>,
+    waiting: &mut VecDeque<Job>,
+    memory: &mut Memory,
+) {
     let first = rules.prefill == (Prefill::First {});
     let behind: u64 = running
         .iter()
-        .filter(|_| !first)
+        .filter(|sequence| !first && sequence.arrives.is_none())
         .map(|sequence| if sequence.decodes { rules.checked() } else { sequence.behind() })
         .sum();
     let mut budget = rules.budget.saturating_sub(behind);
@@ -217,7 +251,8 @@ fn admit(rules: &Rules, gained: u64, running: &mut Vec<Running>, waiting: &mut V
         memory.trim(rules, running);
     }
     while let Some(&job) = waiting.front() {
-        let tokens = u64::from(job.prompt) + u64::from(job.produced);
+        let elsewhere = job.source != Job::HERE;
+        let tokens = u64::from(job.prompt) + u64::from(job.produced) - u64::from(elsewhere);
         let blocks = tokens.div_ceil(BLOCK);
         let found = memory.find(rules, running, &job);
         let unit = rules.prefixes.as_ref().map_or(BLOCK, |prefixes| prefixes.unit);
@@ -232,8 +267,14 @@ fn admit(rules: &Rules, gained: u64, running: &mut Vec<Running>, waiting: &mut V
         }
         waiting.pop_front();
         let hits = found.len() as u64;
-        let mut sequence =
-            Running { job, cached: hits * unit, blocks, decodes: false, pauses: false, holds: Vec::new() };
+        let (arrives, holds) = (None, Vec::new());
+        let mut sequence = Running { job, cached: hits * unit, blocks, decodes: false, arrives, pauses: false, holds };
+        if elsewhere {
+            sequence.cached = tokens;
+            sequence.arrives = rules.fetching.as_ref().map(|fetching| now + fetching.time(tokens));
+            running.push(sequence);
+            continue;
+        }
         memory.share(&mut sequence, found);
         if first || sequence.behind() <= budget {
             memory.share(&mut sequence, names(rules, &job, tokens));
@@ -264,7 +305,7 @@ fn step(
     let (mut budget, mut cached, mut chunk, mut attended) = (rules.budget - batch * rules.checked(), 0, 0, 0);
     let mut producing = Vec::new();
     for (index, sequence) in running.iter_mut().enumerate() {
-        if std::mem::take(&mut sequence.pauses) {
+        if std::mem::take(&mut sequence.pauses) || sequence.arrives.is_some() {
             continue;
         }
         let take = if sequence.decodes {
@@ -296,7 +337,10 @@ fn step(
         job.first = job.first.min(at);
     }
     let has_gone = |sequence: &Running| outside.hangs_up(&sequence.job) <= at;
-    let leaves = |sequence: &Running| sequence.job.produced == sequence.job.output || has_gone(sequence);
+    let leaves = |sequence: &Running| {
+        let handed_over = sequence.decodes && outside.role == Role::Prefill;
+        sequence.job.produced == sequence.job.output || handed_over || has_gone(sequence)
+    };
     while let Some(index) = running.iter().position(leaves) {
         let mut sequence = running.remove(index);
         sequence.cached = sequence.cached.min(u64::from(sequence.job.prompt) + u64::from(sequence.job.output) - 1);
@@ -311,7 +355,8 @@ fn step(
 
 /// Serves `jobs` to the end by jumping.
 fn jump(rules: &Rules, jobs: &[Job], outside: Outside<'_>) -> (Vec<Done>, Vec<Stretch>, PrefixFacts) {
-    let mut replica = Replica::new(rules);
+    let mut replica = Replica::in_pool(rules, outside.role);
+    let mut fetched: VecDeque<(SimTime, Job)> = VecDeque::new();
     let (mut done, mut stretches) = (Vec::new(), Vec::new());
     let (mut leaving, mut orders) = (jobs.iter().peekable(), outside.orders.iter().peekable());
     let mut jobs = jobs.iter().peekable();
@@ -320,24 +365,28 @@ fn jump(rules: &Rules, jobs: &[Job], outside: Outside<'_>) -> (Vec<Done>, Vec<St
         let arrival = jobs.peek().map_or(SimTime::NEVER, |job| job.arrived);
         let order = orders.peek().map_or(SimTime::NEVER, |order| order.0);
         let call = leaving.peek().map_or(SimTime::NEVER, |job| outside.hangs_up(job));
-        let at = arrival.min(order).min(call);
-        if at == SimTime::NEVER {
+        let gone = fetched.front().map_or(SimTime::NEVER, |gone| gone.0);
+        let at = arrival.min(order).min(call).min(gone);
+        if at.min(replica.next()) == SimTime::NEVER {
             break;
         }
-        let before = if arrival.min(call) <= order { at } else { SimTime::from_nanos(at.nanos() + 1) };
-        while replica.next() < before {
+        let before = if arrival.min(call).min(gone) <= order { at } else { SimTime::from_nanos(at.nanos() + 1) };
+        if replica.next() < before {
+            let ended = done.len();
             stretches.push(replica.turn(rules, &mut done));
-        }
-        if arrival == at {
+            let handed_over = done[ended..].iter().filter(|done| done.job.to_go() > 0);
+            fetched.extend(handed_over.map(|done| (done.at + outside.fetched_after, done.job)));
+            replica.take_asked();
+        } else if gone == at {
+            let (at, job) = fetched.pop_front().expect("a cache is fetched");
+            replica.let_loose(at, &job);
+        } else if arrival == at {
             replica.arrive(at, *jobs.next().expect("an arrival is due"), rules);
         } else if call == at {
             replica.hang_up(at, leaving.next().expect("a call is due").ticket, false, rules);
         } else {
             replica.hold(at, orders.next().expect("an order is due").1);
         }
-    }
-    while replica.next() < SimTime::NEVER {
-        stretches.push(replica.turn(rules, &mut done));
     }
     (done, stretches, replica.prefix_facts().unwrap_or_default())
 }
@@ -455,7 +504,48 @@ proptest! {
                 (SimTime::from_nanos(at), level)
             })
             .collect();
-        assert_jumping_equals_stepping(&rules, &jobs, Outside { orders: &orders, patience });
+        assert_jumping_equals_stepping(&rules, &jobs, Outside { orders: &orders, patience, ..Outside::NONE });
+    }
+
+    #[test]
+    fn jumping_equals_stepping_in_pools(
+        rows in prop::collection::vec((prop_oneof![0_u64..3, 0_u64..40_000_000, 0_u64..400_000_000], 1_u32..900, 1_u32..300), 1..60),
+        budget in prop_oneof![Just(2_048_u64), 40_u64..400],
+        max_batch in prop_oneof![Just(256_u64), 1_u64..30],
+        spare in prop_oneof![Just(100_000_u64), 0_u64..60],
+        orders in prop::collection::vec((1_u64..500_000_000, 0_u8..3), 0..12),
+        prefills in any::<bool>(),
+        latency in prop_oneof![0_u64..3, 1_u64..60_000_000],
+        bandwidth in 1e8..1e11,
+        fetched_after in prop_oneof![1_u64..3, 1_u64..400_000_000],
+        here in prop::collection::vec(prop::bool::weighted(0.2), 60),
+    ) {
+        let fetching = Fetching {
+            bandwidth: BytesPerSecond::new(bandwidth),
+            latency: Span::from_nanos(latency),
+            per_token: Bytes::new(131_072),
+        };
+        let plain = rules(budget, max_batch.min(budget), 75 + spare);
+        let rules = Rules { fetching: Some(fetching), ..plain };
+        let mut jobs = listed(&rows);
+        if !prefills {
+            // Most have their first token, and a cache elsewhere; some lost it.
+            for (job, here) in jobs.iter_mut().zip(here).filter(|(job, _)| job.output > 1) {
+                (job.produced, job.first) = (1, job.arrived);
+                job.source = if here { Job::HERE } else { 0 };
+            }
+        }
+        let mut at = 0;
+        let orders: Vec<Order> = orders
+            .into_iter()
+            .map(|(gap, level)| {
+                at += gap;
+                (SimTime::from_nanos(at), level)
+            })
+            .collect();
+        let role = if prefills { Role::Prefill } else { Role::Decode };
+        let fetched_after = Span::from_nanos(fetched_after);
+        assert_jumping_equals_stepping(&rules, &jobs, Outside { orders: &orders, role, fetched_after, ..Outside::NONE });
     }
 }
 

@@ -2,16 +2,16 @@
 
 use super::ramp::RampPoint;
 use super::{
-    Bursts, Chat, Clientele, Clients, ClosedLoop, Fidelity, FlashCrowd, Front, MeasuredClients, Poisson, Prefill,
-    PrefixCacheSection, Ramp, Reasoning, Router, ScalePolicy, ScaleSection, Schedule, Sessions, Slo, Speculation,
-    StepModel, TargetLoad, Touched,
+    Bursts, Chat, Clientele, Clients, ClosedLoop, Fidelity, FlashCrowd, Front, MeasuredClients, Poisson, Pools,
+    Prefill, PrefixCacheSection, Ramp, Reasoning, Router, ScalePolicy, ScaleSection, Schedule, Sessions, Slo,
+    Speculation, StepModel, TargetLoad, Touched,
 };
 use crate::catalog::{DeviceSheet, ModelSheet};
 use crate::fault::FailureLaw;
 use crate::ledger::TokenPrices;
 use crate::power::{Priority, ServingPower, Slowdown};
 use crate::trace::RequestTrace;
-use crate::units::{PerSecond, Ratio, Share, Span, Tokens};
+use crate::units::{Bytes, PerSecond, Ratio, Share, Span, Tokens};
 
 /// A checked service.
 #[derive(Debug, Clone)]
@@ -91,6 +91,17 @@ pub struct ReplicaOptions {
     pub speculation: Option<Speculation>,
     /// Steps read the weights of the experts that their tokens touch.
     pub experts: Option<Touched>,
+    /// Some compute prompts and others decode, and how caches come from one to the other.
+    pub pools: Option<PoolPlan>,
+}
+
+/// Pools, and a token's part of a cache.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct PoolPlan {
+    /// As the scenario says.
+    pub section: Pools,
+    /// What of a cache a token takes.
+    pub per_token: Bytes,
 }
 
 /// A service held by one lever.

@@ -12,95 +12,20 @@
 //!
 //! A step takes in what was queued when it began; an arrival at the very nanosecond of a boundary is queued before it.
 
-use super::Speculation;
+mod pooled;
+
 use super::job::{Job, give_way, line_up, line_up_in_front};
+use super::pools::Role;
 use super::prefix::{Cache, Found, Leaving, Prefixes};
+pub(crate) use super::rules::{BLOCK, Prefill, Rules, blocks_of};
 use super::speculation::Gain;
-use super::step::{FINE_BITS, Pace, Series};
+use super::step::{FINE_BITS, Series};
 use crate::ledger::PrefixFacts;
-use crate::trace::Request;
 use crate::units::SimTime;
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use pooled::Coming;
+pub(crate) use pooled::Fetch;
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
-
-/// Tokens of one key-value block (vLLM's default block size).
-pub(crate) const BLOCK: u64 = 16;
-
-/// Blocks that hold `tokens`.
-pub(crate) const fn blocks_of(tokens: u64) -> u64 {
-    tokens.div_ceil(BLOCK)
-}
-
-/// What every replica of a service obeys.
-#[derive(Debug, Clone)]
-pub(crate) struct Rules {
-    /// How long steps take at each level of power control; the first without a lever.
-    pub(crate) paces: Vec<Pace>,
-    /// Tokens that one step may process.
-    pub(crate) budget: u64,
-    /// Sequences that may run at once; at most the budget.
-    pub(crate) max_batch: u64,
-    /// Key-value blocks.
-    pub(crate) blocks: u64,
-    /// What a step does with prompts.
-    pub(crate) prefill: Prefill,
-    /// Tokens are drafted; none, and each step gives one.
-    pub(crate) speculation: Option<Speculation>,
-    /// How prompts are found again; none without a prefix cache.
-    pub(crate) prefixes: Option<Prefixes>,
-}
-
-/// What a step does with prompts that wait.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
-#[serde(rename_all = "snake_case", deny_unknown_fields)]
-pub enum Prefill {
-    /// Each step decodes, and takes chunks of prompts with the tokens that are left of its budget: vLLM v1.
-    Chunked {},
-    /// As long as prompts can be admitted, steps take whole prompts up to the budget, one at least, while those that decode pause: vLLM v0.
-    First {},
-}
-
-impl Default for Prefill {
-    fn default() -> Prefill {
-        Prefill::Chunked {}
-    }
-}
-
-impl Rules {
-    /// Without any option.
-    pub(crate) fn chunked(paces: Vec<Pace>, budget: u64, max_batch: u64, blocks: u64) -> Rules {
-        Rules {
-            paces,
-            budget,
-            max_batch: max_batch.min(budget),
-            blocks,
-            prefill: Prefill::default(),
-            speculation: None,
-            prefixes: None,
-        }
-    }
-
-    /// True where replicas do nothing beyond continuous batching with chunked prompts.
-    #[inline]
-    pub(crate) fn plain(&self) -> bool {
-        let usual = self.prefixes.is_none() && self.speculation.is_none() && self.prefill == (Prefill::Chunked {});
-        usual && !self.paces[0].is_of_experts()
-    }
-
-    /// True where a request of that many tokens fits an empty replica.
-    pub(crate) fn can_hold(&self, request: &Request) -> bool {
-        // With drafts, the last step may compute more than what is left.
-        let more = self.speculation.map_or(0, |drafts| u64::from(drafts.draft));
-        blocks_of(u64::from(request.prompt) + u64::from(request.output) - 1 + more) <= self.blocks
-    }
-
-    /// Tokens that a sequence has computed in each step.
-    pub(super) fn checked(&self) -> u64 {
-        self.speculation.map_or(1, |drafts| u64::from(drafts.checked()))
-    }
-}
 
 /// A job and when its last token came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -190,6 +115,14 @@ pub(crate) struct Replica {
     vacant: Vec<u16>,
     /// Decoding sequences by offset, modulo a block: those that need a block in the same step.
     phases: [u32; BLOCK as usize],
+    /// Its part of the work.
+    role: Role,
+    /// Blocks of prompts that others are to fetch.
+    held: u64,
+    /// Caches under way to it, in order of admission.
+    coming: Vec<Coming>,
+    /// Those that it asked for, until somebody looks.
+    asked: Vec<Fetch>,
     /// It works without options.
     plain: bool,
     /// How tokens follow from steps, where they are drafted.
@@ -228,6 +161,10 @@ impl Replica {
             slots: Vec::new(),
             vacant: Vec::new(),
             phases: [0; BLOCK as usize],
+            role: Role::All,
+            held: 0,
+            coming: Vec::new(),
+            asked: Vec::new(),
             plain: rules.plain(),
             gain: rules.speculation.map_or(Gain::ONE, |drafts| drafts.gain()),
             cache: rules.prefixes.as_ref().map(|_| Box::new(Cache::new(PrefixFacts::default()))),
@@ -237,7 +174,7 @@ impl Replica {
     /// An idle replica, empty but for what it counted, whose power control goes on.
     pub(crate) fn emptied(&self, rules: &Rules) -> Replica {
         let cache = self.cache.as_ref().map(|cache| Box::new(Cache::new(cache.facts)));
-        Replica { ordered: self.ordered, cache, ..Replica::new(rules) }
+        Replica { ordered: self.ordered, role: self.role, cache, ..Replica::new(rules) }
     }
 
     /// What its prefix cache was asked and found; none without.
@@ -265,7 +202,7 @@ impl Replica {
     /// Sequences in the batch, half-done prompts included.
     #[inline]
     pub(crate) fn running(&self) -> u64 {
-        self.batch + self.joining.len() as u64 + u64::from(self.partial.is_some())
+        self.batch + self.joining.len() as u64 + u64::from(self.partial.is_some()) + self.coming.len() as u64
     }
 
     /// Every job inside whose client still waits.
@@ -273,6 +210,7 @@ impl Replica {
         let slots = self.finishes.iter().map(|key| slot_of(key.0)).chain(self.joining.iter().copied());
         let running = slots.map(|slot| &self.slots[usize::from(slot)].job);
         let running = running.chain(self.partial.iter().map(|partial| &partial.job));
+        let running = running.chain(self.coming.iter().map(|coming| &coming.job));
         running.filter(|job| !self.has_gone(job)).chain(&self.waiting)
     }
 
@@ -358,6 +296,9 @@ impl Replica {
             let (steps, total) = self.steps_to(at);
             self.steps = steps;
             self.end_at(self.start + total);
+        } else if self.steps == 0 && at < self.next {
+            // It waits for a cache.
+            (self.start, self.end, self.next) = (fine(at), fine(at), at);
         }
     }
 
@@ -402,6 +343,9 @@ impl Replica {
                 self.settle(rules);
             }
         }
+        if !PLAIN && !self.coming.is_empty() {
+            self.welcome();
+        }
         self.plan::<PLAIN>(rules);
         stretch
     }
@@ -421,6 +365,12 @@ impl Replica {
         }
         let mut running: Vec<Sequence> = self.finishes.iter().map(|key| self.cut_short(key.0)).collect();
         running.extend(self.joining.iter().map(|&slot| self.slots[usize::from(slot)]));
+        running.extend(self.coming.iter().map(|&Coming { mut job, at: there, admission }| {
+            if there <= at {
+                job.source = Job::HERE;
+            }
+            Sequence { job, offset: 0, admission, shared: 0 }
+        }));
         running.sort_by_key(|sequence| sequence.admission);
         let mut jobs: Vec<Job> = running.iter().map(|sequence| sequence.job).collect();
         jobs.extend(self.partial.iter().map(|partial| partial.job));
@@ -529,11 +479,15 @@ impl Replica {
                 }
                 continue;
             }
+            if !PLAIN && self.role == Role::Prefill {
+                // Others go on with it.
+                done.push(Done { job: sequence.job, at });
+                self.held += blocks_of(held);
+                self.vacant.push(slot);
+                continue;
+            }
             sequence.offset = held.wrapping_sub(self.clock);
-            self.phases[phase(sequence.offset)] += 1;
-            self.cached += held;
-            self.batch += 1;
-            self.finishes.push(Reverse((self.clock + sequence.job.to_go()) << SLOT_BITS | u64::from(slot)));
+            self.decode_from_now(slot);
         }
     }
 
@@ -544,9 +498,15 @@ impl Replica {
         let step = if first { self.prompts_first::<PLAIN>(rules) } else { self.mix::<PLAIN>(rules) };
         self.chunk = step.prompt;
         if self.running() == 0 {
-            assert!(self.waiting.is_empty(), "an empty replica admits any request that it can hold");
+            assert!(self.waiting.is_empty() || self.held > 0, "an empty replica admits any request that it can hold");
             self.steps = 0;
             self.next = SimTime::NEVER;
+            return;
+        }
+        let comes = if PLAIN { SimTime::NEVER } else { self.comes() };
+        if !PLAIN && self.running() == self.coming.len() as u64 {
+            self.steps = 0;
+            (self.start, self.end, self.next) = (fine(comes), fine(comes), comes);
             return;
         }
         self.level = self.ordered;
@@ -559,6 +519,9 @@ impl Replica {
         };
         self.steps =
             if PLAIN || self.decoding > 0 { self.steps_before_change::<PLAIN>(step.limit) } else { step.limit };
+        if !PLAIN && comes < SimTime::NEVER {
+            self.steps = self.steps.min(self.steps_to(comes).0.max(1));
+        }
         self.end_at(self.start + self.series.total(self.steps));
     }
 
@@ -688,6 +651,12 @@ impl Replica {
             if step.budget == 0 || self.running() >= rules.max_batch {
                 return;
             }
+            if !PLAIN && job.source != Job::HERE {
+                if !self.fetch(rules, job, reserved) {
+                    return;
+                }
+                continue;
+            }
             let mut blocks = blocks_of(job.to_compute());
             let (mut found, mut done) = (Found::default(), 0);
             let chunked = PLAIN || rules.prefill == (Prefill::Chunked {});
@@ -736,13 +705,29 @@ impl Replica {
             self.free += twice * prefixes.blocks_each();
         }
         self.admissions += 1;
-        let sequence = Sequence { job, offset: 0, admission: self.admissions, shared };
+        let slot = self.place(Sequence { job, offset: 0, admission: self.admissions, shared });
+        self.joining.push(slot);
+    }
+
+    /// Finds a slot for a sequence.
+    #[inline]
+    fn place(&mut self, sequence: Sequence) -> u16 {
         let slot = self.vacant.pop().unwrap_or(self.slots.len() as u16);
         match self.slots.get_mut(usize::from(slot)) {
             Some(seat) => *seat = sequence,
             None => self.slots.push(sequence),
         }
-        self.joining.push(slot);
+        slot
+    }
+
+    /// The sequence in that slot decodes from now on.
+    #[inline]
+    fn decode_from_now(&mut self, slot: u16) {
+        let Sequence { job, offset, .. } = self.slots[usize::from(slot)];
+        self.phases[phase(offset)] += 1;
+        self.cached += self.clock.wrapping_add(offset);
+        self.batch += 1;
+        self.finishes.push(Reverse((self.clock + job.to_go()) << SLOT_BITS | u64::from(slot)));
     }
 
     /// Steps until a sequence finishes or lacks a block, at most `limit`.

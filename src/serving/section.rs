@@ -6,10 +6,11 @@ pub use super::clientele::{ClassPlan, ClassSection, Clientele, OnFailure, Patien
 pub use super::clients::{Clients, Reasoning};
 pub use super::closed::ClosedLoop;
 pub use super::lengths::{Component, Lengths, Lognormal, Measured, Quantiles};
+pub use super::pools::Pools;
 pub use super::prefix::PrefixCacheSection;
 pub use super::ramp::{FlashCrowd, Ramp, RampPoint};
 pub use super::replay::{ColumnsSection, TraceFile, TraceSection};
-pub use super::replica::Prefill;
+pub use super::rules::Prefill;
 pub use super::sampled::Sampled;
 pub use super::servegen::Servegen;
 pub use super::sessions::Sessions;
@@ -50,6 +51,8 @@ pub struct ServiceSection {
     /// Which replica takes a request.
     #[serde(default)]
     pub router: Router,
+    /// Some replicas compute prompts, and others decode; unset, all do both.
+    pub pools: Option<Pools>,
     /// How requests are shared among its cells, of up to 64 replicas each.
     #[serde(default)]
     pub front: Front,

@@ -224,6 +224,8 @@ enum Happening {
 enum Fate {
     /// Everything counts.
     Kept,
+    /// Everything counts, though nothing more is saved.
+    Halted,
     /// What follows the newest durable copy that the loss leaves is lost.
     RolledBack(Loss),
 }
@@ -537,7 +539,7 @@ impl Job {
         };
         let since = *since;
         if self.roster().replicas_to_gain() > 0 {
-            self.end_stretch(since, at, Fate::Kept);
+            self.end_stretch(since, at, Fate::Halted);
             let [wait, rejoin] = [(Use::SpareWait, Span::ZERO), (Use::Restart, rejoin)];
             self.stop(at, [wait, rejoin].map(|(what, length)| Step::new(what, length)).into());
         }

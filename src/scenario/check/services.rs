@@ -11,9 +11,9 @@ use crate::engine::Seed;
 use crate::fault::FaultPlan;
 use crate::power::{NodePower, Slowdown};
 use crate::serving::{
-    ArrivalPlan, ArrivalsSection, Deployment, Fidelity, HeldServing, MeasuredClients, Opens, Precision, ReplicaOptions,
-    ReplicaSection, ScalePolicy, Servegen, ServicePlan, ServiceSection, StepModel, StepSection, Touched, TraceSection,
-    mean_lengths,
+    ArrivalPlan, ArrivalsSection, Deployment, Fidelity, HeldServing, MeasuredClients, Opens, PoolPlan, Precision,
+    ReplicaOptions, ReplicaSection, ScalePolicy, Servegen, ServicePlan, ServiceSection, StepModel, StepSection,
+    Touched, TraceSection, mean_lengths,
 };
 use crate::trace::{ColumnMap, RequestTrace, ServeGen};
 use crate::units::{Bytes, Dollars, SimTime, Span};
@@ -76,7 +76,8 @@ impl Check<'_> {
         if experts.is_some() {
             step_source.push_str(", experts as they are touched");
         }
-        let options = ReplicaOptions { experts, ..options? };
+        let pools = section.pools.map(|section| PoolPlan { section, per_token: model.kv_bytes_per_token });
+        let options = ReplicaOptions { experts, pools, ..options? };
         let steady =
             Steady { on: &on, step: &step, lengths: mean_lengths(&arrivals), max_batch: section.replica.max_batch };
         let (power, power_source) = self.serving_power(name, &section.power, &node, &steady)?;

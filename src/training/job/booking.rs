@@ -23,15 +23,17 @@ impl Job {
         };
         self.tally.position = from + useful;
         self.tally.checkpoints += self.schedule.saves(self.origin, elapsed);
+        if fate != Fate::Kept {
+            self.copies.add(
+                &self.schedule,
+                Stretch { began: since, position: from, origin: self.origin, pace: self.pace },
+                elapsed,
+                self.transfers.iter().flat_map(Transfers::written),
+            );
+        }
         let (standing, lost) = match fate {
-            Fate::Kept => (elapsed, Span::ZERO),
+            Fate::Kept | Fate::Halted => (elapsed, Span::ZERO),
             Fate::RolledBack(loss) => {
-                self.copies.add(
-                    &self.schedule,
-                    Stretch { began: since, position: from, origin: self.origin, pace: self.pace },
-                    elapsed,
-                    self.transfers.iter().flat_map(Transfers::written),
-                );
                 let lost = self.lose_copies(loss);
                 (self.copies.newest(&self.schedule).map_or(Span::ZERO, |copy| copy.taken.since(since)), lost)
             }
