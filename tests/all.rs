@@ -23,6 +23,7 @@ mod layers;
 mod ledger;
 mod localise;
 mod maintenance;
+mod memory;
 mod mixed;
 mod pools;
 mod power;

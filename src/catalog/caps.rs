@@ -116,7 +116,8 @@ pub static CAPS: &[Entry<CapSheet>] = &[
     ),
     table(
         "mcdonald",
-        // McDonald et al. 2022, arXiv:2205.09646, as quoted: 250 to 200, 150 and 100 W on a V100.
+        // McDonald et al., "Great Power, Great Responsibility: Recommendations for Reducing Energy for Training Language Models", Findings
+        // of NAACL 2022, pages 1962 to 1970 (arXiv:2205.09646), as others quote its table: 250 to 200, 150 and 100 W on a V100.
         &[point(0.4, 2.14, 0.89, 1.744), point(0.6, 1.227, 0.758, 1.0), point(0.8, 1.082, 0.88, 1.0)],
         "McDonald et al., BERT training on V100, as quoted; decode: arXiv:2311.18677",
     ),
