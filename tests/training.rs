@@ -243,7 +243,7 @@ fn bins_hold_each_hour_of_training_and_of_saving_exactly() {
     assert_eq!(outcome.facts.finished, None);
 }
 
-/// Renewal theory, exact for exponential failures on the wall clock (models/training.md section 7).
+/// Renewal theory, exact for exponential failures on the wall clock.
 pub(crate) fn renewal(m: f64, t: f64, d: f64, r: f64) -> f64 {
     t / (m * libm::exp(r / m) * (libm::exp((t + d) / m) - 1.0))
 }
@@ -275,7 +275,7 @@ fn renewal_theory_is_met() {
 
 #[test]
 fn the_three_failure_clocks_differ_as_published() {
-    // One failure every 18 min, a stall of 10 min, no lost work (models/training.md section 4); 1.3e5 failures by wall clock.
+    // One failure every 18 min, a stall of 10 min, no lost work; 1.3e5 failures by wall clock.
     for (clock, expected) in [(FailureClock::Serial, 0.444), (FailureClock::Wall, 0.574), (FailureClock::Uptime, 0.643)]
     {
         let plan = JobPlan {
@@ -533,7 +533,7 @@ fn auto_takes_the_daly_optimum_of_all_nodes() {
 
 #[test]
 fn a_checkpoint_is_written_at_the_stores_speed() {
-    // 14 bytes for each of 405.853e9 parameters at 2 TB/s take 2.84 s (models/training.md section 6): 2.8 s is too short.
+    // 14 bytes for each of 405.853e9 parameters at 2 TB/s take 2.84 s: 2.8 s is too short.
     let mut plan = plan(2_048, days(1.0));
     plan.model.parameters = 405.853e9;
     for (every, fits) in [(2.80, false), (2.85, true)] {
@@ -642,7 +642,7 @@ fn a_job_warms_up_after_each_failure() {
 
 #[test]
 fn a_reload_takes_its_bytes_over_the_read_bandwidth() {
-    // 5.682 TB at 2 TB/s: 2.84 s (models/training.md section 6).
+    // 5.682 TB at 2 TB/s: 2.84 s.
     let mut plan = plan(2_048, days(1.0));
     plan.model.parameters = 405.853e9;
     plan.checkpoint = saving(minutes(10.0), Span::SECOND, Span::ZERO);
@@ -654,7 +654,7 @@ fn a_reload_takes_its_bytes_over_the_read_bandwidth() {
 
 #[test]
 fn too_few_spares_are_a_cliff_for_a_job_that_waits() {
-    // 12.8 nodes in repair on average; P(Poisson(12.8) <= spares) x 0.929 (models/training.md section 8), each +- 0.03.
+    // 12.8 nodes in repair on average; P(Poisson(12.8) <= spares) x 0.929, each +- 0.03.
     for (hot, expected) in [(32, 0.93), (16, 0.79), (8, 0.10)] {
         let plan = JobPlan {
             failures: exponential(3.79e-3),

@@ -2,7 +2,7 @@
 //!
 //! Class, GPUs, run time and end of a job are independent draws: GPUs and run time from the class's quantiles, the end from the
 //! class's shares. Two million draws give a mean run of 1,315 s (published 1,260), a median of 124 s (124), 24.1 GPUs (26.8),
-//! 268,600 GPU-seconds a job (267,905) and a share of Pretrain in the GPU time of 96.4 % (95.5 %): models/workloads.md 5.7.
+//! 268,600 GPU-seconds a job (267,905) and a share of Pretrain in the GPU time of 96.4 % (95.5 %).
 //! About 3 % of the jobs use 95 % of the GPU time, so that a sample of 20,000 jobs scatters by 14 % in GPU-seconds.
 //!
 //! When jobs arrive is not in the data. Evaluations come in sweeps of `sweep` jobs on average, geometric; sweeps and single jobs are
@@ -65,7 +65,7 @@ struct Class {
 /// The longest run, in seconds (acme_kalos_cluster_summary.csv).
 const LONGEST_RUN: f64 = 625_740.0;
 
-/// The classes of Kalos: models/workloads.md 5.7, from the figures of Hu et al., NSDI 2024 (InternLM/AcmeTrace, CC BY 4.0:
+/// The classes of Kalos, from the figures of Hu et al., NSDI 2024 (InternLM/AcmeTrace, CC BY 4.0:
 /// acme_kalos_job_cdfs.csv); end states solved there so that the shares by jobs and by GPU time both hold.
 const CLASSES: [Class; 4] = [
     Class {
@@ -110,7 +110,7 @@ const CLASSES: [Class; 4] = [
     },
 ];
 
-/// Submissions Monday to Sunday over their mean: the Philly list (gaow0007/TitanSched; models/workloads.md 4.6).
+/// Submissions Monday to Sunday over their mean: the Philly list (gaow0007/TitanSched).
 const WEEK: [f64; 7] = [0.87, 1.08, 1.15, 1.22, 1.37, 0.66, 0.65];
 
 impl Class {
@@ -303,7 +303,7 @@ mod tests {
         }
         runs.sort_by(f64::total_cmp);
         let n = f64::from(jobs);
-        // models/workloads.md 5.7 and 4.6, each within 5 %; a share of a million jobs in a thousand sweeps scatters by less.
+        // The published figures of the trace, each within 5 %; a share of a million jobs in a thousand sweeps scatters by less.
         for (what, value, expected) in [
             ("mean run", runs.iter().sum::<f64>() / n, 1_315.0),
             ("median run", runs[jobs as usize / 2], 124.0),

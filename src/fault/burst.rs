@@ -186,7 +186,7 @@ mod tests {
     #[test]
     fn bursts_take_the_nodes_that_they_say() {
         let mut chance = Seed { seed: 1, replication: 0 }.stream(Entity::named("test"), "burst");
-        // StepFun's batches: 2 + geometric of mean 1.57 (models/training.md section 3). Three standard errors.
+        // StepFun's batches: 2 + geometric of mean 1.57. Three standard errors.
         for (hits, mean, tolerance) in [
             (Blast::Whole {}, 400.0, 0.0),
             (Blast::Share(Share::new(0.25)), 100.0, 0.3),

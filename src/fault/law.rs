@@ -133,7 +133,7 @@ impl JsonSchema for FailureSection {
 
 /// A fleet that fails as 400 servers did for a year, but for its rate: a gamma mixture of nodes, most faults single and the rest in
 /// batches of random nodes, all in good and bad times. The defaults are fitted to that trace (stepfun-ai/InfiniteHBD-Trace,
-/// Apache-2.0, own fit; models/training.md section 3): coefficient of variation of the time between faults 1.74, index of
+/// Apache-2.0, own fit): coefficient of variation of the time between faults 1.74, index of
 /// dispersion 2.04 by the hour, 3.37 by the day, 4.86 by the week.
 #[derive(Debug, Clone, Copy, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -370,7 +370,7 @@ mod tests {
                 *sum += dispersion(&days, window) / seeds as f64;
             }
         }
-        // models/training.md section 3: the fit, within the 20 and 3 % of its row.
+        // The fit to StepFun's faults, within the 20 and 3 % of its row.
         assert!((count / 584.0 - 1.0).abs() < 0.03, "{count} faults");
         assert!((cv / 1.74 - 1.0).abs() < 0.2, "coefficient of variation {cv}");
         for (found, expected) in dispersions.into_iter().zip([2.04, 3.37, 4.86]) {

@@ -25,7 +25,7 @@ const REPLAYED: u8 = u8::MAX - 1;
 /// ([`inner`](FaultQueue::inner)) and, as its job says, stands still while that recovers.
 ///
 /// Ages are kept: a node's next failure moves only when the node itself is renewed, never because the job around it restarts
-/// (redrawing turns 417 failures into 10,858 at shape 0.7; models/training.md section 1). A node that joins late continues the
+/// (redrawing turns 417 failures into 10,858 at shape 0.7). A node that joins late continues the
 /// life that it began at time zero, each failure before that taken as repaired at once. So does one that comes back from a
 /// fault of its domain: only what broke is renewed.
 #[derive(Debug, Clone)]
@@ -382,7 +382,7 @@ mod tests {
 
     #[test]
     fn lemons_hold_the_published_share_of_the_faults() {
-        // StepFun: 400 nodes, 1.46 faults each, shape 0.93 (models/training.md section 3). Negative binomial: variance 3.75, 166
+        // StepFun: 400 nodes, 1.46 faults each, shape 0.93. Negative binomial: variance 3.75, 166
         // nodes without a fault, the worst 5 and 10 % of the nodes hold 25.0 and 40.6 % of the faults.
         let (fleets, nodes) = (200, 400_u32);
         let year = SimTime::ZERO + Span::DAY * 365;

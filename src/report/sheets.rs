@@ -168,8 +168,12 @@ const TENANT: Column = column(
     "",
     "who: a tenant's subject, `idle` for what nobody held, `facility` for losses and cooling",
 );
-const PART: Column =
-    column("part", "string", "", "active, spare, repair, warm_idle, paused, unallocated or losses_and_cooling");
+const PART: Column = column(
+    "part",
+    "string",
+    "",
+    "active (boundary B2; its accelerators are B1), spare, repair, warm_idle or paused (B3), losses_and_cooling (B4), or unallocated, which no boundary holds",
+);
 
 /// Every headline figure.
 pub(super) const SUMMARY: Sheet = Sheet {
@@ -554,7 +558,7 @@ pub(super) const BUCKETS: Sheet = Sheet {
         ),
         column("gpu_h", "number", "GPU-h", "accelerator time"),
         column("time_fraction", "number", "", "of the subject's accelerator time"),
-        column("energy_kwh", "number", "kWh", "energy at the meter"),
+        column("energy_kwh", "number", "kWh", "energy at the meter (boundary B4, as all columns here)"),
         column("cost_usd", "number", "USD", "holding and energy"),
         column("carbon_kgco2e", "number", "kgCO2e", "stack CO2 of the energy, location-based, hourly (scope 2)"),
         column("upstream_kgco2e", "number", "kgCO2e", "fuel upstream of the power plants (scope 3)"),

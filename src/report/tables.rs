@@ -395,8 +395,13 @@ pub fn column_name(metric: &str, unit: &str, boundary: &str) -> String {
 /// Two columns for a use: accelerator time and node energy.
 fn use_columns(what: Use) -> [Column; 2] {
     let name = what.name();
+    let boundary = if what.is_reserve() { "boundary B3" } else { "boundary B2" };
     [
         Column::of_metric(format!("use_{name}_gpu_h"), "GPU-h", format!("accelerator time spent on `{name}`")),
-        Column::of_metric(format!("use_{name}_kwh"), "kWh", format!("node energy spent on `{name}`")),
+        Column::of_metric(
+            format!("use_{name}_kwh"),
+            "kWh",
+            format!("energy of accelerators and hosts ({boundary}) spent on `{name}`"),
+        ),
     ]
 }

@@ -1,5 +1,5 @@
 //! How many replicas a service should have. Fixed: as many as it may. Target load: as many as hold outstanding requests per
-//! replica at `load` x the batch at which TPOT meets the SLO (models/inference.md section 2); up at once, down only to the
+//! replica at `load` x the batch at which TPOT meets the SLO; up at once, down only to the
 //! most that was asked for over `down_after` and where that is `tolerance` fewer, as the Kubernetes autoscaler stabilises.
 //!
 //! Outstanding requests do not halve when replicas double: each then decodes faster, so a rule in proportion to them sends

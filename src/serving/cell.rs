@@ -32,7 +32,7 @@ use std::collections::VecDeque;
 use std::ops::Range;
 use std::sync::Arc;
 
-/// Time of each request outside the replicas (models/inference.md section 2).
+/// Time of each request outside the replicas. Assumed.
 pub const API_TIME: Span = Span::from_nanos(3_000_000);
 
 /// From a node's failure to the moment the service knows: a health check that fails a few times.

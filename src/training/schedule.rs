@@ -319,7 +319,7 @@ mod tests {
 
     #[test]
     fn daly_finds_the_published_optima() {
-        // models/training.md section 6: M, d, optimum, in minutes.
+        // Optima of Daly's higher-order form: M, d, optimum, in minutes.
         for (m, d, expected) in [(180.0, 1.0, 18.313), (18.0, 0.1, 1.831), (1_440.0, 5.0, 116.69), (1.0, 2.0, 1.0)] {
             let every = daly(minutes(d), minutes(m)).as_secs_f64() / 60.0;
             assert!((every - expected).abs() < 0.005, "M {m}, d {d}: {every} min");

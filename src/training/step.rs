@@ -142,7 +142,7 @@ mod tests {
 
     #[test]
     fn utilisation_falls_with_scale_as_worked_out() {
-        // models/training.md section 2: g 0.03, 0.43 at 8,192.
+        // Worked by hand: g 0.03, 0.43 at 8,192.
         let loss = ScaleLoss { gpus: 8_192, exponent: 0.03 };
         let at = |gpus| loss.at(Share::new(0.43), gpus).as_f64();
         assert!((at(1_024) - 0.4577).abs() < 5e-5, "{}", at(1_024));
