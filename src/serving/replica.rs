@@ -202,7 +202,14 @@ impl Replica {
     /// Sequences in the batch, half-done prompts included.
     #[inline]
     pub(crate) fn running(&self) -> u64 {
-        self.batch + self.joining.len() as u64 + u64::from(self.partial.is_some()) + self.coming.len() as u64
+        self.running_as::<false>()
+    }
+
+    /// The same, where a plain replica has no caches under way.
+    #[inline]
+    fn running_as<const PLAIN: bool>(&self) -> u64 {
+        let here = self.batch + self.joining.len() as u64 + u64::from(self.partial.is_some());
+        if PLAIN { here } else { here + self.coming.len() as u64 }
     }
 
     /// Every job inside whose client still waits.
@@ -487,7 +494,8 @@ impl Replica {
                 continue;
             }
             sequence.offset = held.wrapping_sub(self.clock);
-            self.decode_from_now(slot);
+            let Sequence { job, offset, .. } = *sequence;
+            self.decode_from_now(slot, job, offset);
         }
     }
 
@@ -497,14 +505,14 @@ impl Replica {
         let first = !PLAIN && rules.prefill == (Prefill::First {});
         let step = if first { self.prompts_first::<PLAIN>(rules) } else { self.mix::<PLAIN>(rules) };
         self.chunk = step.prompt;
-        if self.running() == 0 {
+        if self.running_as::<PLAIN>() == 0 {
             assert!(self.waiting.is_empty() || self.held > 0, "an empty replica admits any request that it can hold");
             self.steps = 0;
             self.next = SimTime::NEVER;
             return;
         }
         let comes = if PLAIN { SimTime::NEVER } else { self.comes() };
-        if !PLAIN && self.running() == self.coming.len() as u64 {
+        if !PLAIN && self.running_as::<PLAIN>() == self.coming.len() as u64 {
             self.steps = 0;
             (self.start, self.end, self.next) = (fine(comes), fine(comes), comes);
             return;
@@ -648,7 +656,7 @@ impl Replica {
         }
         let reserved = self.blocks_over(if PLAIN { 1 } else { self.gain.tokens(1) });
         while let Some(job) = self.waiting.front().copied() {
-            if step.budget == 0 || self.running() >= rules.max_batch {
+            if step.budget == 0 || self.running_as::<PLAIN>() >= rules.max_batch {
                 return;
             }
             if !PLAIN && job.source != Job::HERE {
@@ -720,10 +728,9 @@ impl Replica {
         slot
     }
 
-    /// The sequence in that slot decodes from now on.
+    /// The sequence in that slot, of `job` with that offset, decodes from now on.
     #[inline]
-    fn decode_from_now(&mut self, slot: u16) {
-        let Sequence { job, offset, .. } = self.slots[usize::from(slot)];
+    fn decode_from_now(&mut self, slot: u16, job: Job, offset: u64) {
         self.phases[phase(offset)] += 1;
         self.cached += self.clock.wrapping_add(offset);
         self.batch += 1;

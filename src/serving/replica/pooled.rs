@@ -77,9 +77,9 @@ impl Replica {
         while let Some(place) = self.coming.iter().position(|coming| coming.at <= now) {
             let Coming { mut job, admission, .. } = self.coming.remove(place);
             job.source = Job::HERE;
-            let slot =
-                self.place(Sequence { job, offset: job.fetched().wrapping_sub(self.clock), admission, shared: 0 });
-            self.decode_from_now(slot);
+            let offset = job.fetched().wrapping_sub(self.clock);
+            let slot = self.place(Sequence { job, offset, admission, shared: 0 });
+            self.decode_from_now(slot, job, offset);
         }
     }
 
