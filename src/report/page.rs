@@ -83,12 +83,22 @@ pub(super) fn write_number<'a>(
     }
 }
 
+/// Height in points of a header row whose `titles` are wrapped in columns of these widths: wrapped text does not make a row taller
+/// by itself in every program.
+pub(super) fn header_height<'a>(titles: impl IntoIterator<Item = (&'a str, f64)>) -> f64 {
+    // A width counts digits; bold letters are a little wider.
+    let lines = |(title, width): (&str, f64)| (title.len() as f64 * 1.2 / width).ceil();
+    15.0 * titles.into_iter().map(lines).fold(1.0, f64::max)
+}
+
 /// Prepares a sheet: its header, and behind it an example of each look, from which [`Page`] learns their numbers in the file.
 pub(super) fn open(page: &mut Worksheet, copy: &Copied<'_>, formats: &Formats) -> Result<(), XlsxError> {
     let columns = &copy.sheet.columns;
     page.set_freeze_panes(1, 0)?;
+    let width = |name: &str| (name.len() as f64 + 2.0).clamp(9.0, 26.0);
+    page.set_row_height(0, header_height(columns.iter().map(|column| (&*column.name, width(&column.name)))))?;
     for (at, column) in (0..).zip(columns.iter()) {
-        page.set_column_width(at, (column.name.len() as f64 + 2.0).clamp(9.0, 26.0))?;
+        page.set_column_width(at, width(&column.name))?;
         page.write_string_with_format(0, at, &*column.name, &formats.header)?;
     }
     for (at, format) in (0..).zip(&formats.numbers) {

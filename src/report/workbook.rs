@@ -5,7 +5,7 @@ use super::folder::{Folder, OutputError};
 use super::number::figure;
 use super::page::Page;
 pub(super) use super::page::Rows;
-use super::page::{self, Formats, write_number};
+use super::page::{self, Formats, header_height, write_number};
 use super::sweep::{AxisColumn, CellRows, Copied, SweepTables};
 use super::tables::figure_column;
 pub(super) use super::zip::Piece;
@@ -210,8 +210,9 @@ fn overview(
     let axes = tables.axes.iter().map(|axis| axis.path.clone());
     let header: Vec<String> = std::iter::once("cell".to_owned()).chain(axes).chain(titles).collect();
     page.set_freeze_panes(1, 1 + tables.axes.len() as u16)?;
+    page.set_row_height(0, header_height(header.iter().map(|title| (&**title, 20.0))))?;
     for (at, title) in (0..).zip(&header) {
-        page.set_column_width(at, if at == 0 { 9.0 } else { 20.0 })?;
+        page.set_column_width(at, if at == 0 { 13.0 } else { 20.0 })?;
         page.write_string_with_format(0, at, title, &formats.header)?;
     }
     for (row, (number, cell)) in (1..).zip(tables.cells.iter().enumerate()) {
@@ -371,6 +372,7 @@ fn block(
     let title = title(headline);
     page.write_string_with_format(top, 0, format!("{title}, mean ({})", headline.unit), &formats.title)?;
     page.write_string_with_format(top + 1, 0, pivot.title(), &formats.header)?;
+    page.set_row_height(top + 1, header_height([(&*pivot.title(), 22.0)]))?;
     for (at, series) in (1..).zip(&pivot.series) {
         page.write_string_with_format(top + 1, at, series, &formats.header)?;
     }
