@@ -39,6 +39,7 @@ mod scheduler;
 mod servegen;
 mod serving;
 mod shards;
+mod shared;
 mod sizes;
 mod spares;
 mod storage;

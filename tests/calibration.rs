@@ -1,6 +1,7 @@
 //! `tollway calibrate`: coefficients from benchmarks, and the measured latencies that the ordinary service gives with them.
 
-use std::path::{Path, PathBuf};
+use crate::shared::shared;
+use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 use tollway::catalog::{GPUS, MODELS, RooflineRow, find, roofline_row};
@@ -13,15 +14,6 @@ use tollway::serving::*;
 use tollway::trace::{Bench, BenchRow, Benchmark, Measured, Request};
 use tollway::units::{PerSecond, SimTime, Span};
 use tollway::world::NodeSet;
-
-fn shared(name: &str) -> Option<PathBuf> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data").join(name);
-    if path.exists() {
-        return Some(path);
-    }
-    println!("skipped: {name} is not in ../shared/data");
-    None
-}
 
 fn calibrated(path: &Path) -> Vec<Calibrated> {
     let benchmark = Benchmark::read(path).unwrap();

@@ -1,8 +1,8 @@
 //! Measured runs and tables of others, through the whole program: a recorded run of an engine replayed by `tollway run`, closed loops
 //! against measured power and speed, and the printed fits of step times and power caps. Each says why it skips without its data.
 
+use crate::shared::shared;
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
 use std::process::Command;
 use tollway::catalog::{CAPS, find};
 use tollway::evidence::{Calibrated, Limits, calibrate, median};
@@ -11,15 +11,6 @@ use tollway::scenario::parse;
 use tollway::serving::{Rig, Served, StepModel};
 use tollway::simulate;
 use tollway::trace::{Benchmark, Measured};
-
-fn shared(name: &str) -> Option<PathBuf> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data").join(name);
-    if path.exists() {
-        return Some(path);
-    }
-    println!("skipped: {name} is not in ../shared/data");
-    None
-}
 
 /// One replica on `gpus` GPUs of a DGX H100, with the coefficients that a calibration found.
 fn one_replica(found: &Calibrated, model: &str, gpus: u32, max_batch: u32, rest: &str) -> String {

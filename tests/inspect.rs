@@ -1,8 +1,9 @@
 //! `tollway trace inspect`: the published statistics of the measured traces, and fitted sections that load and generate what they
 //! were fitted to.
 
+use crate::shared::shared;
 use std::fmt::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 use tollway::engine::Seed;
 use tollway::scenario;
@@ -10,22 +11,13 @@ use tollway::serving::{Inspection, Source, inspect};
 use tollway::trace::{Layout, Request};
 use tollway::units::SimTime;
 
-fn shared(name: &str) -> Option<PathBuf> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data/traces").join(name);
-    if path.exists() {
-        return Some(path);
-    }
-    println!("skipped: {name} is not in ../shared/data/traces");
-    None
-}
-
 fn close(what: &str, found: f64, expected: f64, tolerance: f64) {
     assert!((found / expected - 1.0).abs() < tolerance, "{what}: {found}, expected {expected}");
 }
 
 #[test]
 fn the_conversation_trace_has_its_published_statistics() {
-    let Some(path) = shared("AzureLLMInferenceTrace_conv.csv") else { return };
+    let Some(path) = shared("traces/AzureLLMInferenceTrace_conv.csv") else { return };
     let found = inspect(&path, &Layout::Auto).unwrap();
     let arrivals = found.arrivals.as_ref().unwrap();
     // Computed from the trace by an independent script.
@@ -49,7 +41,7 @@ fn the_conversation_trace_has_its_published_statistics() {
 /// Hits of a prefix cache over Mooncake's conversations, exact.
 #[test]
 fn mooncakes_prefixes_are_found_as_published() {
-    let Some(path) = shared("mooncake_conversation_trace.jsonl.gz") else { return };
+    let Some(path) = shared("traces/mooncake_conversation_trace.jsonl.gz") else { return };
     let found = inspect(&path, &Layout::Auto).unwrap();
     let reuse = found.reuse.unwrap();
     assert_eq!((reuse.blocks, reuse.full_blocks, reuse.distinct, reuse.hits), (288_500, 276_491, 182_790, 105_710));

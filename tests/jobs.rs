@@ -1,5 +1,6 @@
 //! Workloads of many jobs: readers of job traces, queues and failures through the simulator, the Kalos mix against its source.
 
+use crate::shared::shared;
 use std::path::{Path, PathBuf};
 use tollway::Outcome;
 use tollway::batch::{Generator, Kalos};
@@ -11,16 +12,6 @@ use tollway::units::{PerSecond, Ratio, SimTime, Span};
 
 fn at(seconds: u64) -> SimTime {
     SimTime::ZERO + Span::from_secs(seconds)
-}
-
-/// A file under `../shared/data`, or `None` after printing why the test is skipped.
-fn shared(name: &str) -> Option<PathBuf> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data").join(name);
-    if path.exists() {
-        return Some(path);
-    }
-    println!("skipped: {name} is not in ../shared/data");
-    None
 }
 
 fn fixture(name: &str) -> PathBuf {

@@ -1,6 +1,7 @@
 //! Request traces: every format from invented rows, the measured files to their published totals, exact sentences for broken
 //! ones. Layouts and traps as found in the published files.
 
+use crate::shared::shared;
 use flate2::{Compression, write::GzEncoder};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -10,16 +11,6 @@ use tollway::trace::{Dropped, Request, TraceError};
 use tollway::units::{SimTime, Span, Tokens};
 
 const SEED: Seed = Seed { seed: 5, replication: 0 };
-
-/// A file under `../shared/data`, or `None` after printing why the test is skipped.
-fn shared(name: &str) -> Option<PathBuf> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data").join(name);
-    if path.exists() {
-        return Some(path);
-    }
-    println!("skipped: {name} is not in ../shared/data");
-    None
-}
 
 /// `text` in a file named `name` of a fresh folder.
 fn file(name: &str, text: impl AsRef<[u8]>) -> (tempfile::TempDir, PathBuf) {

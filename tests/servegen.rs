@@ -1,20 +1,12 @@
 //! ServeGen's measured clients: archives and folders, what is dropped, what is wrong, and requests as measured.
 
+use crate::shared::shared;
 use std::path::{Path, PathBuf};
 use tollway::engine::Seed;
 use tollway::scenario;
 use tollway::serving::Source;
 use tollway::trace::{Request, ServeGen};
 use tollway::units::{SimTime, Span};
-
-fn shared(name: &str) -> Option<PathBuf> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data/traces").join(name);
-    if path.exists() {
-        return Some(path);
-    }
-    println!("skipped: {name} is not in ../shared/data/traces");
-    None
-}
 
 const TRACE: &str = "0,2.0,1.0,Gamma,1,0.5\n600,0,0,,0,0\n1200,4,2.0,Weibull,0.6,0.2\n";
 const LENGTHS: &str = r#"{"0": {"input_tokens": "{45: 0.25, 46: 0.75}", "output_tokens": "{0: 0.5, 7: 0.5}"},
@@ -138,7 +130,7 @@ fn clients_ask_as_measured_and_each_request_comes_to_one_cell() {
 #[test]
 fn the_measured_archives_have_their_published_figures() {
     // Computed from the archives by an independent script.
-    if let Some(path) = shared("servegen_reason_deepseek-r1.tar.gz") {
+    if let Some(path) = shared("traces/servegen_reason_deepseek-r1.tar.gz") {
         let read = ServeGen::read(&path).unwrap();
         assert_eq!((read.windows_read, read.without_lengths), (73 * 144, 0));
         let asked = requests(&path, "", 0.0..1.0);
@@ -156,7 +148,7 @@ fn the_measured_archives_have_their_published_figures() {
             assert!((found / mean - 1.0).abs() < 0.05 && (half / median - 1.0).abs() < 0.05);
         }
     }
-    if let Some(path) = shared("servegen_language_m-small.tar.gz") {
+    if let Some(path) = shared("traces/servegen_language_m-small.tar.gz") {
         let read = ServeGen::read(&path).unwrap();
         assert_eq!(read.windows_read, 43 * 2_016);
         assert!(read.clients.len() <= 38, "five clients have no lengths");

@@ -1,18 +1,9 @@
 //! Hourly series against files: exact means of the measured ones, exact sentences for broken ones.
 
+use crate::shared::shared;
 use std::fmt::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use tollway::trace::HourlySeries;
-
-/// A file under `../shared/data`, or `None` after printing why the test is skipped.
-fn shared(name: &str) -> Option<PathBuf> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data").join(name);
-    if path.exists() {
-        return Some(path);
-    }
-    println!("skipped: {name} is not in ../shared/data");
-    None
-}
 
 /// `text` in a file named `name` of a fresh folder.
 fn file(name: &str, text: &[u8]) -> (tempfile::TempDir, PathBuf) {

@@ -455,6 +455,16 @@ fn listed(rows: &[(u64, u32, u32)]) -> Vec<Job> {
     rows.iter().enumerate().map(&mut request).collect()
 }
 
+/// Orders by the time since the one before.
+fn timed(gaps: Vec<(u64, u8)>) -> Vec<Order> {
+    let mut at = 0;
+    let order = |(gap, level)| {
+        at += gap;
+        (SimTime::from_nanos(at), level)
+    };
+    gaps.into_iter().map(order).collect()
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 512, failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -496,14 +506,7 @@ proptest! {
         let rules = Rules { max_batch: max_batch.min(budget / rules.checked()), ..rules };
         let mut jobs = listed(&rows);
         jobs.iter_mut().zip(sessions).for_each(|(job, session)| job.prefix = session.unwrap_or(Job::UNNAMED));
-        let mut at = 0;
-        let orders: Vec<Order> = orders
-            .into_iter()
-            .map(|(gap, level)| {
-                at += gap;
-                (SimTime::from_nanos(at), level)
-            })
-            .collect();
+        let orders = timed(orders);
         assert_jumping_equals_stepping(&rules, &jobs, Outside { orders: &orders, patience, ..Outside::NONE });
     }
 
@@ -535,14 +538,7 @@ proptest! {
                 job.source = if here { Job::HERE } else { 0 };
             }
         }
-        let mut at = 0;
-        let orders: Vec<Order> = orders
-            .into_iter()
-            .map(|(gap, level)| {
-                at += gap;
-                (SimTime::from_nanos(at), level)
-            })
-            .collect();
+        let orders = timed(orders);
         let role = if prefills { Role::Prefill } else { Role::Decode };
         let fetched_after = Span::from_nanos(fetched_after);
         assert_jumping_equals_stepping(&rules, &jobs, Outside { orders: &orders, role, fetched_after, ..Outside::NONE });
